@@ -1,0 +1,1 @@
+"""The `voltaro` command."""

@@ -1,0 +1,1 @@
+"""The control plane: a stateless API, and the worker that sweeps behind it."""

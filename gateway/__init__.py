@@ -1,0 +1,1 @@
+"""One gateway pod: charging stations' sockets in, domain facts out."""

@@ -1,0 +1,1 @@
+"""A simulated charging station, its protocol part without I/O."""
