@@ -1,0 +1,93 @@
+"""Group commit, for whatever many coroutines want from one server at the same time.
+
+While one flush is in flight, items pile up; the next flush takes all of them. A small load sees the
+latency of one round trip, a big one gets big batches, and nothing waits for a timer.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Batcher(Generic[Item, Result]):
+    """Hands items to `flush` in batches, and each result to who submitted its item.
+
+    What is pending is bounded by who submits: a station has one message in work at a time, so a
+    pod never holds more items than connections.
+
+    Args:
+        flush: takes a batch, returns one result per item in the same order. What it raises reaches
+            every waiter of that batch.
+        max_items: the largest batch.
+    """
+
+    def __init__(
+        self,
+        flush: Callable[[list[Item]], Awaitable[Sequence[Result]]],
+        *,
+        max_items: int = 1000,
+    ) -> None:
+        self._flush = flush
+        self._max_items = max_items
+        self._pending: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._wakeup = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __len__(self) -> int:
+        """Return how many items wait for the next flush."""
+        return len(self._pending)
+
+    def submit(self, item: Item) -> asyncio.Future[Result]:
+        """Queue `item` for the next flush; the future gets its result.
+
+        Cancelling the future does not take the item back.
+        """
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._pending.append((item, future))
+        self._wakeup.set()
+        self._idle.clear()
+        return future
+
+    async def run(self) -> None:
+        """Flush until cancelled; whoever owns the batcher owns this task.
+
+        Waiters left behind when it is cancelled are cancelled too. Use `drain` first to let them
+        finish.
+        """
+        try:
+            while True:
+                await self._wakeup.wait()
+                while self._pending:
+                    await self._flush_once()
+                self._wakeup.clear()
+                self._idle.set()
+        finally:
+            for _, future in self._pending:
+                future.cancel()
+
+    async def drain(self) -> None:
+        """Wait until everything submitted so far, and since, has been flushed."""
+        await self._idle.wait()
+
+    async def _flush_once(self) -> None:
+        count = min(len(self._pending), self._max_items)
+        batch = [self._pending.popleft() for _ in range(count)]
+        try:
+            results = await self._flush([item for item, _ in batch])
+        except asyncio.CancelledError:
+            for _, future in batch:
+                future.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - it is handed to every waiter, not swallowed
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+        else:
+            for (_, future), result in zip(batch, results, strict=True):
+                if not future.done():
+                    future.set_result(result)

@@ -1,0 +1,24 @@
+"""Every key and channel in Redis, made nowhere else.
+
+The part in braces is what Redis Cluster hashes, so that each script touches one slot.
+"""
+
+
+def owner(station_id: str) -> str:
+    """Hash with `epoch`, `pod_id` and `connection_id`: whom to ask for a station."""
+    return f"own:{{{station_id}}}"
+
+
+def pod_lease(pod_id: str) -> str:
+    """String that lives as long as the pod's lease."""
+    return f"alive:{{{pod_id}}}"
+
+
+def pod_stream(pod_id: str) -> str:
+    """Stream of what the pod is asked to do."""
+    return f"pod:{{{pod_id}}}"
+
+
+def outcomes(control_id: str) -> str:
+    """Pub/sub channel on which a control process learns that a command has ended."""
+    return f"outcomes:{{{control_id}}}"

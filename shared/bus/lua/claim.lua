@@ -1,0 +1,16 @@
+-- Writes who owns a station, unless a newer connection has done so.
+--
+-- KEYS[1]  owner(station_id), a hash: epoch, pod_id, connection_id
+-- ARGV[1]  epoch of the connection, a decimal integer
+-- ARGV[2]  pod_id
+-- ARGV[3]  connection_id
+--
+-- Returns {claimed, epoch, pod_id}: claimed is 1 or 0; the rest is who owned it before, or who
+-- still does, and empty strings where nobody did.
+local before = redis.call('HMGET', KEYS[1], 'epoch', 'pod_id')
+local epoch, pod_id = before[1] or '', before[2] or ''
+if epoch ~= '' and tonumber(epoch) > tonumber(ARGV[1]) then
+  return {0, epoch, pod_id}
+end
+redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'pod_id', ARGV[2], 'connection_id', ARGV[3])
+return {1, epoch, pod_id}

@@ -1,0 +1,177 @@
+"""The stream of each gateway pod, and the word that a command has ended.
+
+A stream carries requests by id; what is asked stands in Postgres. So a lost stream loses nothing
+that the worker cannot route again, and a request that is read twice is not done twice.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+import redis.exceptions
+from redis.asyncio import Redis
+
+from shared.bus import keys
+from shared.bus.client import redis_errors_as_unavailable
+
+_GROUP = "gateway"
+_CONSUMER = "pod"
+
+
+@dataclass(frozen=True, slots=True)
+class RunCommand:
+    """Send this command to its station. `control_id` is who waits for the outcome."""
+
+    command_id: str
+    station_id: str
+    control_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseConnection:
+    """Close what you hold of this station if its epoch is not newer than `epoch`."""
+
+    station_id: str
+    epoch: int
+
+
+PodRequest = RunCommand | CloseConnection
+
+
+def _encode(request: PodRequest) -> dict[Any, Any]:
+    match request:
+        case RunCommand(command_id, station_id, control_id):
+            return {
+                "run": command_id,
+                "station_id": station_id,
+                "control_id": control_id,
+            }
+        case CloseConnection(station_id, epoch):
+            return {"close": station_id, "epoch": epoch}
+
+
+def _decode(entry: dict[str, str]) -> PodRequest | None:
+    if "run" in entry:
+        return RunCommand(entry["run"], entry["station_id"], entry["control_id"])
+    if "close" in entry:
+        return CloseConnection(entry["close"], int(entry["epoch"]))
+    return None  # a newer version's word; nothing is lost, for the truth is in Postgres
+
+
+class PodRequestSender:
+    """Puts requests on a pod's stream.
+
+    Args:
+        client: Redis.
+        max_length: a stream holds about so many requests; what is trimmed is routed again.
+        expiry_s: a stream nobody writes to or reads from for so long is deleted.
+    """
+
+    def __init__(self, client: Redis, *, max_length: int = 10_000, expiry_s: int = 3600) -> None:
+        self._client = client
+        self._max_length = max_length
+        self._expiry_s = expiry_s
+
+    async def send(self, pod_id: str, request: PodRequest) -> None:
+        """Ask a pod for something.
+
+        Raises:
+            UnavailableError: Redis did not answer.
+        """
+        stream = keys.pod_stream(pod_id)
+        with redis_errors_as_unavailable(f"sending a request to pod {pod_id}"):
+            async with self._client.pipeline(transaction=False) as pipeline:
+                pipeline.xadd(stream, _encode(request), maxlen=self._max_length, approximate=True)
+                pipeline.expire(stream, self._expiry_s)
+                await pipeline.execute()
+
+
+class PodRequestReader:
+    """Reads one pod's stream.
+
+    Args:
+        client: Redis; its socket time-out must be longer than `block_s`.
+        pod_id: whose stream.
+        block_s: how long one read waits for something to come.
+        count: how many requests one read takes at most.
+    """
+
+    def __init__(
+        self, client: Redis, pod_id: str, *, block_s: float = 1.0, count: int = 100
+    ) -> None:
+        self._client = client
+        self._stream = keys.pod_stream(pod_id)
+        self._block_ms = int(block_s * 1000)
+        self._count = count
+
+    async def read(self) -> list[tuple[str, PodRequest | None]]:
+        """Return (entry id, request) of what has come; None for a word we do not know.
+
+        Every entry is to be acknowledged, also those of None.
+
+        Raises:
+            UnavailableError: Redis did not answer.
+        """
+        with redis_errors_as_unavailable("reading this pod's stream"):
+            try:
+                answer = await self._client.xreadgroup(
+                    _GROUP, _CONSUMER, {self._stream: ">"}, count=self._count, block=self._block_ms
+                )
+            except redis.exceptions.ResponseError as error:
+                if not str(error).startswith("NOGROUP"):
+                    raise
+                await self._create_group()
+                return []
+        if not answer:
+            return []
+        # The client's types cover every version of the protocol and every option; this is RESP3.
+        entries = cast("dict[str, list[tuple[str, dict[str, str]]]]", answer)[self._stream]
+        return [(entry_id, _decode(fields)) for entry_id, fields in entries]
+
+    async def acknowledge(self, entry_ids: list[str]) -> None:
+        """Say that these requests are done with, and take them off the stream.
+
+        Raises:
+            UnavailableError: Redis did not answer; they are trimmed in time.
+        """
+        with redis_errors_as_unavailable("acknowledging requests"):
+            async with self._client.pipeline(transaction=False) as pipeline:
+                pipeline.xack(self._stream, _GROUP, *entry_ids)
+                pipeline.xdel(self._stream, *entry_ids)
+                await pipeline.execute()
+
+    async def delete(self) -> None:
+        """Delete the stream: this pod has stopped in order."""
+        with redis_errors_as_unavailable("deleting this pod's stream"):
+            await self._client.delete(self._stream)
+
+    async def _create_group(self) -> None:
+        # From the first entry on: requests may have come before the group was there.
+        with suppress(redis.exceptions.ResponseError):  # BUSYGROUP: it is there already
+            await self._client.xgroup_create(self._stream, _GROUP, id="0", mkstream=True)
+
+
+async def announce_outcome(client: Redis, *, control_id: str, command_id: str) -> None:
+    """Tell the control process that waits for it that a command has ended.
+
+    Raises:
+        UnavailableError: Redis did not answer; who waits looks into Postgres by itself, later.
+    """
+    with redis_errors_as_unavailable(f"announcing the outcome of command {command_id}"):
+        await client.publish(keys.outcomes(control_id), command_id)
+
+
+async def watch_outcomes(client: Redis, control_id: str) -> AsyncIterator[str]:
+    """Yield the ids of commands that have ended, for one control process.
+
+    Raises:
+        UnavailableError: Redis did not answer; watch again, and look up what was missed.
+    """
+    with redis_errors_as_unavailable("watching for outcomes"):
+        async with client.pubsub(ignore_subscribe_messages=True) as pubsub:
+            await pubsub.subscribe(keys.outcomes(control_id))
+            while True:
+                message = await pubsub.get_message(timeout=None)
+                if message is not None:
+                    yield message["data"]

@@ -1,0 +1,36 @@
+"""Every error of the domain, in one tree.
+
+The edges translate: the API into RFC 9457 problem details, the gateway into CALLERROR codes, the
+command line into an exit code with a sentence::
+
+    VoltaroError
+    ├── InvalidInputError    the caller said something that cannot be
+    ├── NotFoundError        there is no such station, session, id token or command
+    ├── ConflictError        it exists already, or its state does not allow this
+    └── UnavailableError     something we stand on is away; trying again later may work
+        └── StationOfflineError
+"""
+
+
+class VoltaroError(Exception):
+    """The root. Its message says what happened, to what, and what to do."""
+
+
+class InvalidInputError(VoltaroError):
+    """The caller said something that cannot be; saying it again will not help."""
+
+
+class NotFoundError(VoltaroError):
+    """There is no such thing."""
+
+
+class ConflictError(VoltaroError):
+    """It exists already, or the state it is in does not allow this."""
+
+
+class UnavailableError(VoltaroError):
+    """Postgres, Redis or a station is away; trying again later may work."""
+
+
+class StationOfflineError(UnavailableError):
+    """No gateway pod with a live lease holds this station's connection."""

@@ -1,0 +1,91 @@
+"""Meter values in one shape for every version of OCPP."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import NotRequired, TypedDict
+
+ENERGY_IMPORT_REGISTER = "Energy.Active.Import.Register"
+
+_WH_PER_UNIT = {"Wh": Decimal(1), "kWh": Decimal(1000)}
+
+
+class MeterSample(TypedDict):
+    """One SampledValue, its defaults written out (OCPP 2.0.1 part 2 §2.43).
+
+    `value` keeps the digits the meter sent. Members that the station left out and that have no
+    default are absent.
+    """
+
+    value: str
+    measurand: str
+    context: str
+    location: str
+    unit: NotRequired[str]
+    multiplier: NotRequired[int]
+    phase: NotRequired[str]
+    format: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True)
+class MeterValue:
+    """What one meter showed at one instant.
+
+    `energy_wh` is the total of the import register, if it was among the samples.
+    """
+
+    sampled_at: datetime
+    samples: list[MeterSample]
+    energy_wh: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class MeterValuesReported:
+    """The station told what its meter showed, with or without a transaction."""
+
+    station_id: str
+    evse_id: int
+    transaction_id: str | None
+    meter_values: list[MeterValue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredMeterValue:
+    """A meter value as it is kept."""
+
+    station_id: str
+    evse_id: int
+    transaction_id: str | None
+    sampled_at: datetime
+    received_at: datetime
+    energy_wh: Decimal | None
+    samples: list[MeterSample]
+
+
+def is_number(value: str) -> bool:
+    """Tell whether `value` is a finite decimal number, as a sampled value has to be."""
+    try:
+        return Decimal(value).is_finite()
+    except InvalidOperation:
+        return False
+
+
+def energy_import_wh(samples: list[MeterSample]) -> Decimal | None:
+    """Return the import register's total in Wh, or None if no sample tells it.
+
+    A register of one phase is not the total, and a sample at the inlet or of the EV is another
+    meter's.
+    """
+    for sample in samples:
+        if (
+            sample["measurand"] == ENERGY_IMPORT_REGISTER
+            and sample["location"] == "Outlet"
+            and "phase" not in sample
+            and sample.get("format") != "SignedData"
+        ):
+            scale = _WH_PER_UNIT.get(sample.get("unit", "Wh"))
+            if scale is not None:
+                value = Decimal(sample["value"]) * scale
+                multiplier = sample.get("multiplier")
+                return value.scaleb(multiplier) if multiplier else value
+    return None

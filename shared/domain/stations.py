@@ -1,0 +1,173 @@
+"""Charging stations: identity, registration, connection, and the status of their connectors."""
+
+import string
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+from shared.domain.errors import InvalidInputError
+
+STATION_ID_MAX_LENGTH = 48
+# identifierString of OCPP 2.0.1 part 2 §3.2 without the colon, which HTTP Basic authentication
+# (RFC 7617 §2) cannot carry in a user name.
+_STATION_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + "*-_=+|@.")
+
+
+def check_station_id(station_id: str) -> str:
+    """Return `station_id` if a station may carry it.
+
+    Args:
+        station_id: 1 to 48 characters (OCPP 2.0.1 part 4 §3.1.1): letters, digits and `*-_=+|@.`,
+            not only dots, because the id is a segment of a URL's path.
+
+    Raises:
+        InvalidInputError: it is empty, too long, or holds another character.
+    """
+    if not 1 <= len(station_id) <= STATION_ID_MAX_LENGTH:
+        raise InvalidInputError(
+            f"a station id has 1 to {STATION_ID_MAX_LENGTH} characters, not {len(station_id)}"
+        )
+    if not _STATION_ID_CHARACTERS.issuperset(station_id):
+        raise InvalidInputError(
+            f"station id {station_id!r} may hold only letters, digits and the characters *-_=+|@."
+        )
+    if not station_id.strip("."):
+        raise InvalidInputError("a station id cannot be made of dots alone")
+    return station_id
+
+
+class SecurityProfile(IntEnum):
+    """OCPP 2.0.1 part 2 A00, OCPP 1.6 security extension §3."""
+
+    UNSECURED = 0
+    """No authentication; for a closed network only."""
+    BASIC_AUTHENTICATION = 1
+    TLS_BASIC_AUTHENTICATION = 2
+    TLS_CLIENT_CERTIFICATE = 3
+
+
+class RegistrationStatus(StrEnum):
+    """RegistrationStatusEnumType."""
+
+    ACCEPTED = "Accepted"
+    PENDING = "Pending"
+    REJECTED = "Rejected"
+
+
+class ConnectorStatus(StrEnum):
+    """ConnectorStatusEnumType of OCPP 2.0.1; the richer words of 1.6 stay in `reported_status`."""
+
+    AVAILABLE = "Available"
+    OCCUPIED = "Occupied"
+    RESERVED = "Reserved"
+    UNAVAILABLE = "Unavailable"
+    FAULTED = "Faulted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Station:
+    """A station as we know it; times are aware and in UTC.
+
+    `epoch` counts its connections: whoever holds the highest one speaks for the station.
+    """
+
+    station_id: str
+    name: str | None
+    security_profile: SecurityProfile
+    registration_status: RegistrationStatus
+    heartbeat_interval_s: int | None
+    ocpp_version: str | None
+    vendor: str | None
+    model: str | None
+    serial_number: str | None
+    firmware_version: str | None
+    booted_at: datetime | None
+    online: bool
+    epoch: int
+    pod_id: str | None
+    connected_at: datetime | None
+    disconnected_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What the handshake needs to know of a station."""
+
+    station_id: str
+    security_profile: SecurityProfile
+    password_hash: str | None
+    registration_status: RegistrationStatus
+    heartbeat_interval_s: int | None
+    has_booted: bool
+    """It was accepted by an earlier BootNotification, which outlives the connection (2.0.1 part 4
+    §5.3)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connector:
+    """The last status of one connector; EVSE 0, connector 0 is the station itself."""
+
+    station_id: str
+    evse_id: int
+    connector_id: int
+    status: ConnectorStatus
+    reported_status: str
+    error_code: str | None
+    info: str | None
+    vendor_id: str | None
+    vendor_error_code: str | None
+    reported_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A connection at the moment it is claimed, and what fences it."""
+
+    station_id: str
+    connection_id: str
+    pod_id: str
+    ocpp_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ownership:
+    """Who may speak for a station: the pod and connection with the highest epoch."""
+
+    station_id: str
+    epoch: int
+    pod_id: str
+    connection_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationBooted:
+    """The station told who it is (BootNotification)."""
+
+    station_id: str
+    epoch: int
+    vendor: str
+    model: str
+    serial_number: str | None
+    firmware_version: str | None
+    iccid: str | None
+    imsi: str | None
+    booted_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectorStatusReported:
+    """The station told how a connector is (StatusNotification)."""
+
+    station_id: str
+    epoch: int
+    evse_id: int
+    connector_id: int
+    status: ConnectorStatus
+    reported_status: str
+    error_code: str | None
+    info: str | None
+    vendor_id: str | None
+    vendor_error_code: str | None
+    reported_at: datetime

@@ -1,0 +1,51 @@
+"""Settings that every process has. Each process adds its own in a class of its own.
+
+All come from the environment, with the prefix `VOLTARO_`; docs/reference/settings.md argues the
+defaults.
+"""
+
+from enum import StrEnum
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class LogFormat(StrEnum):
+    """How log lines look on stderr."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LoggingSettings(BaseSettings):
+    """What is logged, and how."""
+
+    model_config = SettingsConfigDict(env_prefix="VOLTARO_", extra="ignore")
+
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_format: LogFormat = LogFormat.JSON
+
+
+class DatabaseSettings(LoggingSettings):
+    """How Postgres is reached."""
+
+    database_url: str = Field(description="postgresql://user:password@host:port/database")
+    database_pool_size: PositiveInt = Field(
+        default=8, description="connections a process holds at most"
+    )
+    database_connect_timeout_s: PositiveFloat = 5.0
+    database_command_timeout_s: PositiveFloat = Field(
+        default=10.0, description="one statement; longer counts as Postgres being away"
+    )
+
+
+class ServiceSettings(DatabaseSettings):
+    """What a gateway, a control plane and a worker have in common."""
+
+    redis_url: str = Field(description="redis://host:port/database")
+    redis_timeout_s: PositiveFloat = Field(
+        default=2.0, description="one operation; longer counts as Redis being away"
+    )
+    pod_lease_s: PositiveFloat = Field(
+        default=15.0, description="a pod that has not renewed its lease for so long owns nothing"
+    )

@@ -1,0 +1,237 @@
+"""Commands: the one record of what was asked of a station and what became of it.
+
+Every step of a command's life is an `UPDATE … WHERE state = …` here, so that two pods, a late
+answer and a sweeper cannot both take it.
+"""
+
+from dataclasses import fields
+
+import asyncpg
+
+from shared.domain.commands import (
+    COMMANDS,
+    Command,
+    CommandRecord,
+    CommandState,
+    Outcome,
+    command_params,
+)
+from shared.domain.errors import ConflictError, NotFoundError
+from shared.store.pool import Database
+
+_COLUMNS = ", ".join(
+    "command_id::text" if field.name == "command_id" else field.name
+    for field in fields(CommandRecord)
+)
+_NOT_REPEATABLE = [name for name, command in COMMANDS.items() if not command.repeatable]
+
+
+def _command(record: asyncpg.Record) -> CommandRecord:
+    return CommandRecord(**{**record, "state": CommandState(record["state"])})
+
+
+async def create(
+    db: Database,
+    *,
+    station_id: str,
+    command: Command,
+    timeout_s: float,
+    idempotency_key: str | None = None,
+) -> tuple[CommandRecord, bool]:
+    """Queue a command.
+
+    Args:
+        db: the pool.
+        station_id: whom it is for.
+        command: what to ask.
+        timeout_s: it is not sent later than this, and its answer is not waited for longer.
+        idempotency_key: the caller's own; the same key again gives the first command back.
+
+    Returns:
+        The command, and whether it is new.
+
+    Raises:
+        NotFoundError: there is no such station.
+        ConflictError: the key was used for another command.
+    """
+    name, params = type(command).__name__, command_params(command)
+    record = await db.fetchrow(
+        f"""
+        INSERT INTO commands (station_id, type, params, idempotency_key, expires_at)
+        SELECT station_id, $2, $3::jsonb, $4, now() + make_interval(secs => $5)
+        FROM stations WHERE station_id = $1
+        ON CONFLICT (station_id, idempotency_key) DO NOTHING
+        RETURNING {_COLUMNS}
+        """,  # noqa: S608 - column names of a dataclass
+        station_id,
+        name,
+        params,
+        idempotency_key,
+        timeout_s,
+    )
+    if record is not None:
+        return _command(record), True
+    record = await db.fetchrow(
+        f"SELECT {_COLUMNS} FROM commands WHERE station_id = $1 AND idempotency_key = $2",  # noqa: S608 - as above
+        station_id,
+        idempotency_key,
+    )
+    if record is None:
+        raise NotFoundError(f"there is no station {station_id!r}")
+    first = _command(record)
+    if first.type != name or first.params != _as_stored(params):
+        raise ConflictError(
+            f"idempotency key {idempotency_key!r} was used for another command of station "
+            f"{station_id!r} ({first.command_id}): use a new key for a new command"
+        )
+    return first, False
+
+
+def _as_stored(params: dict[str, object]) -> dict[str, object]:
+    return {
+        key: list(value) if isinstance(value, tuple) else value for key, value in params.items()
+    }
+
+
+async def get(db: Database, command_id: str) -> CommandRecord:
+    """Return one command.
+
+    Raises:
+        NotFoundError: there is none with this id.
+    """
+    record = await db.fetchrow(
+        f"SELECT {_COLUMNS} FROM commands WHERE command_id = $1",  # noqa: S608 - as above
+        command_id,
+    )
+    if record is None:
+        raise NotFoundError(f"there is no command {command_id}")
+    return _command(record)
+
+
+async def list_before(
+    db: Database, *, station_id: str, before: str | None, limit: int
+) -> list[CommandRecord]:
+    """Return up to `limit` commands of a station, newest first, from behind `before` on."""
+    records = await db.fetch(
+        f"""
+        SELECT {_COLUMNS} FROM commands
+        WHERE station_id = $1 AND ($2::uuid IS NULL OR command_id < $2)
+        ORDER BY command_id DESC LIMIT $3
+        """,  # noqa: S608 - as above
+        station_id,
+        before,
+        limit,
+    )
+    return [_command(record) for record in records]
+
+
+async def get_queued(db: Database, command_id: str) -> CommandRecord | None:
+    """Return the command if it still waits to be sent, for the pod that is about to queue it."""
+    record = await db.fetchrow(
+        f"SELECT {_COLUMNS} FROM commands WHERE command_id = $1 AND state = 'queued'",  # noqa: S608 - as above
+        command_id,
+    )
+    return None if record is None else _command(record)
+
+
+async def mark_sent(db: Database, command_id: str, *, epoch: int, pod_id: str) -> bool:
+    """Take a queued command for sending: the step that makes it at most once on the wire.
+
+    Returns:
+        False if it expired, was taken or cancelled, or if a connection newer than `epoch` speaks
+        for the station; then it must not be sent.
+    """
+    tag = await db.execute(
+        """
+        UPDATE commands SET state = 'sent', sent_at = now(), pod_id = $3
+        FROM stations
+        WHERE commands.command_id = $1 AND commands.state = 'queued'
+          AND commands.expires_at > now()
+          AND stations.station_id = commands.station_id AND stations.epoch = $2
+        """,
+        command_id,
+        epoch,
+        pod_id,
+    )
+    return tag == "UPDATE 1"
+
+
+async def finish(
+    db: Database, command_id: str, outcome: Outcome, *, state: CommandState = CommandState.SENT
+) -> bool:
+    """Keep what became of a command, if it is still in `state`.
+
+    Returns:
+        False if the command was finished before, for example by the sweeper; the first outcome
+        stands.
+    """
+    tag = await db.execute(
+        """
+        UPDATE commands
+        SET state = $3, finished_at = now(), status = $4, response = $5, error_code = $6,
+            error_description = $7
+        WHERE command_id = $1 AND state = $2
+        """,
+        command_id,
+        state,
+        outcome.state,
+        outcome.status,
+        outcome.response,
+        outcome.error_code,
+        outcome.error_description,
+    )
+    return tag == "UPDATE 1"
+
+
+async def sweep_expired(db: Database) -> int:
+    """End queued commands whose time is over; they were never sent."""
+    tag = await db.execute(
+        """
+        UPDATE commands
+        SET state = 'expired', finished_at = now(), error_code = 'Expired',
+            error_description = 'it could not be sent before its deadline'
+        WHERE state = 'queued' AND expires_at <= now()
+        """
+    )
+    return int(tag.rpartition(" ")[2])
+
+
+async def sweep_unanswered(db: Database, *, grace_s: float) -> int:
+    """End sent commands whose pod will not do it any more.
+
+    A living pod ends its commands by itself when their time is over; `grace_s` is how much longer
+    it gets. A dead pod's commands are ended at once.
+    """
+    tag = await db.execute(
+        """
+        UPDATE commands
+        SET state = CASE WHEN type = ANY($1) THEN 'unknown' ELSE 'timed_out' END,
+            finished_at = now(), error_code = 'NoAnswer',
+            error_description = 'it was sent, and the connection or its pod was lost before the '
+                                'answer: ask the station for its state before sending it again'
+        WHERE state = 'sent'
+          AND (expires_at < now() - make_interval(secs => $2)
+               OR NOT EXISTS (SELECT FROM pods WHERE pods.pod_id = commands.pod_id))
+        """,
+        _NOT_REPEATABLE,
+        grace_s,
+    )
+    return int(tag.rpartition(" ")[2])
+
+
+async def list_waiting(db: Database, *, older_than_s: float, limit: int) -> list[tuple[str, str]]:
+    """Return (command_id, station_id) of those still to be sent, the soonest deadline first.
+
+    Their stream may have been lost with its pod or with Redis.
+    """
+    records = await db.fetch(
+        """
+        SELECT command_id::text, station_id FROM commands
+        WHERE state = 'queued' AND expires_at > now()
+          AND created_at < now() - make_interval(secs => $1)
+        ORDER BY expires_at LIMIT $2
+        """,
+        older_than_s,
+        limit,
+    )
+    return [(record["command_id"], record["station_id"]) for record in records]

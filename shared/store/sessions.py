@@ -1,0 +1,114 @@
+"""Reading sessions and their meter values; `facts` writes them."""
+
+from dataclasses import fields
+from datetime import datetime
+
+import asyncpg
+
+from shared.domain.errors import NotFoundError
+from shared.domain.meter_values import StoredMeterValue
+from shared.domain.sessions import Session
+from shared.domain.tokens import AuthorizationStatus
+from shared.store.pool import Database
+
+_METER_VALUE_COLUMNS = ", ".join(field.name for field in fields(StoredMeterValue))
+
+# While a session goes on its energy is the latest register's; that is looked up when somebody asks,
+# so that a meter value costs one insert and no update.
+_SELECT = """
+    SELECT session_id::text, session.station_id, session.evse_id, connector_id,
+           session.transaction_id, ocpp_version, id_token, authorization_status, reservation_id,
+           started_at, meter_start_wh, ended_at, meter_stop_wh,
+           coalesce(meter_stop_wh, latest.energy_wh) - meter_start_wh AS energy_wh,
+           stopped_reason, created_at, updated_at
+    FROM sessions AS session
+    LEFT JOIN LATERAL (
+        SELECT energy_wh FROM meter_values
+        WHERE ended_at IS NULL
+          AND station_id = session.station_id AND evse_id = session.evse_id
+          AND sampled_at >= session.started_at AND transaction_id = session.transaction_id
+          AND energy_wh IS NOT NULL
+        ORDER BY sampled_at DESC LIMIT 1
+    ) AS latest ON true
+"""
+
+
+def _session(record: asyncpg.Record) -> Session:
+    status = record["authorization_status"]
+    return Session(**{**record, "authorization_status": status and AuthorizationStatus(status)})
+
+
+async def get(db: Database, session_id: str) -> Session:
+    """Return one session.
+
+    Raises:
+        NotFoundError: there is none with this id.
+    """
+    record = await db.fetchrow(f"{_SELECT} WHERE session_id = $1", session_id)
+    if record is None:
+        raise NotFoundError(f"there is no session {session_id}")
+    return _session(record)
+
+
+async def list_before(
+    db: Database,
+    *,
+    before: str | None,
+    limit: int,
+    station_id: str | None = None,
+    active: bool | None = None,
+) -> list[Session]:
+    """Return up to `limit` sessions, newest first.
+
+    Args:
+        db: the pool.
+        before: a session's id; the list begins with the next older one.
+        limit: how many at most.
+        station_id: only this station's.
+        active: only those that go on, or only those that have ended.
+    """
+    conditions = ["true"]
+    parameters: list[object] = [limit]
+
+    def parameter(value: object) -> str:
+        parameters.append(value)
+        return f"${len(parameters)}"
+
+    if before is not None:
+        conditions.append(f"session_id < {parameter(before)}")
+    if station_id is not None:
+        conditions.append(f"session.station_id = {parameter(station_id)}")
+    if active is not None:
+        conditions.append("ended_at IS NULL" if active else "ended_at IS NOT NULL")
+    records = await db.fetch(
+        f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY session_id DESC LIMIT $1",
+        *parameters,
+    )
+    return [_session(record) for record in records]
+
+
+async def list_meter_values_after(
+    db: Database, session: Session, *, after: datetime | None, limit: int
+) -> list[StoredMeterValue]:
+    """Return up to `limit` meter values of a session in the order of their time.
+
+    Args:
+        db: the pool.
+        session: whose; those that carry its transaction id.
+        after: a time; the list begins behind it.
+        limit: how many at most.
+    """
+    records = await db.fetch(
+        f"""
+        SELECT {_METER_VALUE_COLUMNS} FROM meter_values
+        WHERE station_id = $1 AND evse_id = $2 AND transaction_id = $3
+          AND ($4::timestamptz IS NULL OR sampled_at > $4)
+        ORDER BY sampled_at LIMIT $5
+        """,  # noqa: S608 - column names of a dataclass
+        session.station_id,
+        session.evse_id,
+        session.transaction_id,
+        after,
+        limit,
+    )
+    return [StoredMeterValue(**record) for record in records]

@@ -1,0 +1,261 @@
+"""Stations, who is connected to them, and their connectors."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import asyncpg
+
+from shared.domain.errors import ConflictError, NotFoundError
+from shared.domain.stations import (
+    Connection,
+    Connector,
+    ConnectorStatus,
+    Credentials,
+    Ownership,
+    RegistrationStatus,
+    SecurityProfile,
+    Station,
+)
+from shared.store.pool import Database
+
+_COLUMNS = ", ".join(field.name for field in fields(Station))
+_CONNECTOR_COLUMNS = ", ".join(field.name for field in fields(Connector))
+_UPDATABLE = frozenset(
+    {"name", "security_profile", "password_hash", "registration_status", "heartbeat_interval_s"}
+)
+
+
+def _station(record: asyncpg.Record) -> Station:
+    return Station(
+        **{
+            **record,
+            "security_profile": SecurityProfile(record["security_profile"]),
+            "registration_status": RegistrationStatus(record["registration_status"]),
+        }
+    )
+
+
+def _not_found(station_id: str) -> NotFoundError:
+    return NotFoundError(f"there is no station {station_id!r}")
+
+
+async def create(
+    db: Database,
+    *,
+    station_id: str,
+    name: str | None,
+    security_profile: SecurityProfile,
+    password_hash: str | None,
+    registration_status: RegistrationStatus,
+    heartbeat_interval_s: int | None,
+) -> Station:
+    """Register a station.
+
+    Raises:
+        ConflictError: the id is taken.
+    """
+    record = await db.fetchrow(
+        f"""
+        INSERT INTO stations (station_id, name, security_profile, password_hash,
+                              registration_status, heartbeat_interval_s)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT DO NOTHING
+        RETURNING {_COLUMNS}
+        """,  # noqa: S608 - column names of a dataclass
+        station_id,
+        name,
+        security_profile,
+        password_hash,
+        registration_status,
+        heartbeat_interval_s,
+    )
+    if record is None:
+        raise ConflictError(f"there is a station {station_id!r} already")
+    return _station(record)
+
+
+async def get(db: Database, station_id: str) -> Station:
+    """Return one station.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    record = await db.fetchrow(
+        f"SELECT {_COLUMNS} FROM stations WHERE station_id = $1",  # noqa: S608 - as above
+        station_id,
+    )
+    if record is None:
+        raise _not_found(station_id)
+    return _station(record)
+
+
+async def list_after(
+    db: Database, *, after: str | None, limit: int, online: bool | None = None
+) -> list[Station]:
+    """Return up to `limit` stations in the order of their ids, from the one behind `after` on."""
+    condition = {None: "", True: "AND online", False: "AND NOT online"}[online]
+    records = await db.fetch(
+        f"""
+        SELECT {_COLUMNS} FROM stations
+        WHERE station_id > $1 {condition}
+        ORDER BY station_id LIMIT $2
+        """,  # noqa: S608 - as above
+        after or "",
+        limit,
+    )
+    return [_station(record) for record in records]
+
+
+async def update(db: Database, station_id: str, changes: dict[str, Any]) -> Station:
+    """Change what an operator may change.
+
+    Args:
+        db: the pool.
+        station_id: whose.
+        changes: column to new value; name, security_profile, password_hash, registration_status,
+            heartbeat_interval_s.
+
+    Raises:
+        NotFoundError: there is no such station.
+    """
+    if not changes:
+        return await get(db, station_id)
+    if unknown := changes.keys() - _UPDATABLE:
+        raise KeyError(f"not an operator's to change: {sorted(unknown)}")
+    assignments = ", ".join(f"{column} = ${i}" for i, column in enumerate(changes, start=2))
+    record = await db.fetchrow(
+        f"""
+        UPDATE stations SET {assignments}, updated_at = now()
+        WHERE station_id = $1 RETURNING {_COLUMNS}
+        """,  # noqa: S608 - the names are checked above, the values are parameters
+        station_id,
+        *changes.values(),
+    )
+    if record is None:
+        raise _not_found(station_id)
+    return _station(record)
+
+
+async def delete(db: Database, station_id: str) -> None:
+    """Forget a station and its connectors; its sessions stay.
+
+    Raises:
+        NotFoundError: there is no such station.
+    """
+    if await db.execute("DELETE FROM stations WHERE station_id = $1", station_id) == "DELETE 0":
+        raise _not_found(station_id)
+
+
+async def list_connectors(db: Database, station_ids: Sequence[str]) -> list[Connector]:
+    """Return the connectors of these stations, in the order of station, EVSE and connector."""
+    records = await db.fetch(
+        f"""
+        SELECT {_CONNECTOR_COLUMNS} FROM connectors WHERE station_id = ANY($1)
+        ORDER BY station_id, evse_id, connector_id
+        """,  # noqa: S608 - as above
+        station_ids,
+    )
+    return [Connector(**{**r, "status": ConnectorStatus(r["status"])}) for r in records]
+
+
+async def get_credentials(db: Database, station_ids: Sequence[str]) -> list[Credentials | None]:
+    """Return what the handshake needs to know, or None for a station that is not registered."""
+    records = await db.fetch(
+        """
+        SELECT station_id, security_profile, password_hash, registration_status,
+               heartbeat_interval_s, booted_at IS NOT NULL AS has_booted
+        FROM stations WHERE station_id = ANY($1)
+        """,
+        station_ids,
+    )
+    found = {
+        record["station_id"]: Credentials(
+            **{
+                **record,
+                "security_profile": SecurityProfile(record["security_profile"]),
+                "registration_status": RegistrationStatus(record["registration_status"]),
+            }
+        )
+        for record in records
+    }
+    return [found.get(station_id) for station_id in station_ids]
+
+
+async def claim(db: Database, connections: Sequence[Connection]) -> list[Ownership | None]:
+    """Raise the epoch of each connection's station: from now on the newest one speaks for it.
+
+    Returns:
+        One ownership per connection in the same order; None where the station is gone.
+    """
+    counts = Counter(connection.station_id for connection in connections)
+    newest = {connection.station_id: connection for connection in connections}
+    records = await db.fetch(
+        """
+        UPDATE stations
+        SET epoch = stations.epoch + claim.count, online = true, pod_id = claim.pod_id,
+            connection_id = claim.connection_id, ocpp_version = claim.ocpp_version,
+            connected_at = now()
+        FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[])
+             AS claim (station_id, count, pod_id, connection_id, ocpp_version)
+        WHERE stations.station_id = claim.station_id
+        RETURNING stations.station_id, stations.epoch
+        """,
+        list(newest),
+        [counts[station_id] for station_id in newest],
+        [connection.pod_id for connection in newest.values()],
+        [connection.connection_id for connection in newest.values()],
+        [connection.ocpp_version for connection in newest.values()],
+    )
+    # When one station connects twice within a batch, each connection gets an epoch of its own.
+    next_epoch = {r["station_id"]: r["epoch"] - counts[r["station_id"]] + 1 for r in records}
+    ownerships: list[Ownership | None] = []
+    for connection in connections:
+        epoch = next_epoch.get(connection.station_id)
+        if epoch is None:
+            ownerships.append(None)
+            continue
+        next_epoch[connection.station_id] = epoch + 1
+        ownerships.append(
+            Ownership(
+                station_id=connection.station_id,
+                epoch=epoch,
+                pod_id=connection.pod_id,
+                connection_id=connection.connection_id,
+            )
+        )
+    return ownerships
+
+
+async def release(db: Database, ownerships: Sequence[Ownership]) -> list[None]:
+    """Mark these stations offline, unless a newer connection holds them already."""
+    await db.execute(
+        """
+        UPDATE stations SET online = false, disconnected_at = now()
+        FROM unnest($1::text[], $2::bigint[]) AS mine (station_id, epoch)
+        WHERE stations.station_id = mine.station_id AND stations.epoch = mine.epoch AND online
+        """,
+        [ownership.station_id for ownership in ownerships],
+        [ownership.epoch for ownership in ownerships],
+    )
+    return [None] * len(ownerships)
+
+
+async def reassert(db: Database, ownerships: Sequence[Ownership]) -> set[str]:
+    """Mark these stations online again after our pod was taken for dead.
+
+    Returns:
+        The stations that are still ours. The others have a newer connection elsewhere.
+    """
+    records = await db.fetch(
+        """
+        UPDATE stations SET online = true, disconnected_at = NULL
+        FROM unnest($1::text[], $2::bigint[]) AS mine (station_id, epoch)
+        WHERE stations.station_id = mine.station_id AND stations.epoch = mine.epoch
+        RETURNING stations.station_id
+        """,
+        [ownership.station_id for ownership in ownerships],
+        [ownership.epoch for ownership in ownerships],
+    )
+    return {record["station_id"] for record in records}

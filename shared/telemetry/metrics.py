@@ -1,0 +1,99 @@
+"""Every metric of every process, so that no two of them mean the same thing.
+
+Labels have few values each: never a station, a token or a message id.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_ITEMS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+# The gateway and its connections
+connections = Gauge(
+    "voltaro_gateway_connections", "Stations connected to this pod", ["ocpp_version"]
+)
+handshakes = Counter(
+    "voltaro_gateway_handshakes",
+    "WebSocket handshakes by their answer",
+    ["status"],
+)
+disconnects = Counter(
+    "voltaro_gateway_disconnects", "Closed connections by who closed them and why", ["reason"]
+)
+
+# The messages of stations
+messages_received = Counter(
+    "voltaro_gateway_messages_received",
+    "CALLs from stations by action and answer",
+    ["action", "answer"],
+)
+message_seconds = Histogram(
+    "voltaro_gateway_message_seconds",
+    "From a CALL's arrival to its answer",
+    ["action"],
+    buckets=_SECONDS,
+)
+frames_ignored = Counter(
+    "voltaro_gateway_frames_ignored", "Frames that get no answer, by why", ["reason"]
+)
+samples_dropped = Counter(
+    "voltaro_gateway_meter_samples_dropped", "Sampled values that are not numbers"
+)
+
+# Group commit
+ingest_flush_seconds = Histogram(
+    "voltaro_ingest_flush_seconds", "One group commit, all its facts", buckets=_SECONDS
+)
+ingest_flush_facts = Histogram(
+    "voltaro_ingest_flush_facts", "Facts in one group commit", buckets=_ITEMS
+)
+ingest_dead_letters = Counter(
+    "voltaro_ingest_dead_letters", "Facts that Postgres refused and that were set aside", ["kind"]
+)
+ingest_available = Gauge("voltaro_ingest_available", "1 while facts can be committed, else 0")
+
+# Ownership and commands
+claims_lost = Counter(
+    "voltaro_ownership_claims_lost", "Connections closed because a newer one owns the station"
+)
+reannouncements = Counter(
+    "voltaro_ownership_reannouncements",
+    "Times this pod announced all its stations again, by why",
+    ["reason"],
+)
+commands_finished = Counter(
+    "voltaro_commands_finished",
+    "Commands that ended on this pod, by type and state",
+    ["type", "state"],
+)
+
+# The control plane
+http_requests = Counter(
+    "voltaro_control_http_requests", "API requests", ["method", "route", "status"]
+)
+http_request_seconds = Histogram(
+    "voltaro_control_http_request_seconds",
+    "API requests, from arrival to answer",
+    ["method", "route"],
+    buckets=_SECONDS,
+)
+command_wait_seconds = Histogram(
+    "voltaro_control_command_wait_seconds",
+    "From a command's request to its outcome, as the API's caller sees it",
+    ["type", "state"],
+    buckets=_SECONDS,
+)
+
+# The worker
+sweeps = Counter(
+    "voltaro_worker_swept", "Rows that the worker put right, by what was wrong", ["what"]
+)
+sweep_failures = Counter(
+    "voltaro_worker_sweep_failures", "Sweeps that failed and will be tried again", ["what"]
+)
+
+
+def render() -> tuple[bytes, str]:
+    """Return every metric in Prometheus' text format, and its content type."""
+    return generate_latest(), CONTENT_TYPE_LATEST
