@@ -152,14 +152,24 @@ class PodRequestReader:
             await self._client.xgroup_create(self._stream, _GROUP, id="0", mkstream=True)
 
 
-async def announce_outcome(client: Redis, *, control_id: str, command_id: str) -> None:
-    """Tell the control process that waits for it that a command has ended.
+class OutcomeAnnouncer:
+    """Tells control processes that commands have ended.
 
-    Raises:
-        UnavailableError: Redis did not answer; who waits looks into Postgres by itself, later.
+    Args:
+        client: Redis.
     """
-    with redis_errors_as_unavailable(f"announcing the outcome of command {command_id}"):
-        await client.publish(keys.outcomes(control_id), command_id)
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+
+    async def announce(self, *, control_id: str, command_id: str) -> None:
+        """Wake who waits for a command's outcome.
+
+        Raises:
+            UnavailableError: Redis did not answer; who waits looks into Postgres by itself, later.
+        """
+        with redis_errors_as_unavailable(f"announcing the outcome of command {command_id}"):
+            await self._client.publish(keys.outcomes(control_id), command_id)
 
 
 async def watch_outcomes(client: Redis, control_id: str) -> AsyncIterator[str]:

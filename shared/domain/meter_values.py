@@ -65,9 +65,11 @@ class StoredMeterValue:
 def is_number(value: str) -> bool:
     """Tell whether `value` is a finite decimal number, as a sampled value has to be."""
     try:
-        return Decimal(value).is_finite()
+        finite = Decimal(value).is_finite()
     except InvalidOperation:
         return False
+    # Python reads "1_000" and the digits of other scripts as well; meters do not write them.
+    return finite and "_" not in value and value.isascii()
 
 
 def energy_import_wh(samples: list[MeterSample]) -> Decimal | None:

@@ -143,7 +143,7 @@ class Ownership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationBooted:
-    """The station told who it is (BootNotification)."""
+    """The station told who it is (BootNotification); `booted_at` is None if we did not accept."""
 
     station_id: str
     epoch: int
@@ -153,7 +153,7 @@ class StationBooted:
     firmware_version: str | None
     iccid: str | None
     imsi: str | None
-    booted_at: datetime
+    booted_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,7 @@ async def create(
         db: the pool.
         station_id: whom it is for.
         command: what to ask.
-        timeout_s: it is not sent later than this, and its answer is not waited for longer.
+        timeout_s: it is not sent later than this.
         idempotency_key: the caller's own; the same key again gives the first command back.
 
     Returns:
@@ -125,41 +125,32 @@ async def list_before(
     return [_command(record) for record in records]
 
 
-async def get_queued(db: Database, command_id: str) -> CommandRecord | None:
-    """Return the command if it still waits to be sent, for the pod that is about to queue it."""
-    record = await db.fetchrow(
-        f"SELECT {_COLUMNS} FROM commands WHERE command_id = $1 AND state = 'queued'",  # noqa: S608 - as above
-        command_id,
-    )
-    return None if record is None else _command(record)
-
-
-async def mark_sent(db: Database, command_id: str, *, epoch: int, pod_id: str) -> bool:
+async def take_for_sending(
+    db: Database, command_id: str, *, epoch: int, pod_id: str
+) -> CommandRecord | None:
     """Take a queued command for sending: the step that makes it at most once on the wire.
 
     Returns:
-        False if it expired, was taken or cancelled, or if a connection newer than `epoch` speaks
+        None if it expired, was taken or cancelled, or if a connection newer than `epoch` speaks
         for the station; then it must not be sent.
     """
-    tag = await db.execute(
-        """
+    record = await db.fetchrow(
+        f"""
         UPDATE commands SET state = 'sent', sent_at = now(), pod_id = $3
-        FROM stations
-        WHERE commands.command_id = $1 AND commands.state = 'queued'
-          AND commands.expires_at > now()
-          AND stations.station_id = commands.station_id AND stations.epoch = $2
-        """,
+        WHERE command_id = $1 AND state = 'queued' AND expires_at > now()
+          AND EXISTS (SELECT FROM stations
+                      WHERE stations.station_id = commands.station_id AND epoch = $2)
+        RETURNING {_COLUMNS}
+        """,  # noqa: S608 - as above
         command_id,
         epoch,
         pod_id,
     )
-    return tag == "UPDATE 1"
+    return None if record is None else _command(record)
 
 
-async def finish(
-    db: Database, command_id: str, outcome: Outcome, *, state: CommandState = CommandState.SENT
-) -> bool:
-    """Keep what became of a command, if it is still in `state`.
+async def finish(db: Database, command_id: str, outcome: Outcome) -> bool:
+    """Keep what became of a command that was taken for sending.
 
     Returns:
         False if the command was finished before, for example by the sweeper; the first outcome
@@ -168,12 +159,11 @@ async def finish(
     tag = await db.execute(
         """
         UPDATE commands
-        SET state = $3, finished_at = now(), status = $4, response = $5, error_code = $6,
-            error_description = $7
-        WHERE command_id = $1 AND state = $2
+        SET state = $2, finished_at = now(), status = $3, response = $4, error_code = $5,
+            error_description = $6
+        WHERE command_id = $1 AND state = 'sent'
         """,
         command_id,
-        state,
         outcome.state,
         outcome.status,
         outcome.response,

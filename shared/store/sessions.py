@@ -1,6 +1,6 @@
 """Reading sessions and their meter values; `facts` writes them."""
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 import asyncpg
@@ -87,28 +87,42 @@ async def list_before(
     return [_session(record) for record in records]
 
 
+@dataclass(frozen=True, slots=True)
+class MeterValuePosition:
+    """Where a meter value stands among those of its EVSE; several may be of one instant."""
+
+    sampled_at: datetime
+    fingerprint: int
+
+
 async def list_meter_values_after(
-    db: Database, session: Session, *, after: datetime | None, limit: int
-) -> list[StoredMeterValue]:
+    db: Database, session: Session, *, after: MeterValuePosition | None, limit: int
+) -> list[tuple[MeterValuePosition, StoredMeterValue]]:
     """Return up to `limit` meter values of a session in the order of their time.
 
     Args:
         db: the pool.
         session: whose; those that carry its transaction id.
-        after: a time; the list begins behind it.
+        after: the list begins behind it.
         limit: how many at most.
     """
     records = await db.fetch(
         f"""
-        SELECT {_METER_VALUE_COLUMNS} FROM meter_values
+        SELECT {_METER_VALUE_COLUMNS}, fingerprint FROM meter_values
         WHERE station_id = $1 AND evse_id = $2 AND transaction_id = $3
-          AND ($4::timestamptz IS NULL OR sampled_at > $4)
-        ORDER BY sampled_at LIMIT $5
+          AND ($4::timestamptz IS NULL OR (sampled_at, fingerprint) > ($4, $5::bigint))
+        ORDER BY sampled_at, fingerprint LIMIT $6
         """,  # noqa: S608 - column names of a dataclass
         session.station_id,
         session.evse_id,
         session.transaction_id,
-        after,
+        after and after.sampled_at,
+        after and after.fingerprint,
         limit,
     )
-    return [StoredMeterValue(**record) for record in records]
+    values = []
+    for record in records:
+        columns = dict(record)
+        position = MeterValuePosition(columns["sampled_at"], columns.pop("fingerprint"))
+        values.append((position, StoredMeterValue(**columns)))
+    return values

@@ -1,0 +1,233 @@
+"""Carries out what this pod is asked to do through its stream."""
+
+import asyncio
+from collections import deque
+from typing import Protocol
+
+import structlog
+from websockets.frames import CloseCode
+
+from gateway import rpc
+from gateway.connection import ConnectionLostError, StationConnection
+from gateway.errors import CallRefusedError, CannotBeSaidError
+from gateway.settings import GatewaySettings
+from shared.bus.streams import (
+    CloseConnection,
+    OutcomeAnnouncer,
+    PodRequest,
+    PodRequestReader,
+    RunCommand,
+)
+from shared.domain.commands import (
+    CommandRecord,
+    CommandState,
+    Outcome,
+    outcome_without_answer,
+    parse_command,
+)
+from shared.domain.errors import InvalidInputError, UnavailableError
+from shared.store import commands as store
+from shared.store.pool import Database, is_away
+from shared.telemetry import metrics
+
+log = structlog.get_logger()
+
+_RETRY_INTERVAL_S = 1.0
+_FINISH_ATTEMPTS = 5
+# The words for yes in the `status` of an answer. Any other word is a no.
+_ACCEPTED = frozenset({"Accepted", "Scheduled", "Unlocked", "RebootRequired"})
+
+
+class Connections(Protocol):
+    """Where the runner finds a station's connection."""
+
+    def get(self, station_id: str) -> StationConnection | None:
+        """Return the connection this pod holds of a station."""
+
+
+class CommandRunner:
+    """Reads the pod's stream and runs each command on its station's connection.
+
+    Commands of one station run one after another, those of different stations side by side.
+
+    Args:
+        db: where commands are kept.
+        reader: this pod's stream.
+        announcer: wakes who waits for an outcome.
+        connections: what this pod holds.
+        pod_id: who we are.
+        settings: time-outs and limits.
+    """
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        reader: PodRequestReader,
+        announcer: OutcomeAnnouncer,
+        connections: Connections,
+        pod_id: str,
+        settings: GatewaySettings,
+    ) -> None:
+        self._db = db
+        self._reader = reader
+        self._announcer = announcer
+        self._connections = connections
+        self._pod_id = pod_id
+        self._settings = settings
+        self._accepting = True
+
+    def stop_accepting(self) -> None:
+        """Send no new CALL: this pod drains. What stays queued is routed again by the worker."""
+        self._accepting = False
+
+    async def run(self) -> None:
+        """Carry out requests until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                try:
+                    entries = await self._reader.read()
+                except UnavailableError as error:
+                    log.warning("commands cannot be received", error=str(error))
+                    await asyncio.sleep(_RETRY_INTERVAL_S)
+                    continue
+                for _, request in entries:
+                    self._take(tasks, request)
+                if entries:
+                    # Already now: what is asked stands in Postgres, and the worker routes again
+                    # what this pod takes with it.
+                    await self._acknowledge([entry_id for entry_id, _ in entries])
+
+    def _take(self, tasks: asyncio.TaskGroup, request: PodRequest | None) -> None:
+        match request:
+            case RunCommand(station_id=station_id) if self._accepting:
+                connection = self._connections.get(station_id)
+                if connection is not None:
+                    self._enqueue(tasks, connection, request)
+            case CloseConnection(station_id, epoch):
+                connection = self._connections.get(station_id)
+                if connection is not None and connection.station.ownership.epoch <= epoch:
+                    tasks.create_task(
+                        connection.close(
+                            CloseCode.POLICY_VIOLATION,
+                            "a newer connection or an operator has replaced this one",
+                        )
+                    )
+
+    async def _acknowledge(self, entry_ids: list[str]) -> None:
+        try:
+            await self._reader.acknowledge(entry_ids)
+        except UnavailableError as error:
+            log.warning("requests could not be acknowledged", error=str(error))
+
+    def _enqueue(
+        self, tasks: asyncio.TaskGroup, connection: StationConnection, request: RunCommand
+    ) -> None:
+        queue = connection.queued_commands
+        if queue is None:
+            queue = connection.queued_commands = deque([request])
+            tasks.create_task(self._work_off(connection, queue))
+        elif len(queue) >= self._settings.max_queued_commands:
+            log.warning(
+                "too many commands wait for one station: this one is routed again later",
+                station_id=request.station_id,
+                command_id=request.command_id,
+            )
+        elif request not in queue:
+            queue.append(request)
+
+    async def _work_off(self, connection: StationConnection, queue: deque[RunCommand]) -> None:
+        """Run a station's commands, one after another."""
+        while queue and self._accepting:
+            request = queue[0]
+            try:
+                await self._run(connection, request)
+            except Exception as error:
+                if not is_away(error):
+                    log.exception("a command failed", command_id=request.command_id)
+                # Else it is still queued, or the worker finds that it was not finished.
+            queue.popleft()
+        connection.queued_commands = None
+
+    async def _run(self, connection: StationConnection, request: RunCommand) -> None:
+        record = await store.take_for_sending(
+            self._db,
+            request.command_id,
+            epoch=connection.station.ownership.epoch,
+            pod_id=self._pod_id,
+        )
+        if record is None:
+            return
+        outcome = await self._send(connection, record)
+        metrics.commands_finished.labels(record.type, outcome.state).inc()
+        await self._finish(request, outcome)
+
+    async def _send(self, connection: StationConnection, record: CommandRecord) -> Outcome:
+        try:
+            command = parse_command(record.type, record.params)
+            action, payload = connection.encode_command(command)
+        except (CannotBeSaidError, InvalidInputError) as error:
+            return Outcome(
+                state=CommandState.FAILED,
+                error_code="CannotBeSaid",
+                error_description=str(error),
+            )
+        try:
+            answer = await connection.call(
+                record.command_id, action, payload, timeout_s=self._settings.call_timeout_s
+            )
+        except TimeoutError:
+            return outcome_without_answer(
+                command, f"the station did not answer within {self._settings.call_timeout_s:g} s"
+            )
+        except ConnectionLostError:
+            return outcome_without_answer(
+                command, "the connection was lost before the station answered"
+            )
+        return _outcome(connection, action, answer)
+
+    async def _finish(self, request: RunCommand, outcome: Outcome) -> None:
+        for attempt in range(1, _FINISH_ATTEMPTS + 1):
+            try:
+                await store.finish(self._db, request.command_id, outcome)
+                break
+            except Exception as error:
+                if not is_away(error) or attempt == _FINISH_ATTEMPTS:
+                    raise
+                await asyncio.sleep(_RETRY_INTERVAL_S)
+        try:
+            await self._announcer.announce(
+                control_id=request.control_id, command_id=request.command_id
+            )
+        except UnavailableError as error:
+            log.warning("an outcome could not be announced", error=str(error))
+
+
+def _outcome(
+    connection: StationConnection, action: str, answer: rpc.CallResult | rpc.CallError
+) -> Outcome:
+    if isinstance(answer, rpc.CallError):
+        return Outcome(
+            state=CommandState.FAILED,
+            error_code=answer.code,
+            error_description=answer.description,
+            response=answer.details or None,
+        )
+    error_code = error_description = None
+    try:
+        connection.protocol.validate_answer(action, answer.payload)
+    except CallRefusedError as error:
+        # Kept as it is: what the station does is known, only its words are off.
+        error_code, error_description = error.code, str(error)
+    status = answer.payload.get("status")
+    if not isinstance(status, str):
+        state, status = CommandState.ANSWERED, None
+    else:
+        state = CommandState.ACCEPTED if status in _ACCEPTED else CommandState.REJECTED
+    return Outcome(
+        state=state,
+        status=status,
+        response=answer.payload,
+        error_code=error_code,
+        error_description=error_description,
+    )

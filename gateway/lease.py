@@ -1,0 +1,153 @@
+"""The pod's two leases, and telling everybody again what it holds when one of them was lost.
+
+In Postgres a lease says that the pod's stations are really online; in Redis, that its announcements
+may be followed.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import structlog
+from websockets.frames import CloseCode
+
+from gateway.connection import StationConnection
+from gateway.settings import GatewaySettings
+from shared.bus.ownership import OwnershipRegistry
+from shared.domain.errors import UnavailableError
+from shared.store import pods, stations
+from shared.store.pool import Database, is_away
+from shared.telemetry import metrics
+
+log = structlog.get_logger()
+
+_CHUNK = 500
+_ANNOUNCEMENTS_AT_ONCE = 20
+_ANNOUNCEMENT_SPREAD_S = 1.0
+
+
+class Connections(Protocol):
+    """What the pod holds."""
+
+    def all(self) -> list[StationConnection]:
+        """Return every connection."""
+
+    async def announce(self, connection: StationConnection) -> None:
+        """Announce one connection in Redis.
+
+        Raises:
+            UnavailableError: Redis did not answer.
+        """
+
+
+class LeaseKeeper:
+    """Renews the pod's leases for as long as it lives.
+
+    Args:
+        db: where the lease in Postgres is.
+        registry: where the lease in Redis is.
+        connections: what to tell again.
+        pod_id: who we are.
+        settings: the pod's name and how long a lease lasts.
+    """
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        registry: OwnershipRegistry,
+        connections: Connections,
+        pod_id: str,
+        settings: GatewaySettings,
+    ) -> None:
+        self._db = db
+        self._registry = registry
+        self._connections = connections
+        self._pod_id = pod_id
+        self._settings = settings
+
+    async def take(self) -> None:
+        """Take the first lease in Postgres, before any station comes.
+
+        Redis may be away then; its lease is taken when it is back.
+        """
+        await self._renew_in_postgres()
+
+    async def run(self) -> None:
+        """Renew both leases, three times in the life of one, until cancelled.
+
+        They are renewed apart from each other: one server that is away must not cost both.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_renewing(self._keep_in_postgres))
+            tasks.create_task(self._keep_renewing(self._keep_in_redis))
+
+    async def give_back(self) -> None:
+        """End both leases: this pod has stopped in order."""
+        try:
+            await pods.remove(self._db, self._pod_id)
+            await self._registry.end_lease(self._pod_id)
+        except Exception as error:
+            if not (is_away(error) or isinstance(error, UnavailableError)):
+                raise
+            log.warning("a lease could not be given back; it runs out", error=str(error))
+
+    async def _keep_renewing(self, renew: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await renew()
+            except Exception as error:
+                if not (is_away(error) or isinstance(error, UnavailableError)):
+                    raise
+                log.warning("a lease could not be renewed", error=str(error))
+            await asyncio.sleep(self._settings.pod_lease_s / 3)
+
+    async def _renew_in_postgres(self) -> bool:
+        return await pods.renew_lease(
+            self._db,
+            pod_id=self._pod_id,
+            pod_name=self._settings.pod_name,
+            lease_s=self._settings.pod_lease_s,
+        )
+
+    async def _keep_in_postgres(self) -> None:
+        if await self._renew_in_postgres():
+            return
+        # We were taken for dead: stopped for a while, or cut off. Others may have our stations now.
+        metrics.reannouncements.labels("lease in Postgres lost").inc()
+        log.warning("the lease in Postgres had run out: stations are marked online again")
+        held = self._connections.all()
+        for start in range(0, len(held), _CHUNK):
+            chunk = held[start : start + _CHUNK]
+            ours = await stations.reassert(
+                self._db, [connection.station.ownership for connection in chunk]
+            )
+            for connection in chunk:
+                if connection.station.station_id not in ours:
+                    metrics.claims_lost.inc()
+                    await connection.close(
+                        CloseCode.POLICY_VIOLATION, "a newer connection has replaced this one"
+                    )
+
+    async def _keep_in_redis(self) -> None:
+        held = await self._registry.renew_lease(self._pod_id, lease_s=self._settings.pod_lease_s)
+        connections = self._connections.all()
+        if not held and any(connection.announced for connection in connections):
+            metrics.reannouncements.labels("lease in Redis lost").inc()
+            log.warning("Redis has lost this pod's lease: all stations are announced again")
+            for connection in connections:
+                connection.announced = False
+        await self._announce([c for c in connections if not c.announced])
+
+    async def _announce(self, connections: list[StationConnection]) -> None:
+        """Announce these, spread over a while, so that pods do not all come at once."""
+        slots = asyncio.Semaphore(_ANNOUNCEMENTS_AT_ONCE)
+
+        async def announce(connection: StationConnection) -> None:
+            async with slots:
+                await self._connections.announce(connection)
+
+        if len(connections) > _ANNOUNCEMENTS_AT_ONCE:
+            await asyncio.sleep(random.uniform(0, _ANNOUNCEMENT_SPREAD_S))  # noqa: S311 - no secret
+        await asyncio.gather(*map(announce, connections))

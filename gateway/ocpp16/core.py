@@ -1,0 +1,293 @@
+"""The Core profile of OCPP 1.6: its messages from the station (§4), and to it (§5)."""
+
+from decimal import Decimal
+from typing import Any
+
+from ocpp.v16 import call, call_result, datatypes
+from ocpp.v16.enums import (
+    Action,
+    AuthorizationStatus,
+    AvailabilityType,
+    DataTransferStatus,
+    RegistrationStatus,
+    ResetType,
+)
+
+from gateway.errors import CannotBeSaidError
+from gateway.handlers import Handlers
+from gateway.ocpp16.meter_values import to_meter_values
+from gateway.routing import on, sends
+from gateway.translation import format_time, parse_time
+from shared.domain import commands, stations, tokens
+from shared.domain.meter_values import MeterValuesReported
+from shared.domain.sessions import TransactionEnded, TransactionStarted
+from shared.domain.stations import ConnectorStatus, ConnectorStatusReported, StationBooted
+
+# The finer statuses of 1.6 say how far a charge is; that a connector is taken they have in common.
+_CONNECTOR_STATUS = {
+    "Available": ConnectorStatus.AVAILABLE,
+    "Preparing": ConnectorStatus.OCCUPIED,
+    "Charging": ConnectorStatus.OCCUPIED,
+    "SuspendedEVSE": ConnectorStatus.OCCUPIED,
+    "SuspendedEV": ConnectorStatus.OCCUPIED,
+    "Finishing": ConnectorStatus.OCCUPIED,
+    "Reserved": ConnectorStatus.RESERVED,
+    "Unavailable": ConnectorStatus.UNAVAILABLE,
+    "Faulted": ConnectorStatus.FAULTED,
+}
+_AUTHORIZATION_STATUS = {
+    tokens.AuthorizationStatus.ACCEPTED: AuthorizationStatus.accepted,
+    tokens.AuthorizationStatus.BLOCKED: AuthorizationStatus.blocked,
+    tokens.AuthorizationStatus.EXPIRED: AuthorizationStatus.expired,
+    tokens.AuthorizationStatus.CONCURRENT_TX: AuthorizationStatus.concurrent_tx,
+}
+_RESET_TYPE = {
+    commands.ResetType.IMMEDIATE: ResetType.hard,
+    commands.ResetType.ON_IDLE: ResetType.soft,
+}
+_AVAILABILITY_TYPE = {
+    commands.OperationalStatus.OPERATIVE: AvailabilityType.operative,
+    commands.OperationalStatus.INOPERATIVE: AvailabilityType.inoperative,
+}
+_ID_TAG_MAX_LENGTH = 20
+_METER_VALUES_ANSWER = call_result.MeterValues()
+_STATUS_NOTIFICATION_ANSWER = call_result.StatusNotification()
+
+
+class Core(Handlers):
+    """The 16 messages of the Core profile."""
+
+    __slots__ = ()
+
+    @on(Action.boot_notification)
+    async def on_boot_notification(
+        self,
+        *,
+        charge_point_vendor: str,
+        charge_point_model: str,
+        charge_point_serial_number: str | None = None,
+        charge_box_serial_number: str | None = None,
+        firmware_version: str | None = None,
+        iccid: str | None = None,
+        imsi: str | None = None,
+        **_: str,
+    ) -> call_result.BootNotification:
+        """Keep who the station is, and tell it whether it is accepted (§4.2)."""
+        now = self.services.now()
+        status = self.station.credentials.registration_status
+        accepted = status is stations.RegistrationStatus.ACCEPTED
+        await self.services.ingest.submit(
+            StationBooted(
+                station_id=self.station.station_id,
+                epoch=self.station.ownership.epoch,
+                vendor=charge_point_vendor,
+                model=charge_point_model,
+                serial_number=charge_point_serial_number or charge_box_serial_number,
+                firmware_version=firmware_version,
+                iccid=iccid,
+                imsi=imsi,
+                booted_at=now if accepted else None,
+            )
+        )
+        self.station.accepted = accepted
+        return call_result.BootNotification(
+            current_time=format_time(now),
+            interval=self.boot_interval_s(),
+            status=RegistrationStatus(status),
+        )
+
+    @on(Action.heartbeat)
+    def on_heartbeat(self) -> call_result.Heartbeat:
+        """Tell the time (§4.6). That the station lives is known from its connection."""
+        return call_result.Heartbeat(current_time=format_time(self.services.now()))
+
+    @on(Action.status_notification)
+    async def on_status_notification(
+        self,
+        *,
+        connector_id: int,
+        error_code: str,
+        status: str,
+        info: str | None = None,
+        timestamp: str | None = None,
+        vendor_id: str | None = None,
+        vendor_error_code: str | None = None,
+    ) -> call_result.StatusNotification:
+        """Keep a connector's status (§4.9); connector 0 is the station itself."""
+        await self.services.ingest.submit(
+            ConnectorStatusReported(
+                station_id=self.station.station_id,
+                epoch=self.station.ownership.epoch,
+                evse_id=connector_id,
+                connector_id=1 if connector_id else 0,
+                status=_CONNECTOR_STATUS[status],
+                reported_status=status,
+                error_code=error_code,
+                info=info,
+                vendor_id=vendor_id,
+                vendor_error_code=vendor_error_code,
+                reported_at=parse_time(timestamp) if timestamp else self.services.now(),
+            )
+        )
+        return _STATUS_NOTIFICATION_ANSWER
+
+    @on(Action.authorize)
+    async def on_authorize(self, id_tag: str) -> call_result.Authorize:
+        """Say whether an id tag may charge (§4.1)."""
+        return call_result.Authorize(id_tag_info=_id_tag_info(await self.authorize(id_tag)))
+
+    @on(Action.start_transaction)
+    async def on_start_transaction(
+        self,
+        *,
+        connector_id: int,
+        id_tag: str,
+        meter_start: int,
+        timestamp: str,
+        reservation_id: int | None = None,
+    ) -> call_result.StartTransaction:
+        """Give a transaction its id (§4.8); the same one, if it is told again.
+
+        A refused id tag gets one as well: the station may have let the driver charge while it was
+        offline, and its meter values and stop need something to refer to.
+        """
+        started_at = parse_time(timestamp)
+        authorization = await self.authorize(id_tag)
+        transaction_id = await self.services.ingest.submit(
+            TransactionStarted(
+                station_id=self.station.station_id,
+                evse_id=connector_id,
+                connector_id=1,
+                ocpp_version="1.6",
+                id_token=id_tag,
+                authorization_status=authorization.status,
+                started_at=started_at,
+                meter_start_wh=Decimal(meter_start),
+                reservation_id=reservation_id,
+            )
+        )
+        return call_result.StartTransaction(
+            transaction_id=int(transaction_id or 0), id_tag_info=_id_tag_info(authorization)
+        )
+
+    @on(Action.meter_values)
+    async def on_meter_values(
+        self,
+        *,
+        connector_id: int,
+        meter_value: list[dict[str, Any]],
+        transaction_id: int | None = None,
+    ) -> call_result.MeterValues:
+        """Keep what a connector's meter showed (§4.7)."""
+        if meter_values := to_meter_values(meter_value):
+            await self.services.ingest.submit(
+                MeterValuesReported(
+                    self.station.station_id,
+                    connector_id,
+                    None if transaction_id is None else str(transaction_id),
+                    meter_values,
+                )
+            )
+        return _METER_VALUES_ANSWER
+
+    @on(Action.stop_transaction)
+    async def on_stop_transaction(
+        self,
+        *,
+        meter_stop: int,
+        timestamp: str,
+        transaction_id: int,
+        reason: str = "Local",
+        id_tag: str | None = None,
+        transaction_data: list[dict[str, Any]] | None = None,
+    ) -> call_result.StopTransaction:
+        """End a transaction (§4.10); no reason means Local (errata 2.6)."""
+        await self.services.ingest.submit(
+            TransactionEnded(
+                station_id=self.station.station_id,
+                transaction_id=str(transaction_id),
+                ended_at=parse_time(timestamp),
+                meter_stop_wh=Decimal(meter_stop),
+                stopped_reason=reason,
+                id_token=id_tag,
+                meter_values=to_meter_values(transaction_data or []),
+            )
+        )
+        if id_tag is None:
+            return call_result.StopTransaction()
+        return call_result.StopTransaction(id_tag_info=_id_tag_info(await self.authorize(id_tag)))
+
+    @on(Action.data_transfer)
+    def on_data_transfer(self, vendor_id: str, **_: str) -> call_result.DataTransfer:
+        """Refuse: no vendor's own messages are known here (§4.3)."""
+        del vendor_id
+        return call_result.DataTransfer(status=DataTransferStatus.unknown_vendor_id)
+
+    @sends(commands.RemoteStart)
+    def remote_start(self, command: commands.RemoteStart) -> call.RemoteStartTransaction:
+        """§5.11."""
+        return call.RemoteStartTransaction(id_tag=command.id_token, connector_id=command.evse_id)
+
+    @sends(commands.RemoteStop)
+    def remote_stop(self, command: commands.RemoteStop) -> call.RemoteStopTransaction:
+        """§5.12."""
+        try:
+            transaction_id = int(command.transaction_id)
+        except ValueError:
+            raise CannotBeSaidError(
+                f"a transaction id of OCPP 1.6 is an integer, not {command.transaction_id!r}"
+            ) from None
+        return call.RemoteStopTransaction(transaction_id=transaction_id)
+
+    @sends(commands.Reset)
+    def reset(self, command: commands.Reset) -> call.Reset:
+        """§5.14."""
+        return call.Reset(type=_RESET_TYPE[commands.ResetType(command.reset_type)])
+
+    @sends(commands.ChangeAvailability)
+    def change_availability(self, command: commands.ChangeAvailability) -> call.ChangeAvailability:
+        """§5.2."""
+        status = commands.OperationalStatus(command.operational_status)
+        return call.ChangeAvailability(
+            connector_id=command.evse_id or 0, type=_AVAILABILITY_TYPE[status]
+        )
+
+    @sends(commands.UnlockConnector)
+    def unlock_connector(self, command: commands.UnlockConnector) -> call.UnlockConnector:
+        """§5.18."""
+        return call.UnlockConnector(connector_id=command.evse_id)
+
+    @sends(commands.GetConfiguration)
+    def get_configuration(self, command: commands.GetConfiguration) -> call.GetConfiguration:
+        """§5.8; no keys at all asks for every one."""
+        return call.GetConfiguration(key=list(command.keys) or None)
+
+    @sends(commands.ChangeConfiguration)
+    def change_configuration(
+        self, command: commands.ChangeConfiguration
+    ) -> call.ChangeConfiguration:
+        """§5.3."""
+        return call.ChangeConfiguration(key=command.key, value=command.value)
+
+    @sends(commands.ClearCache)
+    def clear_cache(self, command: commands.ClearCache) -> call.ClearCache:
+        """§5.4."""
+        del command
+        return call.ClearCache()
+
+    @sends(commands.DataTransfer)
+    def data_transfer(self, command: commands.DataTransfer) -> call.DataTransfer:
+        """§5.6."""
+        return call.DataTransfer(
+            vendor_id=command.vendor_id, message_id=command.message_id, data=command.data
+        )
+
+
+def _id_tag_info(authorization: tokens.Authorization) -> datatypes.IdTagInfo:
+    # A group of OCPP 2.0.1's longer tokens cannot be told to a station of 1.6.
+    group = authorization.group_id_token
+    return datatypes.IdTagInfo(
+        status=_AUTHORIZATION_STATUS.get(authorization.status, AuthorizationStatus.invalid),
+        parent_id_tag=group if group and len(group) <= _ID_TAG_MAX_LENGTH else None,
+        expiry_date=format_time(authorization.expires_at) if authorization.expires_at else None,
+    )

@@ -1,0 +1,61 @@
+"""OCPP 1.6 meter values into the domain's."""
+
+from typing import Any
+
+from gateway.translation import parse_time
+from shared.domain.meter_values import (
+    ENERGY_IMPORT_REGISTER,
+    MeterSample,
+    MeterValue,
+    energy_import_wh,
+    is_number,
+)
+from shared.telemetry import metrics
+
+
+def to_meter_values(meter_values: list[dict[str, Any]]) -> list[MeterValue]:
+    """Translate a `meterValue` or `transactionData` list.
+
+    A sample that is no number is dropped and counted; the others of its message stay.
+
+    Raises:
+        CallRefusedError: a timestamp is no time.
+    """
+    translated = []
+    for meter_value in meter_values:
+        samples = [
+            _to_sample(sampled_value)
+            for sampled_value in meter_value["sampledValue"]
+            if is_number(sampled_value["value"]) or sampled_value.get("format") == "SignedData"
+        ]
+        dropped = len(meter_value["sampledValue"]) - len(samples)
+        if dropped:
+            metrics.samples_dropped.inc(dropped)
+        if samples:
+            sampled_at = parse_time(meter_value["timestamp"])
+            translated.append(MeterValue(sampled_at, samples, energy_import_wh(samples)))
+    return translated
+
+
+def _to_sample(sampled_value: dict[str, Any]) -> MeterSample:
+    """Write out the defaults of SampledValue (OCPP 1.6 §7.43)."""
+    get = sampled_value.get
+    measurand = get("measurand", ENERGY_IMPORT_REGISTER)
+    sample: MeterSample = {
+        "value": sampled_value["value"],
+        "measurand": measurand,
+        "context": get("context", "Sample.Periodic"),
+        "location": get("location", "Outlet"),
+    }
+    unit = get("unit")
+    if unit is None and measurand.startswith("Energy"):
+        unit = "Wh"
+    if unit is not None:
+        sample["unit"] = "Celsius" if unit == "Celcius" else unit
+    phase = get("phase")
+    if phase is not None:
+        sample["phase"] = phase
+    format_ = get("format")
+    if format_ is not None:
+        sample["format"] = format_
+    return sample

@@ -1,0 +1,168 @@
+"""From an Action to its handler and from a command to its CALL, worked out once per class.
+
+Handlers are written with `@on`, commands with `@sends` beside them::
+
+    class Core(Handlers):
+        @on(Action.heartbeat)
+        def on_heartbeat(self) -> call_result.Heartbeat: ...
+
+        @sends(commands.ClearCache)
+        def clear_cache(self, command: commands.ClearCache) -> call.ClearCache: ...
+
+A handler gets the members of the payload as keyword arguments in snake_case. What is nested in them
+stays as it was on the wire. A plain method answers at once; a coroutine may wait, for a commit or a
+look-up, but never for a CALL of ours: the station's next message would wait for it.
+"""
+
+import inspect
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from typing import Any, TypeAlias, TypeVar, cast
+
+import ocpp.routing
+from ocpp.charge_point import camel_to_snake_case, snake_to_camel_case
+
+from gateway import schemas
+from gateway.errors import CallRefusedError, CannotBeSaidError, ErrorCode
+from gateway.schemas import Schema
+from shared.domain.commands import Call, Command
+
+Handler: TypeAlias = Callable[..., Any]
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a CALL of one Action goes.
+
+    `handler` is the function of the class, called with the instance first. `waits` says that it is
+    a coroutine. `names` maps the payload's members to arguments.
+    """
+
+    action: str
+    handler: Handler
+    waits: bool
+    request: Schema
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """One version of OCPP-J: what it is called, what it routes, how it spells errors.
+
+    `handlers` makes the object that answers one connection. `actions` are all that the version
+    knows, whoever sends them.
+    """
+
+    subprotocol: str
+    version: str
+    schema_folder: str
+    request_suffix: str
+    handlers: Callable[..., Any]
+    routes: Mapping[str, Route]
+    senders: Mapping[type[Command], Handler]
+    actions: frozenset[str]
+    error_spelling: Mapping[ErrorCode, str]
+    answers_broken_frames: bool
+
+    def encode_command(self, handlers: object, command: Command) -> tuple[str, dict[str, Any]]:
+        """Return action and payload of the CALL that carries out a command.
+
+        Raises:
+            CannotBeSaidError: this version has no words for it, or not with these values.
+        """
+        if isinstance(command, Call):
+            action, payload = command.action, command.payload
+        else:
+            sender = self.senders.get(type(command))
+            if sender is None:
+                raise CannotBeSaidError(f"OCPP {self.version} has no {type(command).__name__}")
+            message = sender(handlers, command)
+            action, payload = type(message).__name__, to_payload(message)
+        try:
+            schema = schemas.load(self.schema_folder, action + self.request_suffix)
+            schema.validate(payload)
+        except KeyError as error:
+            raise CannotBeSaidError(f"OCPP {self.version} has no action {action!r}") from error
+        except CallRefusedError as error:
+            raise CannotBeSaidError(
+                f"the payload does not fit the schema of {action} in OCPP {self.version}: {error}"
+            ) from error
+        return action, payload
+
+    def validate_answer(self, action: str, payload: dict[str, Any]) -> None:
+        """Return if a CALLRESULT fits its schema.
+
+        Raises:
+            CallRefusedError: it does not.
+        """
+        schemas.load(self.schema_folder, f"{action}Response").validate(payload)
+
+
+def on(action: str) -> Callable[[Method], Method]:
+    """Mark the method that answers an Action: the `ocpp` package's `@on`, with types."""
+    return cast("Callable[[Method], Method]", ocpp.routing.on(action))
+
+
+def sends(command: type[Command]) -> Callable[[Method], Method]:
+    """Mark the method that turns a command into a `call` dataclass."""
+
+    def mark(method: Method) -> Method:
+        method._sends = command  # type: ignore[attr-defined]  # noqa: SLF001 - as `@on` does
+        return method
+
+    return mark
+
+
+def find_routes(handlers: type, schema_folder: str, request_suffix: str) -> dict[str, Route]:
+    """Collect the `@on` methods of a class."""
+    routes = {}
+    for _, method in inspect.getmembers(handlers, inspect.isfunction):
+        action = getattr(method, "_on_action", None)
+        if action is None:
+            continue
+        handler = inspect.unwrap(method)
+        request = schemas.load(schema_folder, action + request_suffix)
+        routes[str(action)] = Route(
+            action=str(action),
+            handler=handler,
+            waits=inspect.iscoroutinefunction(handler),
+            request=request,
+            names={name: next(iter(camel_to_snake_case({name: 0}))) for name in request.properties},
+        )
+    return routes
+
+
+def find_senders(handlers: type) -> dict[type[Command], Handler]:
+    """Collect the `@sends` methods of a class."""
+    return {
+        method._sends: method  # noqa: SLF001 - set above
+        for _, method in inspect.getmembers(handlers, inspect.isfunction)
+        if hasattr(method, "_sends")
+    }
+
+
+def to_payload(message: object) -> dict[str, Any]:
+    """Return a `call` or `call_result` dataclass as its payload; what is None is left out."""
+    return {
+        wire_name: _to_json(value)
+        for name, wire_name in _wire_names(cast("Hashable", type(message)))
+        if (value := getattr(message, name)) is not None
+    }
+
+
+def _to_json(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if is_dataclass(value):
+        return to_payload(value)
+    if isinstance(value, list):
+        return [_to_json(item) for item in value]
+    return value
+
+
+@cache
+def _wire_names(message: Hashable) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (field.name, next(iter(snake_to_camel_case({field.name: 0}))))
+        for field in fields(cast("Any", message))
+    )

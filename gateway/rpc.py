@@ -1,0 +1,236 @@
+"""OCPP-J framing and the two slots of a connection, without I/O: frames in, frames out.
+
+`Peer.receive` takes what came from the socket and says what to do; `encode_*` make what goes out.
+Sources: OCPP-J 1.6 §4, OCPP 2.0.1 part 4 §4.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import msgspec
+
+from gateway.errors import CallRefusedError, ErrorCode
+from gateway.routing import Protocol, Route
+
+_CALL, _CALL_RESULT, _CALL_ERROR = 2, 3, 4
+MESSAGE_ID_MAX_LENGTH = 36
+# What can be read of a CALL that is not JSON: enough to say so to whoever waits for an answer.
+_CALL_PREFIX = re.compile(rb'\s*\[\s*2\s*,\s*"([^"\\\x00-\x1f]{1,36})"')
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+class IgnoredReason(StrEnum):
+    """Why a frame gets no answer."""
+
+    NOT_AN_ARRAY = "not a JSON array"
+    UNKNOWN_TYPE = "unknown message type"
+    MALFORMED_ANSWER = "malformed answer"
+    UNASKED_ANSWER = "answer to nothing that is open"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A valid CALL for a handler. `kwargs` are its payload's members in snake_case."""
+
+    message_id: str
+    route: Route
+    kwargs: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """The answer to our open CALL."""
+
+    message_id: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CallError:
+    """The refusal of our open CALL."""
+
+    message_id: str
+    code: str
+    description: str
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A CALL that no handler gets to see: send `frame`."""
+
+    frame: bytes
+    action: str
+    code: ErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A frame that gets no answer."""
+
+    reason: IgnoredReason
+
+
+Event: TypeAlias = Call | CallResult | CallError | Refusal | Ignored
+
+
+def encode_call(message_id: str, action: str, payload: Mapping[str, Any]) -> bytes:
+    """Return a CALL frame."""
+    return _encode((_CALL, message_id, action, payload))
+
+
+def encode_call_result(message_id: str, payload: Mapping[str, Any]) -> bytes:
+    """Return a CALLRESULT frame."""
+    return _encode((_CALL_RESULT, message_id, payload))
+
+
+def encode_call_error(message_id: str, code: str, description: str) -> bytes:
+    """Return a CALLERROR frame; a description has at most 255 characters."""
+    return _encode((_CALL_ERROR, message_id, code, description[:255], {}))
+
+
+class Peer:
+    """One connection's side of the RPC: at most one CALL of ours open, theirs told apart.
+
+    A message id means something only within one connection and one direction.
+
+    Args:
+        protocol: the version that the connection speaks.
+    """
+
+    __slots__ = ("_in_work", "_open_call", "_protocol")
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._protocol = protocol
+        self._open_call: str | None = None
+        self._in_work: set[str] = set()
+
+    def receive(self, data: bytes) -> Event:
+        """Take one text message, and say what it is.
+
+        A `Call` stays in work until `finish` is called with its message id.
+
+        Raises:
+            UnicodeDecodeError: it is not UTF-8: the connection fails with 1007 (RFC 6455 §8.1).
+        """
+        try:
+            frame = _decode(data)
+        except (msgspec.DecodeError, RecursionError):
+            return self._undecodable(data)
+        if type(frame) is not list or not frame:
+            return self._not_rpc(IgnoredReason.NOT_AN_ARRAY, ErrorCode.RPC_FRAMEWORK_ERROR)
+        match frame[0]:
+            case 2:
+                return self._receive_call(frame, data)
+            case 3 | 4:
+                return self._receive_answer(frame)
+        return self._not_rpc(
+            IgnoredReason.UNKNOWN_TYPE, ErrorCode.MESSAGE_TYPE_NOT_SUPPORTED, frame
+        )
+
+    def finish(self, message_id: str) -> None:
+        """Take a CALL of the station out of work: it has been answered."""
+        self._in_work.discard(message_id)
+
+    def open_call(self, message_id: str) -> None:
+        """Take the slot for a CALL of ours."""
+        if self._open_call is not None:
+            raise RuntimeError("at most one CALL may be open (OCPP-J 1.6 §4.1.1)")
+        self._open_call = message_id
+
+    def abandon_call(self) -> None:
+        """Free the slot: we no longer wait, and an answer that still comes is ignored."""
+        self._open_call = None
+
+    def refuse(self, message_id: str, action: str, code: ErrorCode, description: str) -> Refusal:
+        """Make the CALLERROR in this version's spelling."""
+        spelling = self._protocol.error_spelling.get(code, code)
+        frame = encode_call_error(message_id[:MESSAGE_ID_MAX_LENGTH], spelling, description)
+        return Refusal(frame, action if action in self._protocol.actions else "", code)
+
+    def _receive_call(self, frame: list[Any], data: bytes) -> Event:
+        match frame:
+            case [_, str(message_id), str(action), dict(payload)]:
+                pass
+            case [_, str(message_id), *_]:
+                return self.refuse(
+                    message_id,
+                    "",
+                    ErrorCode.FORMAT_VIOLATION,
+                    'a CALL is [2, "<messageId>", "<action>", {<payload>}]',
+                )
+            case _:
+                return self._not_rpc(IgnoredReason.NOT_AN_ARRAY, ErrorCode.RPC_FRAMEWORK_ERROR)
+        try:
+            route = self._route(message_id, action, data)
+            route.request.validate(payload)
+        except CallRefusedError as error:
+            return self.refuse(message_id, action, error.code, str(error))
+        self._in_work.add(message_id)
+        names = route.names
+        return Call(message_id, route, {names[key]: value for key, value in payload.items()})
+
+    def _route(self, message_id: str, action: str, data: bytes) -> Route:
+        if not 0 < len(message_id) <= MESSAGE_ID_MAX_LENGTH:
+            raise CallRefusedError(
+                ErrorCode.FORMAT_VIOLATION,
+                f"a message id has 1 to {MESSAGE_ID_MAX_LENGTH} characters, not {len(message_id)}",
+            )
+        if message_id in self._in_work:
+            raise CallRefusedError(
+                ErrorCode.GENERIC_ERROR, "a CALL with this message id is still in work"
+            )
+        if b"\\u0000" in data:
+            # Postgres has no text with NUL, and no field of OCPP a use for it.
+            raise CallRefusedError(
+                ErrorCode.PROPERTY_CONSTRAINT_VIOLATION, "a string holds the character NUL"
+            )
+        route = self._protocol.routes.get(action)
+        if route is not None:
+            return route
+        if action in self._protocol.actions:
+            raise CallRefusedError(ErrorCode.NOT_SUPPORTED, f"{action} is not for us to receive")
+        raise CallRefusedError(
+            ErrorCode.NOT_IMPLEMENTED, f"OCPP {self._protocol.version} has no such action"
+        )
+
+    def _receive_answer(self, frame: list[Any]) -> Event:
+        answer: CallResult | CallError
+        match frame:
+            case [3, str(message_id), dict(payload)]:
+                answer = CallResult(message_id, payload)
+            case [4, str(message_id), str(code), str(description), *rest]:
+                details = rest[0] if rest and isinstance(rest[0], dict) else {}
+                answer = CallError(message_id, code, description, details)
+            case _:
+                return Ignored(IgnoredReason.MALFORMED_ANSWER)
+        if message_id != self._open_call:
+            return Ignored(IgnoredReason.UNASKED_ANSWER)
+        self._open_call = None
+        return answer
+
+    def _undecodable(self, data: bytes) -> Event:
+        data.decode()
+        if found := _CALL_PREFIX.match(data):
+            return self.refuse(
+                found[1].decode(), "", ErrorCode.FORMAT_VIOLATION, "the message is not valid JSON"
+            )
+        return self._not_rpc(IgnoredReason.NOT_AN_ARRAY, ErrorCode.RPC_FRAMEWORK_ERROR)
+
+    def _not_rpc(
+        self, reason: IgnoredReason, code: ErrorCode, frame: list[Any] | None = None
+    ) -> Event:
+        """OCPP 1.6 has no answer to such a frame; 2.0.1 has (part 4 §4.2.3)."""
+        if not self._protocol.answers_broken_frames:
+            return Ignored(reason)
+        match frame:
+            case [_, str(message_id), *_] if len(message_id) <= MESSAGE_ID_MAX_LENGTH:
+                pass
+            case _:
+                message_id = "-1"
+        return self.refuse(message_id, "", code, str(reason))
