@@ -23,6 +23,7 @@ from shared.batching import Batcher
 from shared.bus.client import open_redis
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import OutcomeAnnouncer, PodRequestReader, PodRequestSender
+from shared.domain.errors import UnavailableError
 from shared.domain.stations import Connection, Credentials, Ownership
 from shared.domain.tokens import IdToken
 from shared.store import id_tokens, stations
@@ -106,6 +107,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
             return None if ingest.available else "Postgres does not answer"
 
         await leases.take()
+        stack.push_async_callback(_forget_stream, reader)
         await stack.enter_async_context(
             _running(
                 claims.run,
@@ -134,6 +136,11 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
                 async with asyncio.timeout(settings.drain_timeout_s):
                     await server.drain()
                     await ingest.drain()
+
+
+async def _forget_stream(reader: PodRequestReader) -> None:
+    with suppress(UnavailableError):  # it expires
+        await reader.delete()
 
 
 @asynccontextmanager

@@ -80,11 +80,10 @@ class Protocol:
                 raise CannotBeSaidError(f"OCPP {self.version} has no {type(command).__name__}")
             message = sender(handlers, command)
             action, payload = type(message).__name__, to_payload(message)
+        if action not in self.actions:
+            raise CannotBeSaidError(f"OCPP {self.version} has no action {action!r}")
         try:
-            schema = schemas.load(self.schema_folder, action + self.request_suffix)
-            schema.validate(payload)
-        except KeyError as error:
-            raise CannotBeSaidError(f"OCPP {self.version} has no action {action!r}") from error
+            schemas.load(self.schema_folder, action + self.request_suffix).validate(payload)
         except CallRefusedError as error:
             raise CannotBeSaidError(
                 f"the payload does not fit the schema of {action} in OCPP {self.version}: {error}"

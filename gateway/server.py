@@ -85,6 +85,7 @@ class OcppServer:
         self._registry = registry
         self._sender = sender
         self._connections: dict[str, StationConnection] = {}
+        self._open_sockets = 0
         self._draining = False
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -206,7 +207,7 @@ class OcppServer:
             return "this pod is stopping"
         if not self._services.ingest.available:
             return "the database is away"
-        if len(self._connections) >= self._settings.max_connections:
+        if self._open_sockets >= self._settings.max_connections:
             return "this pod holds as many stations as it may"
         return None
 
@@ -214,6 +215,13 @@ class OcppServer:
         """Live one connection through, from the end of its handshake."""
         if not isinstance(socket, StationSocket):
             raise TypeError("the server makes StationSockets")
+        self._open_sockets += 1
+        try:
+            await self._handle_station(socket)
+        finally:
+            self._open_sockets -= 1
+
+    async def _handle_station(self, socket: StationSocket) -> None:
         protocol = PROTOCOLS.get(socket.subprotocol or "")
         if protocol is None:
             # The handshake ends well and without a subprotocol (2.0.1 part 4 §3.2).

@@ -5,15 +5,17 @@ that the worker cannot route again, and a request that is read twice is not done
 """
 
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
 import redis.exceptions
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 
 from shared.bus import keys
 from shared.bus.client import redis_errors_as_unavailable
+from shared.domain.errors import UnavailableError
 
 _GROUP = "gateway"
 _CONSUMER = "pod"
@@ -125,8 +127,8 @@ class PodRequestReader:
                 return []
         if not answer:
             return []
-        # The client's types cover every version of the protocol and every option; this is RESP3.
-        entries = cast("dict[str, list[tuple[str, dict[str, str]]]]", answer)[self._stream]
+        # The client's types cover every protocol version and option; this is [[stream, entries]].
+        ((_, entries),) = cast("list[tuple[str, list[tuple[str, dict[str, str]]]]]", answer)
         return [(entry_id, _decode(fields)) for entry_id, fields in entries]
 
     async def acknowledge(self, entry_ids: list[str]) -> None:
@@ -172,16 +174,42 @@ class OutcomeAnnouncer:
             await self._client.publish(keys.outcomes(control_id), command_id)
 
 
-async def watch_outcomes(client: Redis, control_id: str) -> AsyncIterator[str]:
-    """Yield the ids of commands that have ended, for one control process.
+class OutcomeListener:
+    """Learns for one control process that commands have ended.
 
-    Raises:
-        UnavailableError: Redis did not answer; watch again, and look up what was missed.
+    Args:
+        client: Redis.
+        control_id: who listens.
+        timeout_s: how long Redis may take to confirm a subscription.
     """
-    with redis_errors_as_unavailable("watching for outcomes"):
-        async with client.pubsub(ignore_subscribe_messages=True) as pubsub:
-            await pubsub.subscribe(keys.outcomes(control_id))
-            while True:
+
+    def __init__(self, client: Redis, control_id: str, *, timeout_s: float) -> None:
+        self._client = client
+        self._channel = keys.outcomes(control_id)
+        self._timeout_s = timeout_s
+
+    @asynccontextmanager
+    async def subscribe(self) -> AsyncIterator[AsyncIterator[str]]:
+        """Give an iterator over the ids of commands that have ended.
+
+        Redis has confirmed the subscription when the context is entered, so that whatever ends from
+        then on comes out of the iterator.
+
+        Raises:
+            UnavailableError: Redis did not answer. The iterator raises it when Redis goes away:
+                subscribe again, and look up what was missed.
+        """
+        async with self._client.pubsub() as pubsub:
+            with redis_errors_as_unavailable("subscribing to outcomes"):
+                await pubsub.subscribe(self._channel)
+                if await pubsub.get_message(timeout=self._timeout_s) is None:
+                    raise UnavailableError("Redis did not confirm the subscription to outcomes")
+            yield self._announced(pubsub)
+
+    @staticmethod
+    async def _announced(pubsub: PubSub) -> AsyncIterator[str]:
+        while True:
+            with redis_errors_as_unavailable("listening to outcomes"):
                 message = await pubsub.get_message(timeout=None)
-                if message is not None:
-                    yield message["data"]
+            if message is not None and message["type"] == "message":
+                yield message["data"]

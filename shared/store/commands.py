@@ -4,6 +4,7 @@ Every step of a command's life is an `UPDATE … WHERE state = …` here, so tha
 answer and a sweeper cannot both take it.
 """
 
+from collections.abc import Sequence
 from dataclasses import fields
 
 import asyncpg
@@ -71,20 +72,36 @@ async def create(
     )
     if record is not None:
         return _command(record), True
+    first = await find_repeated(
+        db, station_id=station_id, command=command, idempotency_key=idempotency_key
+    )
+    if first is None:
+        raise NotFoundError(f"there is no station {station_id!r}")
+    return first, False
+
+
+async def find_repeated(
+    db: Database, *, station_id: str, command: Command, idempotency_key: str | None
+) -> CommandRecord | None:
+    """Return the command that was asked for with this key before, or None if there is none.
+
+    Raises:
+        ConflictError: the key was used for another command.
+    """
     record = await db.fetchrow(
         f"SELECT {_COLUMNS} FROM commands WHERE station_id = $1 AND idempotency_key = $2",  # noqa: S608 - as above
         station_id,
         idempotency_key,
     )
     if record is None:
-        raise NotFoundError(f"there is no station {station_id!r}")
+        return None
     first = _command(record)
-    if first.type != name or first.params != _as_stored(params):
+    if first.type != type(command).__name__ or first.params != _as_stored(command_params(command)):
         raise ConflictError(
             f"idempotency key {idempotency_key!r} was used for another command of station "
             f"{station_id!r} ({first.command_id}): use a new key for a new command"
         )
-    return first, False
+    return first
 
 
 def _as_stored(params: dict[str, object]) -> dict[str, object]:
@@ -171,6 +188,53 @@ async def finish(db: Database, command_id: str, outcome: Outcome) -> bool:
         outcome.error_description,
     )
     return tag == "UPDATE 1"
+
+
+async def cancel(db: Database, command_id: str) -> bool:
+    """End a queued command on request of whoever asked for it.
+
+    Returns:
+        False if it is not queued any more.
+    """
+    tag = await db.execute(
+        """
+        UPDATE commands
+        SET state = 'cancelled', finished_at = now(), error_code = 'Cancelled',
+            error_description = 'it was cancelled before it was sent'
+        WHERE command_id = $1 AND state = 'queued'
+        """,
+        command_id,
+    )
+    return tag == "UPDATE 1"
+
+
+async def withdraw(db: Database, command_id: str) -> bool:
+    """Forget a queued command that could not be handed to its pod, as if it was never asked for.
+
+    Its idempotency key is free again, so that whoever was refused may ask again with it.
+
+    Returns:
+        False if it is not queued any more: a pod got it after all.
+    """
+    tag = await db.execute(
+        "DELETE FROM commands WHERE command_id = $1 AND state = 'queued'", command_id
+    )
+    return tag == "DELETE 1"
+
+
+async def list_ended(db: Database, command_ids: Sequence[str]) -> list[str]:
+    """Return which of these commands have ended, or are gone."""
+    records = await db.fetch(
+        """
+        SELECT asked.command_id::text
+        FROM unnest($1::uuid[]) AS asked (command_id)
+        WHERE NOT EXISTS (SELECT FROM commands
+                          WHERE commands.command_id = asked.command_id
+                            AND state IN ('queued', 'sent'))
+        """,
+        command_ids,
+    )
+    return [record["command_id"] for record in records]
 
 
 async def sweep_expired(db: Database) -> int:

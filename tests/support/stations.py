@@ -1,8 +1,8 @@
 """A station as a test plays it: frames out, frames in, over a real WebSocket."""
 
 import base64
-from contextlib import asynccontextmanager
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec

@@ -65,7 +65,7 @@ async def test_a_whole_charge_ends_in_rows(db: Database, gateway: Pod) -> None:
     assert session.transaction_id == str(transaction_id)
     assert session.energy_wh == Decimal(1000)
     assert session.stopped_reason == "Local"
-    (meter_value,) = await sessions.list_meter_values_after(db, session, after=None, limit=10)
+    ((_, meter_value),) = await sessions.list_meter_values_after(db, session, after=None, limit=10)
     assert meter_value.energy_wh == Decimal(600)
     (connector,) = await stations.list_connectors(db, ["CP-1"])
     assert (connector.status, connector.reported_status) == ("Occupied", "Preparing")

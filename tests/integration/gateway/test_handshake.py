@@ -1,0 +1,147 @@
+"""What a station gets at the door."""
+
+import asyncio
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from shared.domain.stations import RegistrationStatus, SecurityProfile
+from shared.store.pool import Database
+from tests.integration.gateway.conftest import Pod, StartPod
+from tests.support.stations import PASSWORD, basic_auth, register, station_client
+
+
+async def refusal(url: str, headers: dict[str, str] | None = None) -> InvalidStatus:
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(url, subprotocols=["ocpp1.6"], additional_headers=headers)
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    ("station_id", "user_name", "password"),
+    [("CP-1", "CP-1", "wrong"), ("NOBODY", "NOBODY", PASSWORD), ("CP-1", "CP-2", PASSWORD)],
+    ids=["wrong password", "unknown station", "another user name"],
+)
+async def test_all_who_may_not_come_in_get_the_same_401(
+    db: Database, gateway: Pod, station_id: str, user_name: str, password: str
+) -> None:
+    await register(db)
+    refused = await refusal(f"{gateway.url}/{station_id}", basic_auth(user_name, password))
+    assert refused.response.status_code == 401
+    assert refused.response.headers["WWW-Authenticate"].startswith("Basic ")
+    assert b"unknown station, wrong password" in (refused.response.body or b"")
+
+
+async def test_a_station_without_password_gets_401(db: Database, gateway: Pod) -> None:
+    await register(db)
+    assert (await refusal(f"{gateway.url}/CP-1")).response.status_code == 401
+    garbage = {"Authorization": "Basic %%%"}
+    assert (await refusal(f"{gateway.url}/CP-1", garbage)).response.status_code == 401
+
+
+@pytest.mark.parametrize("station_id", ["a%2Fb", "..", "a:b", "a%00b", "x" * 49, "", "%C3%A9"])
+async def test_an_impossible_station_id_gets_400(gateway: Pod, station_id: str) -> None:
+    refused = await refusal(f"{gateway.url}/{station_id}", basic_auth("x"))
+    assert refused.response.status_code == 400
+
+
+async def test_another_path_gets_404(gateway: Pod) -> None:
+    url = gateway.url.removesuffix("/ocpp") + "/elsewhere/CP-1"
+    assert (await refusal(url)).response.status_code == 404
+
+
+async def test_an_unsecured_station_comes_in_only_if_registered_so(
+    db: Database, gateway: Pod
+) -> None:
+    await register(db, security_profile=SecurityProfile.UNSECURED)
+    async with connect(f"{gateway.url}/CP-1", subprotocols=["ocpp1.6"]) as websocket:
+        assert websocket.subprotocol == "ocpp1.6"
+
+
+async def test_without_common_subprotocol_the_handshake_ends_and_the_socket_is_closed(
+    db: Database, gateway: Pod
+) -> None:
+    await register(db)
+    async with connect(
+        f"{gateway.url}/CP-1",
+        subprotocols=["ocpp0.9"],
+        additional_headers=basic_auth("CP-1"),
+    ) as websocket:
+        assert websocket.subprotocol is None
+        with pytest.raises(ConnectionClosed, match="no common subprotocol"):
+            await websocket.recv()
+
+
+async def test_before_its_boot_was_accepted_a_station_may_say_nothing_else(
+    db: Database, gateway: Pod
+) -> None:
+    await register(db)
+    async with station_client(gateway.url) as station:
+        assert (await station.call("Heartbeat", {}))[:3] == [4, "1", "SecurityError"]
+        await station.boot()
+        assert (await station.call("Heartbeat", {}))[0] == 3
+
+
+async def test_acceptance_outlives_the_connection(db: Database, gateway: Pod) -> None:
+    await register(db)
+    async with station_client(gateway.url) as station:
+        await station.boot()
+    async with station_client(gateway.url) as station:
+        assert (await station.call("Heartbeat", {}))[0] == 3
+
+
+@pytest.mark.parametrize("status", [RegistrationStatus.PENDING, RegistrationStatus.REJECTED])
+async def test_a_station_that_is_not_accepted_is_told_when_to_boot_again(
+    db: Database, gateway: Pod, status: RegistrationStatus
+) -> None:
+    await register(db, registration_status=status)
+    async with station_client(gateway.url) as station:
+        answer = await station.boot()
+        assert (answer["status"], answer["interval"]) == (status, 60)
+        assert (await station.call("Heartbeat", {}))[2] == "SecurityError"
+
+
+async def test_a_message_that_is_too_long_closes_with_1009(
+    db: Database, start_pod: StartPod
+) -> None:
+    await register(db)
+    async with start_pod(max_message_bytes=1000) as gateway, station_client(gateway.url) as station:
+        with pytest.raises(ConnectionClosed) as closed:
+            await station.call("DataTransfer", {"vendorId": "x" * 2000})
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
+
+
+async def test_a_full_pod_says_503_and_when_to_come_back(db: Database, start_pod: StartPod) -> None:
+    await register(db)
+    await register(db, "CP-2")
+    async with start_pod(max_connections=1) as gateway, station_client(gateway.url):
+        refused = await refusal(f"{gateway.url}/CP-2", basic_auth("CP-2"))
+        assert refused.response.status_code == 503
+        assert int(refused.response.headers["Retry-After"]) > 0
+
+
+async def test_a_station_that_floods_is_closed_and_the_others_are_not(
+    db: Database, start_pod: StartPod
+) -> None:
+    await register(db)
+    await register(db, "CP-2")
+    async with (
+        start_pod(max_queued_calls=4) as gateway,
+        station_client(gateway.url) as flooder,
+        station_client(gateway.url, "CP-2") as other,
+    ):
+        await flooder.boot()
+        await other.boot()
+        with pytest.raises(ConnectionClosed, match="wait for the answer"):
+            await asyncio.gather(
+                *(flooder.send([2, str(n), "Authorize", {"idTag": "T"}]) for n in range(200)),
+                _read_all(flooder),
+            )
+        assert (await other.call("Heartbeat", {}))[0] == 3
+
+
+async def _read_all(station: object) -> None:
+    while True:
+        await station.receive()  # type: ignore[attr-defined]

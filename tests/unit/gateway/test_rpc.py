@@ -1,0 +1,142 @@
+"""OCPP-J framing as transcripts: what comes in, what is made of it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.ocpp16 import PROTOCOL
+from gateway.rpc import Call, CallError, CallResult, Ignored, IgnoredReason, Peer, Refusal
+
+HEARTBEAT = b'[2,"1","Heartbeat",{}]'
+
+
+def refusal_code(event: object) -> str:
+    assert isinstance(event, Refusal)
+    frame = json.loads(event.frame)
+    assert frame[0] == 4
+    assert len(frame) == 5
+    return str(frame[2])
+
+
+def call(action: str, payload: dict[str, Any], message_id: str = "1") -> bytes:
+    return json.dumps([2, message_id, action, payload]).encode()
+
+
+def meter_values(value: str = "1", **sampled_value: Any) -> dict[str, Any]:
+    sample = {"value": value, **sampled_value}
+    return {
+        "connectorId": 1,
+        "meterValue": [{"timestamp": "2026-01-01T00:00:00Z", "sampledValue": [sample]}],
+    }
+
+
+@pytest.fixture
+def peer() -> Peer:
+    return Peer(PROTOCOL)
+
+
+def test_a_valid_call_reaches_its_handler_with_snake_case_arguments(peer: Peer) -> None:
+    event = peer.receive(call("Authorize", {"idTag": "TAG"}))
+    assert isinstance(event, Call)
+    assert (event.message_id, event.route.action) == ("1", "Authorize")
+    assert event.kwargs == {"id_tag": "TAG"}
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (call("NoSuchAction", {}), "NotImplemented"),
+        (call("RemoteStartTransaction", {"idTag": "TAG"}), "NotSupported"),
+        (call("Authorize", {}), "OccurenceConstraintViolation"),
+        (call("Authorize", {"idTag": 5}), "TypeConstraintViolation"),
+        (call("Authorize", {"idTag": "x" * 21}), "PropertyConstraintViolation"),
+        (call("Authorize", {"idTag": "TAG", "more": 1}), "FormationViolation"),
+        (call("Authorize", {"idTag": "a\0b"}), "PropertyConstraintViolation"),
+        (
+            call("MeterValues", {**meter_values(), "connectorId": 2**31}),
+            "PropertyConstraintViolation",
+        ),
+        (call("MeterValues", meter_values(unit="parsec")), "PropertyConstraintViolation"),
+        (call("Heartbeat", {}, message_id="x" * 37), "FormationViolation"),
+        (b'[2,"1","Heartbeat"]', "FormationViolation"),
+        (b'[2,"1","Heartbeat",[]]', "FormationViolation"),
+        (b'[2,"1","Heartbeat",{"a":NaN}]', "FormationViolation"),
+        (b'[2,"1","Heartbeat",{"a":1e999}]', "FormationViolation"),
+        (b'[2,"1","Authorize",{"idTag":"\\ud800"}]', "FormationViolation"),
+        (b'[2,"1","Heartbeat",' + b"[" * 200_000, "FormationViolation"),
+    ],
+    ids=lambda value: value[:60].decode() if isinstance(value, bytes) else value,
+)
+def test_a_bad_call_is_answered_with_its_own_code(peer: Peer, frame: bytes, code: str) -> None:
+    assert refusal_code(peer.receive(frame)) == code
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (b"", IgnoredReason.NOT_AN_ARRAY),
+        (b"hello", IgnoredReason.NOT_AN_ARRAY),
+        (b"{}", IgnoredReason.NOT_AN_ARRAY),
+        (b"[]", IgnoredReason.NOT_AN_ARRAY),
+        (b"[2]", IgnoredReason.NOT_AN_ARRAY),
+        (b'[5,"1"]', IgnoredReason.UNKNOWN_TYPE),
+        (b'["2","1"]', IgnoredReason.UNKNOWN_TYPE),
+        (b'[true,"1"]', IgnoredReason.UNKNOWN_TYPE),
+        (b'[3,"1",{}]', IgnoredReason.UNASKED_ANSWER),
+        (b'[4,"1","InternalError","",{}]', IgnoredReason.UNASKED_ANSWER),
+        (b"[3]", IgnoredReason.MALFORMED_ANSWER),
+        (b'[4,"1"]', IgnoredReason.MALFORMED_ANSWER),
+    ],
+)
+def test_what_is_no_call_gets_no_answer(peer: Peer, frame: bytes, reason: IgnoredReason) -> None:
+    assert peer.receive(frame) == Ignored(reason)
+
+
+def test_both_spellings_of_celsius_are_accepted(peer: Peer) -> None:
+    for number, unit in enumerate(("Celsius", "Celcius")):
+        event = peer.receive(call("MeterValues", meter_values(unit=unit), str(number)))
+        assert isinstance(event, Call)
+
+
+def test_a_message_id_in_work_is_refused_and_free_again_once_answered(peer: Peer) -> None:
+    assert isinstance(peer.receive(HEARTBEAT), Call)
+    assert refusal_code(peer.receive(HEARTBEAT)) == "GenericError"
+    peer.finish("1")
+    assert isinstance(peer.receive(HEARTBEAT), Call)
+
+
+def test_an_answer_goes_to_the_open_call_only_once(peer: Peer) -> None:
+    peer.open_call("ours")
+    assert peer.receive(b'[3,"theirs",{}]') == Ignored(IgnoredReason.UNASKED_ANSWER)
+    assert peer.receive(b'[3,"ours",{"status":"Accepted"}]') == CallResult(
+        "ours", {"status": "Accepted"}
+    )
+    assert peer.receive(b'[3,"ours",{}]') == Ignored(IgnoredReason.UNASKED_ANSWER)
+
+
+def test_a_late_answer_is_not_given_to_the_next_call(peer: Peer) -> None:
+    peer.open_call("first")
+    peer.abandon_call()
+    peer.open_call("second")
+    assert peer.receive(b'[3,"first",{}]') == Ignored(IgnoredReason.UNASKED_ANSWER)
+    assert peer.receive(b'[4,"second","NotSupported","no"]') == CallError(
+        "second", "NotSupported", "no", {}
+    )
+
+
+def test_two_calls_of_ours_are_never_open_at_once(peer: Peer) -> None:
+    peer.open_call("first")
+    with pytest.raises(RuntimeError, match="at most one"):
+        peer.open_call("second")
+
+
+def test_a_station_may_use_the_message_id_of_our_open_call(peer: Peer) -> None:
+    peer.open_call("1")
+    assert isinstance(peer.receive(HEARTBEAT), Call)
+    assert isinstance(peer.receive(b'[3,"1",{}]'), CallResult)
+
+
+def test_bytes_that_are_not_utf_8_are_told_apart(peer: Peer) -> None:
+    with pytest.raises(UnicodeDecodeError):
+        peer.receive(b'[2,"1","Authorize",{"idTag":"\xff"}]')

@@ -1,0 +1,33 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.errors import CallRefusedError, ErrorCode
+from gateway.translation import format_time, parse_time
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-01-02T03:04:05Z",
+        "2026-01-02T03:04:05",
+        "2026-01-02T05:04:05+02:00",
+        "2026-01-02T03:04:05.0000000Z",
+        "2026-01-02T03:04:05.000Z",
+    ],
+)
+def test_every_way_of_writing_a_time_is_read(text: str) -> None:
+    assert parse_time(text) == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "222222017-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"]
+)
+def test_what_is_no_time_is_a_type_error(text: str) -> None:
+    with pytest.raises(CallRefusedError, match="timestamp") as refused:
+        parse_time(text)
+    assert refused.value.code is ErrorCode.TYPE_CONSTRAINT_VIOLATION
+
+
+def test_a_time_is_written_in_utc_with_milliseconds() -> None:
+    assert format_time(datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)) == "2026-01-02T03:04:05.678Z"
