@@ -5,12 +5,11 @@ command of ours is read, and the other way round.
 """
 
 import asyncio
+import time
 from collections import deque
-from functools import cache
 from typing import Any
 
 import structlog
-from prometheus_client import Counter, Histogram
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
@@ -75,7 +74,7 @@ class StationConnection:
         self._handlers = handlers
         self._max_queued_calls = max_queued_calls
         self._peer = rpc.Peer(protocol)
-        self._inbox: deque[rpc.Call] = deque()
+        self._inbox: deque[tuple[rpc.Call, float]] = deque()
         self._answerer: asyncio.Task[None] | None = None
         self._reply: asyncio.Future[rpc.CallResult | rpc.CallError] | None = None
         self._stopping = False
@@ -157,12 +156,12 @@ class StationConnection:
                 elif route.waits or self._inbox:
                     await self._enqueue(event)
                 else:
-                    await self._answer(event)
+                    await self._answer(event, time.monotonic())
             case rpc.CallResult() | rpc.CallError():
                 if self._reply is not None and not self._reply.done():
                     self._reply.set_result(event)
             case rpc.Refusal(frame, action, code):
-                _received(action, code).inc()
+                metrics.messages.observe(action, code, 0.0)
                 await self._websocket.send(frame, text=True)
             case rpc.Ignored(reason):
                 metrics.frames_ignored.labels(reason).inc()
@@ -174,7 +173,7 @@ class StationConnection:
                 CloseCode.POLICY_VIOLATION, "wait for the answer to a CALL before the next one"
             )
             return
-        self._inbox.append(call)
+        self._inbox.append((call, time.monotonic()))
         if self._answerer is None or self._answerer.done():
             self._answerer = asyncio.create_task(self._answer_inbox())
 
@@ -182,7 +181,7 @@ class StationConnection:
         """Answer what waits, in order. It stays in the inbox until it is answered."""
         while self._inbox:
             try:
-                await self._answer(self._inbox[0])
+                await self._answer(*self._inbox[0])
             except ConnectionClosed:
                 return
             except StoreAwayError:
@@ -191,34 +190,31 @@ class StationConnection:
                 return
             self._inbox.popleft()
 
-    async def _answer(self, call: rpc.Call) -> None:
+    async def _answer(self, call: rpc.Call, received_at_s: float) -> None:
         route = call.route
         answer = "CallResult"
-        with _seconds(route.action).time():
-            try:
-                result = route.handler(self._handlers, **call.kwargs)
-                if route.waits:
-                    result = await result
-                frame = rpc.encode_call_result(call.message_id, to_payload(result))
-            except CallRefusedError as error:
-                answer = error.code
-                frame = self._peer.refuse(
-                    call.message_id, route.action, error.code, str(error)
-                ).frame
-            except StoreAwayError:
-                raise
-            except Exception:
-                log.exception(
-                    "a handler failed", station_id=self.station.station_id, action=route.action
-                )
-                answer = ErrorCode.INTERNAL_ERROR
-                frame = self._peer.refuse(
-                    call.message_id, route.action, answer, "our fault; it has been logged"
-                ).frame
-            finally:
-                self._peer.finish(call.message_id)
-            await self._websocket.send(frame, text=True)
-        _received(route.action, answer).inc()
+        try:
+            result = route.handler(self._handlers, **call.kwargs)
+            if route.waits:
+                result = await result
+            frame = rpc.encode_call_result(call.message_id, to_payload(result))
+        except CallRefusedError as error:
+            answer = error.code
+            frame = self._peer.refuse(call.message_id, route.action, error.code, str(error)).frame
+        except StoreAwayError:
+            raise
+        except Exception:
+            log.exception(
+                "a handler failed", station_id=self.station.station_id, action=route.action
+            )
+            answer = ErrorCode.INTERNAL_ERROR
+            frame = self._peer.refuse(
+                call.message_id, route.action, answer, "our fault; it has been logged"
+            ).frame
+        finally:
+            self._peer.finish(call.message_id)
+        await self._websocket.send(frame, text=True)
+        metrics.messages.observe(route.action, answer, time.monotonic() - received_at_s)
 
     async def _refuse_unaccepted(self, call: rpc.Call) -> None:
         self._peer.finish(call.message_id)
@@ -228,15 +224,5 @@ class StationConnection:
             ErrorCode.SECURITY_ERROR,
             "only BootNotification before it was answered with Accepted",
         )
-        _received(refusal.action, refusal.code).inc()
+        metrics.messages.observe(refusal.action, refusal.code, 0.0)
         await self._websocket.send(refusal.frame, text=True)
-
-
-@cache
-def _received(action: str, answer: str) -> Counter:
-    return metrics.messages_received.labels(action, answer)
-
-
-@cache
-def _seconds(action: str) -> Histogram:
-    return metrics.message_seconds.labels(action)

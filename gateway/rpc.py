@@ -33,9 +33,12 @@ class IgnoredReason(StrEnum):
     UNASKED_ANSWER = "answer to nothing that is open"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
-    """A valid CALL for a handler. `kwargs` are its payload's members in snake_case."""
+    """A valid CALL for a handler. `kwargs` are its payload's members in snake_case.
+
+    Not frozen, because that would triple the time it takes to make one, and one is made per CALL.
+    """
 
     message_id: str
     route: Route

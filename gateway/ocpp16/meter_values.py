@@ -12,6 +12,12 @@ from shared.domain.meter_values import (
 )
 from shared.telemetry import metrics
 
+_DEFAULTS = {
+    "context": "Sample.Periodic",
+    "location": "Outlet",
+    "measurand": ENERGY_IMPORT_REGISTER,
+}
+
 
 def to_meter_values(meter_values: list[dict[str, Any]]) -> list[MeterValue]:
     """Translate a `meterValue` or `transactionData` list.
@@ -39,23 +45,11 @@ def to_meter_values(meter_values: list[dict[str, Any]]) -> list[MeterValue]:
 
 def _to_sample(sampled_value: dict[str, Any]) -> MeterSample:
     """Write out the defaults of SampledValue (OCPP 1.6 §7.43)."""
-    get = sampled_value.get
-    measurand = get("measurand", ENERGY_IMPORT_REGISTER)
-    sample: MeterSample = {
-        "value": sampled_value["value"],
-        "measurand": measurand,
-        "context": get("context", "Sample.Periodic"),
-        "location": get("location", "Outlet"),
-    }
-    unit = get("unit")
-    if unit is None and measurand.startswith("Energy"):
-        unit = "Wh"
-    if unit is not None:
-        sample["unit"] = "Celsius" if unit == "Celcius" else unit
-    phase = get("phase")
-    if phase is not None:
-        sample["phase"] = phase
-    format_ = get("format")
-    if format_ is not None:
-        sample["format"] = format_
+    sample: MeterSample = {**_DEFAULTS, **sampled_value}  # type: ignore[typeddict-item]  # by schema
+    unit = sample.get("unit")
+    if unit is None:
+        if sample["measurand"].startswith("Energy"):
+            sample["unit"] = "Wh"
+    elif unit == "Celcius":
+        sample["unit"] = "Celsius"
     return sample
