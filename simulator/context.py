@@ -1,0 +1,79 @@
+"""What the parts of one station share: its clock, its chance, and what it wants done."""
+
+import random
+from datetime import UTC, datetime
+
+from simulator.events import Event, Output
+from simulator.misbehaviour import Misbehaviours
+from simulator.profile import Range, StationProfile, draw
+from simulator.settings import StationSettings
+from simulator.timers import Timers
+
+
+class Context:
+    """State without behaviour of its own.
+
+    Attributes:
+        profile: What the station is.
+        settings: What the CSMS may change.
+        rng: The only source of chance.
+        now: Seconds since the Unix epoch, as told by the driver; never goes back.
+        timers: Deadlines.
+        misbehaviours: What the station does wrong.
+        outputs: What the driver has yet to fetch, in order.
+    """
+
+    __slots__ = (
+        "_message_ids",
+        "_powered_on_at",
+        "misbehaviours",
+        "now",
+        "outputs",
+        "profile",
+        "rng",
+        "settings",
+        "timers",
+    )
+
+    def __init__(self, profile: StationProfile, rng: random.Random, now: float) -> None:
+        self.profile = profile
+        self.settings = StationSettings.of(profile)
+        self.rng = rng
+        self.now = now
+        self.timers = Timers()
+        self.misbehaviours = Misbehaviours(profile.misbehaviours, rng)
+        self.outputs: list[Output] = []
+        self._powered_on_at = now
+        self._message_ids = 0
+
+    def tick(self, now: float) -> None:
+        """Move the clock; it never goes back, so that no register and no timestamp does."""
+        self.now = max(self.now, now)
+
+    def emit(self, output: Output) -> None:
+        """Hand something to the driver."""
+        self.outputs.append(output)
+
+    def report(self, event: Event) -> None:
+        """Hand an event to the driver, stamped with time and station."""
+        event.at = round(self.now, 3)
+        event.station_id = self.profile.station_id
+        self.outputs.append(event)
+
+    def draw(self, bounds: Range) -> float:
+        """Return a value of the range, evenly distributed."""
+        return draw(self.rng, bounds)
+
+    def new_message_id(self) -> str:
+        """Return an id this station has never used on any connection (OCPP-J 1.6 JE 3.7).
+
+        It begins with the moment of power-on, so that a station run again with the same seed
+        does not repeat the ids of its last life.
+        """
+        self._message_ids += 1
+        return f"{int(self._powered_on_at * 1000):x}-{self._message_ids:x}"
+
+    def timestamp(self, at: float | None = None) -> str:
+        """Return a moment, by default now, as OCPP writes it: RFC 3339 in UTC, milliseconds."""
+        moment = datetime.fromtimestamp(self.now if at is None else at, UTC)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

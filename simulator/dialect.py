@@ -1,0 +1,189 @@
+"""The seam between a station and the version of OCPP it speaks.
+
+Everything above this line (electricity, the life of a charge, queues, back-off, timing) is the
+same for every version. A version is one `Dialect`: it words what the station wants to say, reads
+the answers, and carries out what the CSMS asks for.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import ClassVar, TypeAlias
+
+from simulator.charging import Charge, ConnectorStatus, Reading, SampleContext
+from simulator.outbox import TransactionMessage
+from simulator.rpc import Payload
+
+
+class Clearance(IntEnum):
+    """How much a request may do without being registered (1.6, 4.2; 2.0.1: B01 to B03)."""
+
+    NORMAL = 0
+    TRIGGERED = 1
+    BOOT = 2
+
+
+class Failure(StrEnum):
+    """Why a request has no answer to go on with."""
+
+    OFFLINE = "not connected"
+    TIMED_OUT = "not answered in time"
+    REFUSED = "answered with an error"
+
+
+def _ignore_result(payload: Payload) -> None:
+    del payload
+
+
+def _ignore_failure(failure: Failure) -> None:
+    del failure
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """A CALL of the station that is not about a transaction.
+
+    Attributes:
+        action: OCPP action.
+        payload: Complete.
+        clearance: Whether it may go out while the station is not accepted.
+        on_result: Called with the payload of the CALLRESULT.
+        on_failure: Called instead when there is none.
+    """
+
+    action: str
+    payload: Payload
+    clearance: Clearance = Clearance.NORMAL
+    on_result: Callable[[Payload], None] = _ignore_result
+    on_failure: Callable[[Failure], None] = _ignore_failure
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A command was understood.
+
+    Attributes:
+        payload: The CALLRESULT.
+        then: What follows once it has been sent; several commands demand that order.
+    """
+
+    payload: Payload
+    then: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A command could not be processed: CALLERROR.
+
+    Attributes:
+        code: Error code of the version.
+        description: For people.
+    """
+
+    code: str
+    description: str
+
+
+Answer: TypeAlias = Accepted | Refused
+
+
+class RegistrationStatus(StrEnum):
+    """Where a station stands with its CSMS; the three values of both versions."""
+
+    ACCEPTED = "Accepted"
+    PENDING = "Pending"
+    REJECTED = "Rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Answer to BootNotification; `interval_s` is of heartbeats, or of the next attempt."""
+
+    status: RegistrationStatus
+    interval_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """What the CSMS says about an id token.
+
+    Attributes:
+        accepted: Whether it may charge.
+        expires_at: Until when a cache may hold this, seconds since the Unix epoch.
+    """
+
+    accepted: bool
+    expires_at: float | None = None
+
+
+class Dialect(ABC):
+    """One version of OCPP, for one station. The `read_...` raise `msgspec.ValidationError`."""
+
+    subprotocol: ClassVar[str]
+
+    @abstractmethod
+    def boot_notification(self) -> Request:
+        """Return the message a station introduces itself with."""
+
+    @abstractmethod
+    def heartbeat(self) -> Request:
+        """Return a sign of life."""
+
+    @abstractmethod
+    def status_notification(self, connector_id: int, status: ConnectorStatus) -> Request:
+        """Return the status of a connector, 0 being the station."""
+
+    @abstractmethod
+    def authorize(self, id_token: str) -> Request:
+        """Return the question whether a token may charge."""
+
+    @abstractmethod
+    def charge_started(self, charge: Charge) -> TransactionMessage:
+        """Return the message that opens the transaction."""
+
+    @abstractmethod
+    def charge_metered(
+        self, charge: Charge, reading: Reading, context: SampleContext
+    ) -> TransactionMessage | None:
+        """Return a reading in the course of the transaction; None if there is nothing to tell."""
+
+    @abstractmethod
+    def charge_ended(self, charge: Charge) -> TransactionMessage:
+        """Return the message that closes the transaction."""
+
+    @abstractmethod
+    def address(self, message: TransactionMessage) -> Payload:
+        """Return the payload with what only became known after it was queued."""
+
+    @abstractmethod
+    def read_registration(self, payload: Payload) -> Registration:
+        """Read the answer to `boot_notification`."""
+
+    @abstractmethod
+    def read_authorization(self, payload: Payload) -> Authorization:
+        """Read the answer to `authorize`."""
+
+    @abstractmethod
+    def read_delivered(self, message: TransactionMessage, payload: Payload) -> Authorization | None:
+        """Read the answer to a transaction-related message and note what the charge needs of it.
+
+        Returns:
+            What the CSMS says about the token, None if it says nothing.
+        """
+
+    @abstractmethod
+    def given_up(self, message: TransactionMessage) -> None:
+        """Note that a transaction-related message will never be delivered."""
+
+    @abstractmethod
+    def answer(self, action: str, payload: Payload) -> Answer:
+        """Carry out a request of the CSMS."""
+
+    @abstractmethod
+    def loggable(self, action: str, payload: Payload) -> Payload:
+        """Return a request of the CSMS without its secrets."""
+
+    @abstractmethod
+    def malformed(self, problem: str) -> Refused:
+        """Return the CALLERROR for a CALL that is none."""

@@ -1,0 +1,231 @@
+"""OCPP 1.6 as a station speaks it: what it says, and how it reads the answers."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import msgspec
+
+from simulator.charging import (
+    Charge,
+    ConnectorStatus,
+    MessageKind,
+    Reading,
+    SampleContext,
+    StopReason,
+)
+from simulator.dialect import (
+    Answer,
+    Authorization,
+    Dialect,
+    Refused,
+    Registration,
+    RegistrationStatus,
+    Request,
+)
+from simulator.ocpp16.commands import Commands
+from simulator.ocpp16.configuration import is_secret
+from simulator.ocpp16.readings import meter_values
+from simulator.outbox import TransactionMessage
+from simulator.rpc import Payload
+
+if TYPE_CHECKING:
+    from simulator.station import Station
+
+#: Errata 3.18: what messages of a transaction carry whose start could not be delivered.
+UNKNOWN_TRANSACTION_ID = -1
+
+_REASONS = {
+    StopReason.LOCAL: "Local",
+    StopReason.REMOTE: "Remote",
+    StopReason.DEAUTHORIZED: "DeAuthorized",
+    StopReason.SOFT_RESET: "SoftReset",
+    StopReason.HARD_RESET: "HardReset",
+    StopReason.UNLOCKED: "UnlockCommand",
+}
+
+#: Reasons for which the driver's token is told: these are the driver's own doing (6.49).
+_BY_DRIVER = {StopReason.LOCAL, StopReason.REMOTE}
+
+
+class _BootConf(msgspec.Struct):
+    status: RegistrationStatus
+    interval: int
+
+
+class _IdTagInfo(msgspec.Struct, rename="camel"):
+    status: Literal["Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"]
+    expiry_date: datetime | None = None
+
+
+class _AuthorizeConf(msgspec.Struct, rename="camel"):
+    id_tag_info: _IdTagInfo
+
+
+class _StartConf(msgspec.Struct, rename="camel"):
+    id_tag_info: _IdTagInfo
+    transaction_id: int
+
+
+class _StopConf(msgspec.Struct, rename="camel"):
+    id_tag_info: _IdTagInfo | None = None
+
+
+class Ocpp16(Dialect):
+    """The dialect of OCPP 1.6, JSON."""
+
+    subprotocol: ClassVar[str] = "ocpp1.6"
+
+    def __init__(self, station: "Station") -> None:
+        self._context = station.context
+        self._commands = Commands(station)
+
+    # What the station says
+
+    def boot_notification(self) -> Request:
+        """Return a BootNotification.req (6.3)."""
+        profile = self._context.profile
+        return Request(
+            "BootNotification",
+            {
+                "chargePointVendor": profile.vendor,
+                "chargePointModel": profile.model,
+                "chargePointSerialNumber": (profile.serial_number or profile.station_id)[:25],
+                "firmwareVersion": profile.firmware_version,
+                "meterType": "simulated",
+            },
+        )
+
+    def heartbeat(self) -> Request:
+        """Return a Heartbeat.req (6.29)."""
+        return Request("Heartbeat", {})
+
+    def status_notification(self, connector_id: int, status: ConnectorStatus) -> Request:
+        """Return a StatusNotification.req (6.47)."""
+        return Request(
+            "StatusNotification",
+            {
+                "connectorId": connector_id,
+                "errorCode": "NoError",
+                "status": status.value,
+                "timestamp": self._context.timestamp(),
+            },
+        )
+
+    def authorize(self, id_token: str) -> Request:
+        """Return an Authorize.req (6.1)."""
+        return Request("Authorize", {"idTag": id_token})
+
+    def charge_started(self, charge: Charge) -> TransactionMessage:
+        """Return a StartTransaction.req (6.45)."""
+        return self._message(
+            MessageKind.STARTED,
+            charge,
+            "StartTransaction",
+            {
+                "connectorId": charge.connector_id,
+                "idTag": charge.id_token,
+                "meterStart": charge.begin.energy_wh,
+                "timestamp": self._context.timestamp(charge.begin.at),
+            },
+        )
+
+    def charge_metered(
+        self, charge: Charge, reading: Reading, context: SampleContext
+    ) -> TransactionMessage | None:
+        """Return a MeterValues.req of a transaction (6.31), if any measurand is configured."""
+        values = meter_values(self._context, reading, context, self._context.settings.sampled)
+        if not values:
+            return None
+        return self._message(
+            MessageKind.METERED,
+            charge,
+            "MeterValues",
+            {"connectorId": charge.connector_id, "meterValue": values},
+        )
+
+    def charge_ended(self, charge: Charge) -> TransactionMessage:
+        """Return a StopTransaction.req (6.49), with transactionData if configured (3.16.6)."""
+        end, reason = charge.end, charge.stop_reason
+        if end is None or reason is None:
+            raise ValueError("a charge must have ended before its StopTransaction is worded")
+        payload: Payload = {
+            "meterStop": end.energy_wh,
+            "timestamp": self._context.timestamp(end.at),
+            "reason": _REASONS[reason],
+        }
+        if reason in _BY_DRIVER:
+            payload["idTag"] = charge.id_token
+        measurands = self._context.settings.sampled_at_end
+        readings = [(charge.begin, SampleContext.BEGIN)]
+        readings += [(sample, SampleContext.PERIODIC) for sample in charge.samples]
+        readings += [(end, SampleContext.END)]
+        data = [
+            value
+            for reading, why in readings
+            for value in meter_values(self._context, reading, why, measurands)
+        ]
+        if data:  # 3.16.5: no element at all rather than an empty one.
+            payload["transactionData"] = data
+        return self._message(MessageKind.ENDED, charge, "StopTransaction", payload)
+
+    def address(self, message: TransactionMessage) -> Payload:
+        """Add the transactionId, which the CSMS gives out while messages are already queued."""
+        if message.kind is MessageKind.STARTED:
+            return message.payload
+        return {"transactionId": message.charge.transaction_id, **message.payload}
+
+    def _message(
+        self, kind: MessageKind, charge: Charge, action: str, payload: Payload
+    ) -> TransactionMessage:
+        return TransactionMessage(kind, charge, action, payload, queued_at=self._context.now)
+
+    # How it reads the answers
+
+    def read_registration(self, payload: Payload) -> Registration:
+        """Read a BootNotification.conf (6.4)."""
+        conf = msgspec.convert(payload, _BootConf)
+        return Registration(conf.status, float(max(0, conf.interval)))
+
+    def read_authorization(self, payload: Payload) -> Authorization:
+        """Read an Authorize.conf (6.2)."""
+        return _authorization(msgspec.convert(payload, _AuthorizeConf).id_tag_info)
+
+    def read_delivered(self, message: TransactionMessage, payload: Payload) -> Authorization | None:
+        """Read the conf of a transaction-related message (6.32, 6.46, 6.50)."""
+        if message.kind is MessageKind.STARTED:
+            started = msgspec.convert(payload, _StartConf)
+            if message.charge.transaction_id is None:
+                message.charge.transaction_id = started.transaction_id
+            return _authorization(started.id_tag_info)
+        if message.kind is MessageKind.ENDED:
+            info = msgspec.convert(payload, _StopConf).id_tag_info
+            return None if info is None else _authorization(info)
+        return None
+
+    def given_up(self, message: TransactionMessage) -> None:
+        """Go on without a transactionId when the start could not be delivered (errata 3.18)."""
+        if message.kind is MessageKind.STARTED and message.charge.transaction_id is None:
+            message.charge.transaction_id = UNKNOWN_TRANSACTION_ID
+
+    # What the CSMS asks for
+
+    def answer(self, action: str, payload: Payload) -> Answer:
+        """Carry out a request of the CSMS."""
+        return self._commands.answer(action, payload)
+
+    def loggable(self, action: str, payload: Payload) -> Payload:
+        """Return a request of the CSMS without a new AuthorizationKey."""
+        if action == "ChangeConfiguration" and is_secret(payload.get("key")):
+            return {**payload, "value": "***"}
+        return payload
+
+    def malformed(self, problem: str) -> Refused:
+        """Return the CALLERROR for a CALL that is none (OCPP-J 1.6, 4.2.3)."""
+        return Refused("FormationViolation", problem)
+
+
+def _authorization(info: _IdTagInfo) -> Authorization:
+    expiry = info.expiry_date
+    if expiry is not None and expiry.tzinfo is None:
+        expiry = expiry.replace(tzinfo=UTC)
+    return Authorization(info.status == "Accepted", expiry.timestamp() if expiry else None)
