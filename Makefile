@@ -1,0 +1,90 @@
+# Every command sets up what it needs by itself: Python 3.11 and a package registry are enough.
+# Set-up talks on stderr, so that `make up ARGS=--json` prints nothing but its JSON line.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# An interpreter to build .venv with; the first of these that is new enough unless given.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13 python3.14,\
+	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))) \
+	python3.11)
+
+# uv from PATH, else one of our own. It cannot live in .venv: `uv pip sync` would remove it.
+UV = $(or $(shell command -v uv),.uv/bin/uv)
+
+BIN := .venv/bin
+# Newer than what it was made from, and holding the interpreter it was made with.
+READY := .venv/.ready
+REQUIREMENTS := requirements/development.txt
+
+# Options for the command behind a target: `make up ARGS='--stations 0 --json'`.
+ARGS ?=
+
+# Two workers, as tests of the whole cluster share one of them and leave the other to the rest.
+PYTEST_OPTIONS ?= -n 2 --dist loadgroup
+
+.PHONY: help
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  Options of the command behind a target go in ARGS: make up ARGS='--stations 20'"
+
+.PHONY: up
+up: $(READY) ## Run the whole cluster on this machine until Ctrl-C
+	@# `exec` leaves no shell between, and the tether stops the cluster even if make is killed.
+	@exec $(BIN)/python -I -S cli/up/tether.py $$PPID 15 $(BIN)/python -m cli up $(ARGS)
+
+.PHONY: test
+test: $(READY) ## Run every test, against servers of its own
+	@$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(ARGS)
+
+.PHONY: lint
+lint: $(READY) ## Check style, types and the import rules
+	@$(BIN)/python -m ruff check
+	@$(BIN)/python -m ruff format --check
+	@$(BIN)/python -m mypy
+	@$(BIN)/lint-imports
+
+.PHONY: fmt
+fmt: $(READY) ## Format the code and mend what can be mended
+	@$(BIN)/python -m ruff check --fix-only
+	@$(BIN)/python -m ruff format
+
+.PHONY: bench
+bench: $(READY) ## Measure the cluster on this machine
+	@$(BIN)/python -m loadtest.bench $(ARGS)
+
+.PHONY: lock
+lock: | $(if $(filter .uv/%,$(UV)),$(UV)) ## Pin the packages anew (ARGS=--upgrade takes newer ones)
+	@for list in 'production' 'development --extra up --extra dev'; do \
+		set -- $$list; name=$$1; shift; \
+		$(UV) pip compile pyproject.toml "$$@" $(ARGS) -q --universal --python-version 3.11 \
+			--generate-hashes --no-emit-index-url --no-header -o requirements/$$name.txt || exit; \
+	done
+
+.PHONY: clean
+clean: ## Remove what the other commands made, except the cluster's data in .voltaro
+	@rm -rf .venv .uv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Locked where flock exists, as two `make test` may start side by side in a new checkout; the second
+# then finds the work done.
+$(READY): $(REQUIREMENTS) pyproject.toml | $(if $(filter .uv/%,$(UV)),$(UV))
+	@set -e; exec >&2; \
+	if command -v flock >/dev/null; then exec 9<Makefile; flock 9; fi; \
+	if [ $@ -nt $(REQUIREMENTS) ] && [ $@ -nt pyproject.toml ]; then exit; fi; \
+	if ! $(BIN)/python -c '' 2>/dev/null; then \
+		echo "Setting up .venv with $(PYTHON)"; \
+		rm -rf .venv; \
+		$(UV) venv -q --no-python-downloads --python $(PYTHON) .venv; \
+	fi; \
+	$(UV) pip sync -q --python $(BIN)/python $(REQUIREMENTS); \
+	$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+	touch $@
+
+# Without venv: some distributions ship Python without what a venv needs, but with pip.
+.uv/bin/uv:
+	@echo "Fetching uv, which installs the packages" >&2
+	@$(PYTHON) -m pip install -q --disable-pip-version-check --target .uv uv >&2 || \
+		{ $(PYTHON) -m venv .uv && .uv/bin/python -m pip install -q uv; } >&2

@@ -1,0 +1,1 @@
+"""`voltaro up`: the whole cluster on one machine, with real servers."""

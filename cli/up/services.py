@@ -1,0 +1,118 @@
+"""Our own processes, as programs of the local cluster."""
+
+import os
+import sys
+from collections.abc import Mapping
+
+from cli.up.layout import Gateway, Layout
+from cli.up.ports import LOOPBACK
+from cli.up.probes import has_station_online, is_ready
+from cli.up.program import Program
+
+# Longer than the processes themselves allow: VOLTARO_DRAIN_TIMEOUT_S and
+# VOLTARO_SHUTDOWN_TIMEOUT_S.
+_GATEWAY_STOP_TIMEOUT_S = 25.0
+_CONTROL_STOP_TIMEOUT_S = 15.0
+
+
+class Services:
+    """Makes the programs of one cluster that are ours, all told of the same Postgres and Redis."""
+
+    def __init__(self, layout: Layout, *, database_url: str, redis_url: str) -> None:
+        """Take what they share.
+
+        Args:
+            layout: Where they listen.
+            database_url: Of the cluster's Postgres.
+            redis_url: Of the cluster's Redis.
+        """
+        self._layout = layout
+        # The user's own environment is passed on, so that `VOLTARO_LOG_LEVEL=DEBUG voltaro up`
+        # does what it says; what we decide comes after it.
+        self._environment = {
+            "VOLTARO_LOG_FORMAT": "console",
+            **os.environ,
+            "VOLTARO_DATABASE_URL": database_url,
+            "VOLTARO_REDIS_URL": redis_url,
+        }
+
+    def migrate(self) -> Program:
+        """Describe the process that brings the schema up to date, and then ends."""
+        return Program(
+            name="migrate",
+            argv=_voltaro("migrate"),
+            env=self._environment,
+            is_ready=lambda _pid: True,
+        )
+
+    def gateway(self, gateway: Gateway) -> Program:
+        """Describe a gateway pod."""
+        return self._service(
+            gateway.name,
+            "gateway",
+            {
+                "VOLTARO_OCPP_HOST": LOOPBACK,
+                "VOLTARO_OCPP_PORT": str(gateway.ocpp_port),
+                "VOLTARO_MANAGEMENT_HOST": LOOPBACK,
+                "VOLTARO_MANAGEMENT_PORT": str(gateway.management_port),
+            },
+            stop_timeout_s=_GATEWAY_STOP_TIMEOUT_S,
+        )
+
+    def control(self, api_key: str) -> Program:
+        """Describe the control plane; `api_key` opens it."""
+        return self._service(
+            "control",
+            "control",
+            {
+                "VOLTARO_HTTP_HOST": self._layout.host,
+                "VOLTARO_HTTP_PORT": str(self._layout.http_port),
+                "VOLTARO_API_KEYS": api_key,
+            },
+            stop_timeout_s=_CONTROL_STOP_TIMEOUT_S,
+        )
+
+    def worker(self) -> Program:
+        """Describe the process of the background jobs."""
+        return self._service(
+            "worker",
+            "worker",
+            {
+                "VOLTARO_MANAGEMENT_HOST": LOOPBACK,
+                "VOLTARO_MANAGEMENT_PORT": str(self._layout.worker_port),
+            },
+            stop_timeout_s=_CONTROL_STOP_TIMEOUT_S,
+        )
+
+    def simulator(self, station_count: int, password: str, api_key: str) -> Program:
+        """Describe the process of the simulated stations; ready when the first is connected.
+
+        Args:
+            station_count: How many stations it runs.
+            password: Of every one of them; in the environment, as everybody may read arguments.
+            api_key: For asking the control plane who is connected.
+        """
+        http_url = self._layout.http_url
+        return Program(
+            name="sim",
+            argv=_voltaro("sim", "--url", self._layout.ocpp_url, "--stations", str(station_count)),
+            env={**self._environment, "VOLTARO_SIM_PASSWORD": password},
+            is_ready=lambda _pid: has_station_online(http_url, api_key),
+        )
+
+    def _service(
+        self, name: str, command: str, own: Mapping[str, str], *, stop_timeout_s: float
+    ) -> Program:
+        management_url = self._layout.management_urls[name]
+        return Program(
+            name=name,
+            argv=_voltaro(command),
+            env={**self._environment, "VOLTARO_POD_NAME": name, **own},
+            is_ready=lambda _pid: is_ready(management_url),
+            stop_timeout_s=stop_timeout_s,
+        )
+
+
+def _voltaro(command: str, *options: str) -> tuple[str, ...]:
+    # -P: a directory called `control` where the user happens to stand is not ours.
+    return (sys.executable, "-P", "-m", "cli", command, *options)

@@ -1,0 +1,126 @@
+"""Fixtures that give a test real servers, or a whole cluster.
+
+Every pytest process (under xdist: every worker) starts its own Postgres and Redis at the first test
+that asks for one, on free ports and below pytest's temporary directory. So runs side by side do not
+meet, a test may stop a server without disturbing other workers, and a killed pytest leaves no
+process behind.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.support.local_cluster import Cluster, RunningCluster, running_cluster
+from tests.support.local_servers import (
+    PostgresServer,
+    RedisServer,
+    running_postgres,
+    running_redis,
+)
+
+_CLUSTER_TESTS = Path(__file__).parent / "cluster"
+_CLUSTER_FIXTURES = {"cluster", "module_cluster"}
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """Postgres 18; ask for `database_url` unless the test is about the server itself."""
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Redis 8; ask for `redis_url` unless the test is about the server itself."""
+    with running_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def migrated_template(postgres_server: PostgresServer) -> str:
+    """Name of a database whose schema is current; never connect to it."""
+    # Here, as loading it takes a second that most unit tests need not wait for.
+    from shared.store.migrate import migrate  # noqa: PLC0415
+
+    name = "template_voltaro"
+    await postgres_server.create_database(name)
+    await migrate(postgres_server.url(name), connect_timeout_s=5)
+    return name
+
+
+@pytest.fixture
+async def database_url(
+    postgres_server: PostgresServer, migrated_template: str
+) -> AsyncIterator[str]:
+    """URL of a database of this test's own, with the current schema and no rows."""
+    async with postgres_server.database(template=migrated_template) as url:
+        yield url
+
+
+@pytest.fixture
+async def empty_database_url(postgres_server: PostgresServer) -> AsyncIterator[str]:
+    """URL of a database of this test's own, without any table."""
+    async with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """URL of an empty Redis; the tests of one worker use it one after another."""
+    redis_server.flush()
+    return redis_server.url
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    """A new `voltaro up` without stations, for tests that break it beyond repair."""
+    with running_cluster(tmp_path / "data") as running:
+        async with _with_client(running) as cluster:
+            yield cluster
+
+
+@pytest.fixture(scope="module")
+def module_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
+    """The cluster behind `shared_cluster`."""
+    with running_cluster(tmp_path_factory.mktemp("cluster") / "data") as running:
+        yield running
+
+
+@pytest.fixture
+async def shared_cluster(module_cluster: RunningCluster) -> AsyncIterator[Cluster]:
+    """A `voltaro up` without stations that the tests of one file share."""
+    async with _with_client(module_cluster) as cluster:
+        yield cluster
+
+
+@asynccontextmanager
+async def _with_client(running: RunningCluster) -> AsyncIterator[Cluster]:
+    async with running.client() as api:
+        facts = {field.name: getattr(running, field.name) for field in fields(running)}
+        yield Cluster(**facts, api=api)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests of whole clusters on one worker: two clusters at once would starve each other."""
+    for item in items:
+        if item.path.is_relative_to(_CLUSTER_TESTS) or _CLUSTER_FIXTURES & set(
+            getattr(item, "fixturenames", ())
+        ):
+            item.add_marker(pytest.mark.xdist_group("cluster"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have measured and told through `record_property`."""
+    measured = [
+        f"{name}: {value}"
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+    ]
+    if measured:
+        terminalreporter.section("measured")
+        for line in measured:
+            terminalreporter.write_line(line)

@@ -1,0 +1,188 @@
+"""`voltaro up`, started as a user starts it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from cli.up.program import Program
+
+_READY_TIMEOUT_S = 90.0
+_STOP_TIMEOUT_S = 60.0
+_POLL_INTERVAL_S = 0.02
+
+
+class UpFailedError(Exception):
+    """`voltaro up` ended before it was ready; the message is all it said."""
+
+
+@dataclass(frozen=True)
+class UpProcess:
+    """A `voltaro up`, perhaps not ready yet, and the files that take what it prints."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+    said: Path
+
+    def messages(self) -> str:
+        """Return everything it has said on stderr."""
+        return self.said.read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningCluster:
+    """A cluster that is ready. `report` is its JSON line, the rest is taken from there."""
+
+    start: UpProcess
+    seconds_to_ready: float
+    report: Mapping[str, Any]
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The `voltaro up` itself."""
+        return self.start.process
+
+    @property
+    def ocpp_url(self) -> str:
+        """Where stations connect, through HAProxy; `/{station_id}` follows."""
+        return str(self.report["ocpp_url"])
+
+    @property
+    def http_url(self) -> str:
+        return str(self.report["http_url"])
+
+    @property
+    def api_key(self) -> str:
+        return str(self.report["api_key"])
+
+    @property
+    def database_url(self) -> str:
+        return str(self.report["database_url"])
+
+    @property
+    def redis_url(self) -> str:
+        return str(self.report["redis_url"])
+
+    @property
+    def gateway_urls(self) -> dict[str, str]:
+        """Where each gateway takes connections past HAProxy, by name."""
+        return dict(self.report["gateway_urls"])
+
+    @property
+    def management_urls(self) -> dict[str, str]:
+        """Of each process that has `/metrics` and `/readyz`, by name."""
+        return dict(self.report["management_urls"])
+
+    @property
+    def data(self) -> Path:
+        return Path(self.report["data"])
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The pids now, by name; those of restarted processes have changed."""
+        return dict(self.state()["pids"])
+
+    def state(self) -> dict[str, Any]:
+        """Return what `up.json` says now."""
+        state: dict[str, Any] = json.loads((self.data / "up.json").read_text(encoding="utf-8"))
+        return state
+
+    def messages(self) -> str:
+        """Return everything `up` has said on stderr."""
+        return self.start.messages()
+
+    def log(self, name: str) -> str:
+        """Return the log of one process."""
+        return (self.data / "logs" / f"{name}.log").read_text(encoding="utf-8")
+
+    def kill(self, name: str) -> int:
+        """Kill one process as a crash would, and return the pid it had."""
+        pid = self.pids[name]
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def client(self) -> httpx.AsyncClient:
+        """Return a client of the API that carries the key."""
+        headers = {"Authorization": f"Bearer {self.api_key}"}
+        return httpx.AsyncClient(
+            base_url=self.http_url, headers=headers, timeout=30, trust_env=False
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster(RunningCluster):
+    """A running cluster, with a client of its API that belongs to the test's event loop."""
+
+    api: httpx.AsyncClient
+
+
+@contextmanager
+def started_up(
+    data: Path, *options: str, environment: Mapping[str, str] | None = None
+) -> Iterator[UpProcess]:
+    """Start `voltaro up` on free ports, and stop it after the block.
+
+    It leads a process group of its own, as it would in a terminal, and a killed pytest takes it
+    along.
+    """
+    start = f"{data.name}-{uuid4().hex}"
+    output, said = data.with_name(f"{start}.stdout"), data.with_name(f"{start}.stderr")
+    ports = ("--ocpp-port", "0", "--http-port", "0")
+    program = Program(
+        name="up",
+        argv=(sys.executable, "-P", "-m", "cli", "up", "--data", str(data), *ports, *options),
+        env={**os.environ, **(environment or {})},
+        is_ready=lambda _pid: True,
+        orphan_signal=signal.SIGTERM,
+    )
+    with output.open("wb") as output_file, said.open("wb") as said_file:
+        process = subprocess.Popen(
+            program.command(),
+            env=program.env,
+            stdin=subprocess.DEVNULL,
+            stdout=output_file,
+            stderr=said_file,
+            start_new_session=True,
+        )
+    try:
+        yield UpProcess(process, output, said)
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_TIMEOUT_S)
+        finally:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def running_cluster(
+    data: Path, *options: str, environment: Mapping[str, str] | None = None
+) -> Iterator[RunningCluster]:
+    """Run a cluster while the block runs, without stations unless told so.
+
+    Raises:
+        UpFailedError: It did not become ready.
+    """
+    started_at = time.monotonic()
+    with started_up(data, "--json", "--stations", "0", *options, environment=environment) as start:
+        while not (line := start.output.read_text(encoding="utf-8")).endswith("\n"):
+            waited_s = time.monotonic() - started_at
+            if start.process.poll() is not None or waited_s > _READY_TIMEOUT_S:
+                raise UpFailedError(start.messages())
+            time.sleep(_POLL_INTERVAL_S)
+        yield RunningCluster(
+            start=start,
+            seconds_to_ready=time.monotonic() - started_at,
+            report=json.loads(line),
+        )

@@ -1,0 +1,98 @@
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from cli.up import account as account_module
+from cli.up.account import Account, server_account
+from cli.up.errors import UpError
+
+NOBODY = Account(uid=65_534, gid=65_534)
+
+
+@pytest.fixture(autouse=True)
+def setpriv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+
+
+@pytest.fixture
+def open_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A path that everybody reaches, wherever pytest keeps its directories."""
+    monkeypatch.setattr(Account, "_reaches", lambda _self, path: "closed" not in path.parts)
+    return tmp_path
+
+
+def bounding_set(monkeypatch: pytest.MonkeyPatch, capabilities: int) -> None:
+    status = f"Name:\tpython\nCapBnd:\t{capabilities:016x}\n"
+    monkeypatch.setattr(Path, "read_text", lambda _self, **_: status)
+
+
+def test_an_ordinary_user_runs_servers_as_himself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert server_account() is None
+
+
+def test_root_runs_servers_as_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    account = server_account()
+    assert account is not None
+    assert account.uid != 0
+
+
+def test_a_machine_without_nobody_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(account_module, "_NAME", "no-such-user")
+    with pytest.raises(UpError, match="no user `no-such-user`"):
+        server_account()
+
+
+def test_no_capability_where_none_is_needed(open_path: Path) -> None:
+    command = NOBODY.wrap(["postgres"], [open_path], signal.SIGQUIT)
+    assert "--reuid=65534" in command
+    assert "--ambient-caps=-all" in command
+    assert "--pdeathsig=QUIT" in command
+    assert command[-2:] == ("--", "postgres")
+
+
+@pytest.mark.parametrize(
+    ("held", "given"), [(1 << 2 | 1 << 1, "dac_read_search"), (1 << 1, "dac_override")]
+)
+def test_the_weakest_capability_for_a_closed_directory(
+    monkeypatch: pytest.MonkeyPatch, open_path: Path, held: int, given: str
+) -> None:
+    bounding_set(monkeypatch, held)
+    command = NOBODY.wrap(["postgres"], [open_path, open_path / "closed"], signal.SIGQUIT)
+    assert f"--ambient-caps=-all,+{given}" in command
+
+
+def test_a_closed_directory_without_capabilities_is_explained(
+    monkeypatch: pytest.MonkeyPatch, open_path: Path
+) -> None:
+    bounding_set(monkeypatch, 0)
+    with pytest.raises(UpError, match=r"cannot reach .*/closed: put it below"):
+        NOBODY.wrap(["postgres"], [open_path / "closed"], signal.SIGQUIT)
+
+
+def test_a_machine_without_setpriv_is_explained(
+    monkeypatch: pytest.MonkeyPatch, open_path: Path
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    with pytest.raises(UpError, match=r"`setpriv`.*not on PATH: install util-linux"):
+        NOBODY.wrap(["postgres"], [open_path], signal.SIGQUIT)
+
+
+class TestReach:
+    def test_every_directory_above_counts(self, tmp_path: Path) -> None:
+        stranger = Account(uid=tmp_path.stat().st_uid + 1, gid=tmp_path.stat().st_gid + 1)
+        inner = tmp_path / "inner"
+        inner.mkdir(mode=0o755)
+        tmp_path.chmod(0o700)
+        assert not stranger._reaches(inner / "file")
+
+    def test_the_owners_bit_counts_for_the_owner(self, tmp_path: Path) -> None:
+        status = tmp_path.stat()
+        tmp_path.chmod(0o077)
+        assert not Account(uid=status.st_uid, gid=status.st_gid + 1)._reaches(tmp_path / "file")
+        tmp_path.chmod(0o700)
