@@ -1,1 +1,1 @@
-"""The control plane: a stateless API, and the worker that sweeps behind it."""
+"""The control plane: the REST API of operators, and the jobs that keep the fleet's state right."""

@@ -1,0 +1,83 @@
+"""Id tokens: who may charge."""
+
+from urllib.parse import quote
+
+from fastapi import APIRouter, Response, status
+
+from control import problems
+from control.api.schemas.id_tokens import IdToken, IdTokenCreate, IdTokenUpdate, IdTokenValue
+from control.paging import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    Page,
+    cut_page,
+    decode_key,
+    encode_cursor,
+)
+from control.services import ServicesDep
+from shared.store import id_tokens
+
+router = APIRouter(prefix="/v1/id-tokens", tags=["id tokens"])
+
+_RESOURCE = "id-tokens"
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=problems.problems(problems.CONFLICT),
+)
+async def create_id_token(
+    body: IdTokenCreate, services: ServicesDep, response: Response
+) -> IdToken:
+    """Register a token."""
+    token = await id_tokens.create(
+        services.db,
+        id_token=body.id_token,
+        type=body.type,
+        status=body.status,
+        expires_at=body.expires_at,
+        group_id_token=body.group_id_token,
+    )
+    response.headers["Location"] = f"/v1/id-tokens/{quote(token.id_token, safe='')}"
+    return IdToken.model_validate(token)
+
+
+@router.get("", responses=problems.problems())
+async def list_id_tokens(
+    services: ServicesDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> Page[IdToken]:
+    """List the tokens in alphabetical order; letter case does not count."""
+    key = decode_key(_RESOURCE, cursor)
+    rows, next_cursor = cut_page(
+        await id_tokens.list_after(services.db, after=key, limit=limit + 1),
+        limit=limit,
+        cursor_of=lambda token: encode_cursor(_RESOURCE, token.id_token),
+    )
+    return Page(items=[IdToken.model_validate(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/{id_token:path}", responses=problems.problems(problems.NOT_FOUND))
+async def get_id_token(id_token: IdTokenValue, services: ServicesDep) -> IdToken:
+    """Return one token."""
+    return IdToken.model_validate(await id_tokens.get(services.db, id_token))
+
+
+@router.patch("/{id_token:path}", responses=problems.problems(problems.NOT_FOUND))
+async def update_id_token(
+    id_token: IdTokenValue, body: IdTokenUpdate, services: ServicesDep
+) -> IdToken:
+    """Change a token. Running charges go on; the next authorization sees the change."""
+    changes = body.model_dump(exclude_unset=True)
+    return IdToken.model_validate(await id_tokens.update(services.db, id_token, changes))
+
+
+@router.delete(
+    "/{id_token:path}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems.problems(problems.NOT_FOUND),
+)
+async def delete_id_token(id_token: IdTokenValue, services: ServicesDep) -> None:
+    """Remove a token: from now on it is Invalid."""
+    await id_tokens.delete(services.db, id_token)

@@ -1,0 +1,125 @@
+"""The composition root: what the API stands on is opened here, and closed in the opposite order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+from uuid import uuid4
+
+import structlog
+from fastapi import FastAPI
+
+from control import openapi
+from control.api import commands, id_tokens, sessions, stations
+from control.auth import ApiKeys, RequireApiKey
+from control.body_limit import BodyLimit
+from control.connections import LiveConnections
+from control.dispatch import Dispatcher
+from control.errors import UnexpectedErrors, install_error_handlers
+from control.http_metrics import HttpMetrics
+from control.management import Dependency, management_router
+from control.outcomes import Outcomes
+from control.passwords import StationPasswords
+from control.services import Services
+from control.serving import listen, serve
+from control.settings import ControlSettings
+from shared.bus import client as bus
+from shared.bus.ownership import OwnershipRegistry
+from shared.bus.streams import OutcomeListener, PodRequestSender
+from shared.store import pool
+
+log = structlog.get_logger()
+
+
+def create_api() -> FastAPI:
+    """Return the API, not yet on anything: enough to read its OpenAPI document."""
+    app = FastAPI(
+        title="Voltaro",
+        version=version("voltaro"),
+        description=openapi.DESCRIPTION,
+        openapi_tags=openapi.TAGS,
+        # /docs shows the document with Swagger UI, which browsers load from a CDN. Nothing else
+        # needs the internet.
+        redoc_url=None,
+        generate_unique_id_function=openapi.operation_id,
+    )
+    for resource in (stations, commands, sessions, id_tokens):
+        app.include_router(resource.router, responses=openapi.EVERY_ROUTE)
+    install_error_handlers(app)
+    openapi.describe(app)
+    # The last one added is the first to see a request.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(RequireApiKey, prefix="/v1/")
+    app.add_middleware(UnexpectedErrors)
+    app.add_middleware(HttpMetrics)
+    return app
+
+
+@asynccontextmanager
+async def running_api(settings: ControlSettings) -> AsyncIterator[FastAPI]:
+    """Hold the API with everything it stands on for as long as the context lasts.
+
+    Raises:
+        UnavailableError: Postgres cannot be reached now. Redis may be away.
+    """
+    control_id = uuid4().hex
+    async with AsyncExitStack() as opened:
+        db = await opened.enter_async_context(pool.open_database(settings))
+        redis = await opened.enter_async_context(bus.open_redis(settings))
+        registry, sender = OwnershipRegistry(redis), PodRequestSender(redis)
+        outcomes = Outcomes(
+            db,
+            OutcomeListener(redis, control_id, timeout_s=settings.redis_timeout_s),
+            poll_interval_s=settings.command_poll_interval_s,
+            max_waiting=settings.command_max_waiting,
+        )
+        tasks = await opened.enter_async_context(asyncio.TaskGroup())
+        opened.callback(tasks.create_task(outcomes.run()).cancel)
+        app = create_api()
+        app.state.services = Services(
+            settings=settings,
+            api_keys=ApiKeys(key.get_secret_value() for key in settings.api_keys),
+            db=db,
+            connections=LiveConnections(registry, sender),
+            dispatcher=Dispatcher(
+                db=db,
+                registry=registry,
+                sender=sender,
+                outcomes=outcomes,
+                control_id=control_id,
+            ),
+            outcomes=outcomes,
+            passwords=StationPasswords(settings),
+        )
+        app.include_router(
+            management_router(
+                Dependency("postgres", partial(pool.is_reachable, db), required=True),
+                # Everything but commands works without Redis.
+                Dependency("redis", partial(bus.is_reachable, redis), required=False),
+            )
+        )
+        yield app
+
+
+async def run(settings: ControlSettings, stop: asyncio.Event) -> None:
+    """Serve the API until `stop` is set.
+
+    Raises:
+        UnavailableError: Postgres cannot be reached, or the port is taken.
+    """
+    with listen(settings.http_host, settings.http_port) as listener:
+        async with running_api(settings) as app:
+            host, port = listener.getsockname()[:2]
+            log.info("the API listens", host=host, port=port)
+            outcomes: Outcomes = app.state.services.outcomes
+            await serve(
+                app,
+                listener,
+                stop=stop,
+                # Calls that wait for a station answer 202 then, and do not hold up the end.
+                on_stop=outcomes.stop_waiting,
+                shutdown_timeout_s=settings.shutdown_timeout_s,
+                keep_alive_s=settings.http_keep_alive_s,
+            )
+    log.info("the API has stopped")

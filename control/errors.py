@@ -1,0 +1,185 @@
+"""Turns every error into problem details."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from control import problems
+from control.problems import InvalidField, ProblemResponse, ProblemType, problem_response
+from shared.domain.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    StationOfflineError,
+    UnavailableError,
+    VoltaroError,
+)
+from shared.store.pool import is_away
+
+log = structlog.get_logger()
+
+_CLIENT_CLOSED_REQUEST = 499
+
+# The most special class comes first.
+#
+# A station that is offline is no outage of ours: a client that tries a 503 again by itself would
+# hammer us until somebody switches the station on. What is in the way is the state of the thing
+# that was addressed, which is what 409 says (RFC 9110 §15.5.10).
+_PROBLEM_OF: tuple[tuple[type[VoltaroError], ProblemType], ...] = (
+    (StationOfflineError, problems.STATION_OFFLINE),
+    (UnavailableError, problems.UNAVAILABLE),
+    (ConflictError, problems.CONFLICT),
+    (NotFoundError, problems.NOT_FOUND),
+    (InvalidInputError, problems.INVALID_INPUT),
+)
+
+
+class InvalidFieldError(InvalidInputError):
+    """What was said in one field cannot be.
+
+    Args:
+        location: `body`, `query`, `path` or `header`.
+        field: its name.
+        detail: what is wrong with it.
+    """
+
+    def __init__(self, location: str, field: str, detail: str) -> None:
+        super().__init__(f"{location} field {field}: {detail}")
+        self.field = InvalidField(location=location, field=field, detail=detail)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Make the app answer every error that a route or the routing raises with a problem."""
+    # Starlette types every handler as one of Exception.
+    app.add_exception_handler(VoltaroError, cast("Any", _on_domain_error))
+    app.add_exception_handler(RequestValidationError, cast("Any", _on_invalid_request))
+    app.add_exception_handler(ClientDisconnect, cast("Any", _on_client_disconnect))
+    app.add_exception_handler(HTTPException, cast("Any", _on_http_exception))
+
+
+async def _on_domain_error(_: Request, error: VoltaroError) -> ProblemResponse:
+    for error_class, problem in _PROBLEM_OF:
+        if isinstance(error, error_class):
+            if problem is problems.UNAVAILABLE:
+                log.warning("a dependency is away", error=str(error))
+            fields = [error.field] if isinstance(error, InvalidFieldError) else None
+            return problem_response(problem, str(error), errors=fields)
+    raise error
+
+
+async def _on_invalid_request(request: Request, error: RequestValidationError) -> ProblemResponse:
+    found = cast("Sequence[dict[str, Any]]", error.errors())
+    if any(each["type"] == "json_invalid" for each in found):
+        each = found[0]
+        return problem_response(
+            problems.MALFORMED_JSON,
+            f"the body is not JSON: {each['ctx']['error']} at character {each['loc'][-1]}",
+        )
+    content_type = request.headers.get("content-type", "")
+    if isinstance(error.body, bytes):
+        # FastAPI hands a body over as bytes when it is not declared to be JSON.
+        return problem_response(
+            problems.UNSUPPORTED_MEDIA_TYPE,
+            f"the body came as {content_type or 'nothing declared'}: "
+            "send JSON with the header Content-Type: application/json",
+        )
+    fields = [_invalid_field(each) for each in found]
+    return problem_response(
+        problems.INVALID_INPUT,
+        "; ".join(f"{field.location} field {field.field}: {field.detail}" for field in fields),
+        errors=fields,
+    )
+
+
+def _invalid_field(error: dict[str, Any]) -> InvalidField:
+    location, *path = error["loc"]
+    # The value itself is not repeated: it may be a password.
+    return InvalidField(
+        location=str(location),
+        field=".".join(map(str, path)) or "(whole)",
+        detail=error["msg"],
+    )
+
+
+async def _on_http_exception(request: Request, error: HTTPException) -> ProblemResponse:
+    """Answer what Starlette and FastAPI raise themselves."""
+    headers: Mapping[str, str] | None = error.headers
+    match error.status_code:
+        case 404:
+            detail = f"there is nothing at {request.url.path}: see /docs for what there is"
+        case 405:
+            headers = {"Allow": ", ".join(_methods_at(request))}
+            detail = f"{request.method} is not allowed here: use {headers['Allow']}"
+        case 413:
+            detail = "the body is larger than this server accepts"
+        case 400:
+            detail = "the body cannot be read: it is nested too deeply or not UTF-8"
+        case _:
+            detail = str(error.detail)
+    problem = problems.BY_STATUS.get(error.status_code, problems.INTERNAL_ERROR)
+    return problem_response(problem, detail, headers=headers)
+
+
+async def _on_client_disconnect(_: Request, __: ClientDisconnect) -> Response:
+    # Nobody reads it; it tells these calls apart in the metrics.
+    return Response(status_code=_CLIENT_CLOSED_REQUEST)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Return every method of a path; Starlette knows only those of the first route it found."""
+    return sorted(
+        method
+        for route in iter_route_contexts(request.app.routes)
+        if route.path_regex.fullmatch(request.url.path)
+        for method in route.methods or ()
+    )
+
+
+class UnexpectedErrors:
+    """ASGI middleware: what nobody foresaw is logged, and told without its internals.
+
+    Postgres being away may surface from any statement, so it is told apart here.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the app, and answer for it if it fails before its answer began."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answering = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal answering
+            answering = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched_send)
+        except Exception as error:
+            if answering:
+                raise  # half an answer is out: uvicorn logs this and closes the connection
+            await _response_to(error, scope)(scope, receive, send)
+
+
+def _response_to(error: Exception, scope: Scope) -> ProblemResponse:
+    if is_away(error):
+        log.warning("a dependency is away", error=f"Postgres: {error!r}", path=scope["path"])
+        return problem_response(
+            problems.UNAVAILABLE, "Postgres does not answer: nothing can be read or kept now"
+        )
+    log.error("a request failed", method=scope["method"], path=scope["path"], exc_info=error)
+    return problem_response(
+        problems.INTERNAL_ERROR,
+        "this is a fault of the server, not of the request; its log says more",
+    )

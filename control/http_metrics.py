@@ -1,0 +1,40 @@
+"""Counts and times requests."""
+
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.telemetry import metrics
+
+# Whatever else a client makes up counts as one, or it could make up as many time series.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class HttpMetrics:
+    """ASGI middleware: one count and one duration per request, by the route's template."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the app and note what it answered and how long that took."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = 500  # unless an answer begins
+
+        async def watched_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched_send)
+        finally:
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            # The router leaves the matched route in the scope.
+            route = getattr(scope.get("route"), "path_format", "(none)")
+            metrics.http_requests.labels(method, route, status).inc()
+            metrics.http_request_seconds.labels(method, route).observe(time.perf_counter() - began)

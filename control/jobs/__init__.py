@@ -1,0 +1,1 @@
+"""The worker: jobs that put right what pods, stations and lost messages leave behind."""

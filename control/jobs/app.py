@@ -1,0 +1,49 @@
+"""The worker's composition root."""
+
+import asyncio
+from functools import partial
+
+import structlog
+from fastapi import FastAPI
+
+from control.errors import UnexpectedErrors
+from control.jobs.periodic import repeat
+from control.jobs.settings import WorkerSettings
+from control.jobs.sweeps import sweep_jobs
+from control.management import Dependency, management_router
+from control.serving import listen, serve
+from shared.bus import client as bus
+from shared.bus.ownership import OwnershipRegistry
+from shared.bus.streams import PodRequestSender
+from shared.store import pool
+
+log = structlog.get_logger()
+
+
+async def run(settings: WorkerSettings, stop: asyncio.Event) -> None:
+    """Run the jobs until `stop` is set.
+
+    Raises:
+        UnavailableError: Postgres cannot be reached, or the port is taken.
+    """
+    with listen(settings.management_host, settings.management_port) as listener:
+        async with (
+            pool.open_database(settings) as db,
+            bus.open_redis(settings) as redis,
+            asyncio.TaskGroup() as tasks,
+        ):
+            app = FastAPI(openapi_url=None)
+            app.add_middleware(UnexpectedErrors)
+            app.include_router(
+                management_router(
+                    Dependency("postgres", partial(pool.is_reachable, db), required=True),
+                    Dependency("redis", partial(bus.is_reachable, redis), required=True),
+                )
+            )
+            jobs = sweep_jobs(db, OwnershipRegistry(redis), PodRequestSender(redis), settings)
+            running = [tasks.create_task(repeat(job, jitter=settings.sweep_jitter)) for job in jobs]
+            log.info("the worker runs", jobs=[job.name for job in jobs])
+            await serve(app, listener, stop=stop, shutdown_timeout_s=settings.shutdown_timeout_s)
+            for task in running:
+                task.cancel()
+    log.info("the worker has stopped")

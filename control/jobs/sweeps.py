@@ -1,0 +1,93 @@
+"""What the worker puts right, one function each."""
+
+from functools import partial
+
+import structlog
+
+from control.jobs.periodic import Job
+from control.jobs.settings import WorkerSettings
+from shared.bus.ownership import OwnershipRegistry
+from shared.bus.streams import PodRequestSender, RunCommand
+from shared.store import commands, partitions, pods
+from shared.store.pool import Database
+
+log = structlog.get_logger()
+
+# The caller's process is not known any more; it finds the outcome by its poll.
+_NOBODY_WAITS = ""
+
+
+def sweep_jobs(
+    db: Database, registry: OwnershipRegistry, sender: PodRequestSender, settings: WorkerSettings
+) -> list[Job]:
+    """Return every sweep with its interval."""
+    return [
+        Job("dead_pods", settings.dead_pods_interval_s, partial(put_offline, db)),
+        Job(
+            "expired_commands",
+            settings.expired_commands_interval_s,
+            partial(commands.sweep_expired, db),
+        ),
+        Job(
+            "unanswered_commands",
+            settings.unanswered_commands_interval_s,
+            partial(commands.sweep_unanswered, db, grace_s=settings.unanswered_grace_s),
+        ),
+        Job(
+            "waiting_commands",
+            settings.waiting_commands_interval_s,
+            partial(
+                route_again,
+                db,
+                registry,
+                sender,
+                older_than_s=settings.waiting_commands_age_s,
+                limit=settings.waiting_commands_batch,
+            ),
+        ),
+        Job(
+            "partitions",
+            settings.partitions_interval_s,
+            partial(make_partitions, db, days=settings.partitions_ahead_days),
+        ),
+    ]
+
+
+async def put_offline(db: Database) -> int:
+    """Forget pods whose lease ran out; return how many stations they left behind."""
+    dead = await pods.sweep_dead(db)
+    for pod_id, count in dead:
+        log.warning("a pod is dead, its stations are offline", pod_id=pod_id, stations=count)
+    return sum(count for _, count in dead)
+
+
+async def route_again(
+    db: Database,
+    registry: OwnershipRegistry,
+    sender: PodRequestSender,
+    *,
+    older_than_s: float,
+    limit: int,
+) -> int:
+    """Hand queued commands to whoever holds their stations now; return how many.
+
+    Their first pod, or the stream that carried them, may be gone. A pod that has such a command
+    already takes it once (`commands.take_for_sending`).
+    """
+    waiting = await commands.list_waiting(db, older_than_s=older_than_s, limit=limit)
+    if not waiting:
+        return 0
+    routes = await registry.find_routes(sorted({station_id for _, station_id in waiting}))
+    routed = 0
+    for command_id, station_id in waiting:
+        route = routes.get(station_id)
+        if route is not None:
+            await sender.send(route.pod_id, RunCommand(command_id, station_id, _NOBODY_WAITS))
+            routed += 1
+    return routed
+
+
+async def make_partitions(db: Database, *, days: int) -> int:
+    """Make the partitions of the days ahead; what exists is left alone."""
+    await partitions.ensure_ahead(db, days=days)
+    return 0

@@ -1,0 +1,66 @@
+"""What Kubernetes and Prometheus ask every process for: /healthz, /readyz, /metrics."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+from starlette.responses import JSONResponse
+
+from shared.telemetry import metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """Something a process stands on.
+
+    Args:
+        name: as it is named in the answer.
+        is_reachable: asks it now.
+        required: whether the process is of no use without it. A process that still does part of
+            its work must stay ready: every replica misses the same dependency at the same time, so
+            Kubernetes would take all of them out of service and make a part's outage a whole one.
+    """
+
+    name: str
+    is_reachable: Callable[[], Awaitable[bool]]
+    required: bool
+
+
+def management_router(*dependencies: Dependency) -> APIRouter:
+    """Return the routes.
+
+    Args:
+        dependencies: what /readyz asks; all at once, each within its own time-out.
+    """
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """Tell that the process runs; a restart would not bring a dependency back."""
+        return {"status": "ok"}
+
+    @router.get("/readyz")
+    async def readyz() -> JSONResponse:
+        """Tell whether requests can be served, and which dependency is away."""
+        reachable = await asyncio.gather(*(each.is_reachable() for each in dependencies))
+        found = dict(zip(dependencies, reachable, strict=True))
+        ready = all(found[each] for each in dependencies if each.required)
+        return JSONResponse(
+            {
+                "status": "ready" if ready else "unavailable",
+                "dependencies": {
+                    each.name: "ok" if there else "away" for each, there in found.items()
+                },
+            },
+            status_code=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE,
+        )
+
+    @router.get("/metrics")
+    async def metrics_page() -> Response:
+        """Return every metric in Prometheus' text format."""
+        body, content_type = metrics.render()
+        return Response(body, headers={"Content-Type": content_type})
+
+    return router

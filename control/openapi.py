@@ -1,0 +1,110 @@
+"""The OpenAPI document, as clients are generated from it."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from control import problems
+from control.problems import PROBLEM_MEDIA_TYPE
+
+TAGS = [
+    {"name": "stations", "description": "Charging stations, their connectors and connections."},
+    {"name": "commands", "description": "What is asked of a station, and what became of it."},
+    {"name": "sessions", "description": "Charging sessions and their meter values."},
+    {"name": "id tokens", "description": "Who may charge."},
+]
+DESCRIPTION = """
+Back end of EV-charging networks. Words are those of OCPP 2.0.1 and OCPI, times are ISO 8601 in UTC,
+energy is in Wh.
+
+Every call needs the header `Authorization: Bearer <API key>`.
+
+Lists come in pages: send `next_cursor` of one page as `cursor` for the next.
+
+Errors are problem details (RFC 9457, `application/problem+json`); tell them apart by `type`. `503`
+means that Postgres or Redis is away and that trying again later may help; a station that is offline
+is `409`.
+"""
+
+EVERY_ROUTE = problems.problems(
+    problems.UNAUTHORIZED, problems.INVALID_INPUT, problems.INTERNAL_ERROR, problems.UNAVAILABLE
+)
+"""The problems that any route may answer with."""
+
+_BODY_ROUTE = problems.problems(
+    problems.MALFORMED_JSON, problems.BODY_TOO_LARGE, problems.UNSUPPORTED_MEDIA_TYPE
+)
+
+
+def operation_id(route: APIRoute) -> str:
+    """Return a route's operation id, which is the name of its function in a generated client."""
+    first, *rest = route.name.split("_")
+    return first + "".join(word.title() for word in rest)
+
+
+def describe(app: FastAPI) -> None:
+    """Make the app's OpenAPI document say what it really answers."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=app.routes,
+                tags=app.openapi_tags,
+            )
+            document["components"]["securitySchemes"] = {
+                "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key."}
+            }
+            document["security"] = [{"apiKey": []}]
+            for path in document["paths"].values():
+                for operation in path.values():
+                    _describe_problems(operation)
+            schemas = document["components"]["schemas"]
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+            for schema in schemas.values():
+                for example in schema.get("examples", ()):
+                    _restore_nulls(example, schema, schemas)
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
+
+
+def _restore_nulls(example: Any, schema: dict[str, Any], schemas: dict[str, Any]) -> None:  # noqa: ANN401 - any JSON
+    """Put back the members that are null: FastAPI leaves them out of examples as well."""
+    if "$ref" in schema:
+        _restore_nulls(example, schemas[schema["$ref"].rpartition("/")[2]], schemas)
+    elif isinstance(example, list):
+        for item in example:
+            _restore_nulls(item, schema.get("items", {}), schemas)
+    elif isinstance(example, dict):
+        for name, member in schema.get("properties", {}).items():
+            if name in example:
+                _restore_nulls(example[name], member, schemas)
+            elif name in schema.get("required", ()):
+                example[name] = None
+
+
+def _describe_problems(operation: dict[str, Any]) -> None:
+    responses: dict[str, Any] = operation["responses"]
+    if "requestBody" in operation:
+        for status, response in _BODY_ROUTE.items():
+            responses.setdefault(
+                str(status),
+                {
+                    "description": response["description"],
+                    "content": {
+                        "application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+                    },
+                },
+            )
+    for status, response in responses.items():
+        content = response.get("content", {})
+        if int(status) >= problems.MALFORMED_JSON.status and "application/json" in content:
+            content[PROBLEM_MEDIA_TYPE] = content.pop("application/json")
+    operation["responses"] = dict(sorted(responses.items()))

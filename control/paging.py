@@ -1,0 +1,124 @@
+"""Keyset paging: a cursor says behind which key the next page begins.
+
+Rows that come or go meanwhile neither repeat nor hide the others, and page 1000 costs as much as
+page 1, which an offset promises neither of.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from control.errors import InvalidFieldError
+
+Item = TypeVar("Item")
+Row = TypeVar("Row")
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="how many items a page has at most")]
+Cursor = Annotated[
+    str | None,
+    Query(
+        max_length=512,
+        description="`next_cursor` of the page before; left out, the list begins at its start",
+    ),
+]
+DEFAULT_LIMIT = 100
+
+
+class Page(BaseModel, Generic[Item]):
+    """A part of a list."""
+
+    items: list[Item]
+    next_cursor: str | None = Field(
+        description="send it as `cursor` for the next page; null at the end of the list"
+    )
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """Return the name of a page of something: StationPage."""
+        return f"{params[0].__name__}Page"
+
+
+def encode_cursor(resource: str, *key: str) -> str:
+    """Return the cursor behind `key`; what it is made of is nobody's business but ours."""
+    return base64.urlsafe_b64encode("\n".join((resource, *key)).encode()).decode().rstrip("=")
+
+
+def decode_cursor(resource: str, cursor: str | None, *, parts: int) -> list[str] | None:
+    """Return the key of a cursor, or None if there is no cursor.
+
+    Args:
+        resource: the list it must belong to.
+        cursor: what the caller sent.
+        parts: of how many parts the key of this list is made.
+
+    Raises:
+        InvalidFieldError: it is no cursor of this list.
+    """
+    if cursor is None:
+        return None
+    padding = "=" * (-len(cursor) % 4)
+    try:
+        found, *key = (
+            base64.b64decode(cursor + padding, altchars=b"-_", validate=True).decode().split("\n")
+        )
+    except (binascii.Error, ValueError):
+        found, key = "", []
+    if found != resource or len(key) != parts or "\0" in cursor or any("\0" in k for k in key):
+        raise bad_cursor()
+    return key
+
+
+def decode_key(resource: str, cursor: str | None) -> str | None:
+    """Return the key of a cursor of a list that is ordered by one text, or None without a cursor.
+
+    Raises:
+        InvalidFieldError: it is no cursor of this list.
+    """
+    key = decode_cursor(resource, cursor, parts=1)
+    return None if key is None else key[0]
+
+
+def decode_uuid(resource: str, cursor: str | None) -> str | None:
+    """Return the key of a cursor of a list that is ordered by a UUID, or None without a cursor.
+
+    Raises:
+        InvalidFieldError: it is no cursor of this list.
+    """
+    key = decode_key(resource, cursor)
+    try:
+        return None if key is None else str(UUID(key))
+    except ValueError:
+        raise bad_cursor() from None
+
+
+def bad_cursor() -> InvalidFieldError:
+    """Return the error for a cursor that this list never gave."""
+    return InvalidFieldError(
+        "query",
+        "cursor",
+        "this is no cursor of this list: use `next_cursor` as it came, or leave it out",
+    )
+
+
+def cut_page(
+    rows: Sequence[Row],
+    *,
+    limit: int,
+    cursor_of: Callable[[Row], str],
+) -> tuple[Sequence[Row], str | None]:
+    """Split what was read into the page and the cursor of the next one.
+
+    Args:
+        rows: one more than `limit` were asked for, which is how we know that there is more.
+        limit: how many the page may have.
+        cursor_of: makes the cursor behind a row.
+    """
+    if len(rows) <= limit:
+        return rows, None
+    page = rows[:limit]
+    return page, cursor_of(page[-1])

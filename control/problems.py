@@ -1,0 +1,153 @@
+"""What the API says when it cannot do what was asked: RFC 9457 problem details."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+# A client tells problems apart by this name, and people by the title.
+_TYPE_PREFIX = "urn:voltaro:problem:"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """One kind of problem: the name clients switch on, the status, the title people read."""
+
+    name: str
+    status: HTTPStatus
+    title: str
+
+
+MALFORMED_JSON = ProblemType(
+    "malformed-json", HTTPStatus.BAD_REQUEST, "The body cannot be read as JSON"
+)
+UNAUTHORIZED = ProblemType("unauthorized", HTTPStatus.UNAUTHORIZED, "No valid API key")
+NOT_FOUND = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no such thing")
+METHOD_NOT_ALLOWED = ProblemType(
+    "method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "This method is not allowed here"
+)
+CONFLICT = ProblemType("conflict", HTTPStatus.CONFLICT, "The state of things does not allow this")
+STATION_OFFLINE = ProblemType("station-offline", HTTPStatus.CONFLICT, "The station is offline")
+BODY_TOO_LARGE = ProblemType(
+    "body-too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"
+)
+UNSUPPORTED_MEDIA_TYPE = ProblemType(
+    "unsupported-media-type",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "The body is not sent as JSON",
+)
+INVALID_INPUT = ProblemType(
+    "invalid-input", HTTPStatus.UNPROCESSABLE_ENTITY, "The request says something that cannot be"
+)
+INTERNAL_ERROR = ProblemType(
+    "internal-error", HTTPStatus.INTERNAL_SERVER_ERROR, "A fault of the server"
+)
+UNAVAILABLE = ProblemType(
+    "unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Something the server needs is away"
+)
+
+BY_STATUS: dict[int, ProblemType] = {
+    problem.status: problem
+    for problem in (
+        MALFORMED_JSON,
+        UNAUTHORIZED,
+        NOT_FOUND,
+        METHOD_NOT_ALLOWED,
+        CONFLICT,
+        BODY_TOO_LARGE,
+        UNSUPPORTED_MEDIA_TYPE,
+        INVALID_INPUT,
+        INTERNAL_ERROR,
+        UNAVAILABLE,
+    )
+}
+
+RETRY_AFTER_S = 5
+
+
+class InvalidField(BaseModel):
+    """One part of a request that cannot be."""
+
+    location: str = Field(description="`body`, `query`, `path` or `header`")
+    field: str = Field(description="name of the field, with dots where it is nested")
+    detail: str = Field(description="what is wrong with it")
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:voltaro:problem:not-found",
+                    "title": "There is no such thing",
+                    "status": 404,
+                    "detail": "there is no station 'CS-0042'",
+                }
+            ]
+        }
+    )
+
+    type: str = Field(description="kind of problem; the same kind always has the same name")
+    title: str = Field(description="the kind of problem in words")
+    status: int = Field(description="HTTP status of this answer")
+    detail: str = Field(description="what happened, to what, and what to do")
+    errors: list[InvalidField] | None = Field(
+        default=None, description="with `invalid-input`: every field that is wrong"
+    )
+
+
+class ProblemResponse(JSONResponse):
+    """An answer that is a problem."""
+
+    media_type = PROBLEM_MEDIA_TYPE
+
+
+def problem_response(
+    problem: ProblemType,
+    detail: str,
+    *,
+    errors: list[InvalidField] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> ProblemResponse:
+    """Return the answer for a problem.
+
+    Args:
+        problem: which kind.
+        detail: what happened, to what, and what to do.
+        errors: the fields that are wrong.
+        headers: further headers, such as `Allow`.
+    """
+    content = Problem(
+        type=_TYPE_PREFIX + problem.name,
+        title=problem.title,
+        status=problem.status,
+        detail=detail,
+        errors=errors,
+    )
+    extra = dict(headers or {})
+    if problem is UNAVAILABLE:
+        extra["Retry-After"] = str(RETRY_AFTER_S)
+    return ProblemResponse(
+        content.model_dump(exclude_none=True), status_code=problem.status, headers=extra
+    )
+
+
+def problems(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that may answer with these problems.
+
+    Args:
+        kinds: beside those that every route has.
+    """
+    responses: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        known = responses.get(int(kind.status))
+        titles = f"{known['description']}; {kind.title}" if known else kind.title
+        responses[int(kind.status)] = {"model": Problem, "description": titles}
+    return responses

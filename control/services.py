@@ -1,0 +1,34 @@
+"""What the routes stand on, opened once per process."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from control.auth import ApiKeys
+from control.connections import LiveConnections
+from control.dispatch import Dispatcher
+from control.outcomes import Outcomes
+from control.passwords import StationPasswords
+from control.settings import ControlSettings
+from shared.store.pool import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The things that a route may use."""
+
+    settings: ControlSettings
+    api_keys: ApiKeys
+    db: Database
+    connections: LiveConnections
+    dispatcher: Dispatcher
+    outcomes: Outcomes
+    passwords: StationPasswords
+
+
+def _services(request: Request) -> Services:
+    return cast("Services", request.app.state.services)
+
+
+ServicesDep = Annotated[Services, Depends(_services)]

@@ -1,0 +1,192 @@
+"""What stands around the API in these tests: a caller, and the gateway's end of the protocol."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from fastapi import FastAPI
+from redis.asyncio import Redis
+
+from control.app import running_api
+from control.services import Services
+from control.serving import listen, serve
+from control.settings import ControlSettings
+from shared.bus.client import open_redis
+from shared.bus.ownership import OwnershipRegistry
+from shared.bus.streams import (
+    CloseConnection,
+    OutcomeAnnouncer,
+    PodRequest,
+    PodRequestReader,
+    RunCommand,
+)
+from shared.domain.commands import CommandRecord, CommandState, Outcome
+from shared.domain.stations import Connection, Ownership, RegistrationStatus, SecurityProfile
+from shared.settings import ServiceSettings
+from shared.store import commands, pods, stations
+from shared.store.pool import Database
+
+API_KEY = "a-key-that-only-tests-use"
+ACCEPTED = Outcome(state=CommandState.ACCEPTED, status="Accepted", response={"status": "Accepted"})
+
+
+@dataclass(frozen=True)
+class Api:
+    """The API behind a real socket, and a caller with its key."""
+
+    client: httpx.AsyncClient
+    app: FastAPI
+    stop: asyncio.Event
+
+    @property
+    def url(self) -> str:
+        return str(self.client.base_url)
+
+    @property
+    def services(self) -> Services:
+        services = self.app.state.services
+        assert isinstance(services, Services)
+        return services
+
+
+@asynccontextmanager
+async def running(settings: ControlSettings) -> AsyncIterator[Api]:
+    """Serve the API on a free port."""
+    stop = asyncio.Event()
+    with listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        async with running_api(settings) as app:
+            serving = asyncio.create_task(
+                serve(
+                    app,
+                    listener,
+                    stop=stop,
+                    on_stop=app.state.services.outcomes.stop_waiting,
+                    shutdown_timeout_s=2,
+                )
+            )
+            headers = {"Authorization": f"Bearer {API_KEY}"}
+            base_url = f"http://127.0.0.1:{port}"
+            async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=20) as client:
+                yield Api(client, app, stop)
+            stop.set()
+            await serving
+
+
+class PodPlayer:
+    """Plays a gateway pod: holds stations, reads its stream, ends commands through the store."""
+
+    def __init__(self, db: Database, redis: Redis, pod_id: str) -> None:
+        self.pod_id = pod_id
+        self._db = db
+        self._registry = OwnershipRegistry(redis)
+        self._reader = PodRequestReader(redis, pod_id, block_s=0.5)
+        self._announcer = OutcomeAnnouncer(redis)
+        self._held: dict[str, Ownership] = {}
+        self._requests: deque[PodRequest] = deque()
+
+    async def start(self, *, lease_s: float = 60) -> None:
+        await pods.renew_lease(self._db, pod_id=self.pod_id, pod_name="pod", lease_s=lease_s)
+        await self._registry.renew_lease(self.pod_id, lease_s=lease_s)
+
+    async def hold(self, station_id: str) -> Ownership:
+        """Register a station unless it is, and take its connection."""
+        if station_id not in self._held and not any(
+            await stations.get_credentials(self._db, [station_id])
+        ):
+            await register(self._db, station_id)
+        connection = Connection(
+            station_id=station_id,
+            connection_id=uuid4().hex,
+            pod_id=self.pod_id,
+            ocpp_version="1.6",
+        )
+        (ownership,) = await stations.claim(self._db, [connection])
+        assert ownership is not None
+        await self._registry.claim(ownership)
+        self._held[station_id] = ownership
+        return ownership
+
+    async def next_request(self) -> PodRequest:
+        """Return the next request on the stream, which is taken off it."""
+        async with asyncio.timeout(10):
+            while not self._requests:
+                for entry_id, request in await self._reader.read():
+                    await self._reader.acknowledge([entry_id])
+                    assert request is not None
+                    self._requests.append(request)
+        return self._requests.popleft()
+
+    async def next_command(self) -> RunCommand:
+        request = await self.next_request()
+        assert isinstance(request, RunCommand)
+        return request
+
+    async def next_close(self) -> CloseConnection:
+        request = await self.next_request()
+        assert isinstance(request, CloseConnection)
+        return request
+
+    async def take(self, request: RunCommand) -> CommandRecord | None:
+        epoch = self._held[request.station_id].epoch
+        return await commands.take_for_sending(
+            self._db, request.command_id, epoch=epoch, pod_id=self.pod_id
+        )
+
+    async def finish(
+        self, request: RunCommand, outcome: Outcome = ACCEPTED, *, announced: bool = True
+    ) -> None:
+        assert await commands.finish(self._db, request.command_id, outcome)
+        if announced:
+            await self._announcer.announce(
+                control_id=request.control_id, command_id=request.command_id
+            )
+
+    async def answer(self, outcome: Outcome = ACCEPTED, *, announced: bool = True) -> RunCommand:
+        """Run the next command, as if its station answered so."""
+        request = await self.next_command()
+        assert await self.take(request) is not None
+        await self.finish(request, outcome, announced=announced)
+        return request
+
+
+@asynccontextmanager
+async def playing_pod(
+    db: Database, settings: ServiceSettings, pod_id: str = "pod-1-abcdef"
+) -> AsyncIterator[PodPlayer]:
+    async with open_redis(settings) as redis:
+        pod = PodPlayer(db, redis, pod_id)
+        await pod.start()
+        yield pod
+
+
+async def register(db: Database, station_id: str, **changes: Any) -> None:
+    await stations.create(
+        db,
+        **{
+            "station_id": station_id,
+            "name": None,
+            "security_profile": SecurityProfile.BASIC_AUTHENTICATION,
+            "password_hash": "$argon2id$not-a-real-one",
+            "registration_status": RegistrationStatus.ACCEPTED,
+            "heartbeat_interval_s": None,
+            **changes,
+        },
+    )
+
+
+def assert_problem(response: httpx.Response, status: int, name: str) -> dict[str, Any]:
+    """Check that an answer is this problem, and return its members."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json()
+    assert problem["status"] == status
+    assert problem["type"] == f"urn:voltaro:problem:{name}"
+    assert problem["title"]
+    assert problem["detail"]
+    return problem

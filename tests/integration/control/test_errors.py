@@ -1,0 +1,148 @@
+"""Every error is a problem document, and tells nothing it should not."""
+
+import json
+
+import httpx
+import pytest
+import structlog
+from fastapi import APIRouter
+
+from control.settings import ControlSettings
+from shared.domain.errors import UnavailableError
+from tests.integration.control.conftest import MakeSettings
+from tests.integration.control.players import API_KEY, Api, assert_problem, running
+from tests.integration.control.relay import relay
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer wrong-key"},
+        {"Authorization": f"Basic {API_KEY}"},
+        {"Authorization": API_KEY},
+        {"Authorization": f"Bearer {API_KEY}x"},
+        {"Authorization": b"Bearer \xff\xfe"},
+    ],
+)
+async def test_without_a_key_nothing_is_answered(api: Api, headers: dict[str, str]) -> None:
+    async with httpx.AsyncClient(base_url=api.url) as stranger:
+        for path in ("/v1/stations", "/v1/nothing-here"):
+            response = await stranger.get(path, headers=headers)
+            assert_problem(response, 401, "unauthorized")
+            assert response.headers["www-authenticate"] == 'Bearer realm="voltaro"'
+
+
+async def test_without_a_key_a_body_is_not_even_read(api: Api) -> None:
+    async with httpx.AsyncClient(base_url=api.url) as stranger:
+        response = await stranger.post("/v1/stations", content=b"{not json")
+        assert_problem(response, 401, "unauthorized")
+
+
+async def test_each_of_several_keys_is_accepted(make_settings: MakeSettings) -> None:
+    keys = ["the-first-of-two-keys", "the-second-of-two-keys"]
+    async with running(make_settings(api_keys=f"{keys[0]}, {keys[1]}")) as api:
+        for key in keys:
+            headers = {"Authorization": f"bearer {key}"}
+            assert (await api.client.get("/v1/stations", headers=headers)).status_code == 200
+
+
+async def test_an_unknown_path_is_a_404(client: httpx.AsyncClient) -> None:
+    problem = assert_problem(await client.get("/v1/statoins"), 404, "not-found")
+    assert "/v1/statoins" in problem["detail"]
+    assert_problem(await client.get("/"), 404, "not-found")
+
+
+async def test_a_method_that_is_not_allowed_is_a_405_that_names_those_that_are(
+    client: httpx.AsyncClient,
+) -> None:
+    response = await client.put("/v1/stations")
+    assert_problem(response, 405, "method-not-allowed")
+    assert response.headers["allow"] == "GET, POST"
+    response = await client.post("/v1/stations/CS-1")
+    assert response.headers["allow"] == "DELETE, GET, PATCH"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{not json", b"", b'{"station_id": "CS-1"', b"\xff\xfe", b"[" * 100_000],
+    ids=["not-json", "empty", "cut-off", "not-utf8", "nested-100000-deep"],
+)
+async def test_a_body_that_is_not_json_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
+    response = await client.post(
+        "/v1/stations", content=body, headers={"Content-Type": "application/json"}
+    )
+    if body:
+        assert_problem(response, 400, "malformed-json")
+    else:
+        assert_problem(response, 422, "invalid-input")
+
+
+async def test_json_that_is_not_declared_as_such_is_a_415(client: httpx.AsyncClient) -> None:
+    body = json.dumps({"station_id": "CS-1"}).encode()
+    for content_type in ("text/plain", "application/x-www-form-urlencoded"):
+        response = await client.post(
+            "/v1/stations", content=body, headers={"Content-Type": content_type}
+        )
+        problem = assert_problem(response, 415, "unsupported-media-type")
+        assert content_type in problem["detail"]
+
+
+async def test_a_body_that_is_too_long_is_a_413_however_it_is_sent(
+    make_settings: MakeSettings,
+) -> None:
+    async def in_parts() -> object:
+        for _ in range(20):
+            yield b" " * 100
+
+    headers = {"Content-Type": "application/json"}
+    async with running(make_settings(http_max_body_bytes=1000)) as api:
+        declared = await api.client.post("/v1/stations", content=b" " * 1001, headers=headers)
+        assert_problem(declared, 413, "body-too-large")
+        chunked = await api.client.post("/v1/stations", content=in_parts(), headers=headers)
+        assert_problem(chunked, 413, "body-too-large")
+
+
+async def test_an_unexpected_error_is_logged_whole_and_told_without_its_internals(
+    api: Api,
+) -> None:
+    router = APIRouter()
+
+    @router.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("the secret of the house")
+
+    api.app.include_router(router)
+    with structlog.testing.capture_logs() as logs:
+        response = await api.client.get("/broken")
+    assert_problem(response, 500, "internal-error")
+    assert "secret" not in response.text
+    assert [str(line["exc_info"]) for line in logs] == ["the secret of the house"]
+
+
+async def test_postgres_away_is_a_503_that_says_when_to_try_again_and_heals_by_itself(
+    make_settings: MakeSettings, database_url: str
+) -> None:
+    async with relay(database_url) as wire, running(make_settings(database_url=wire.url)) as api:
+        assert (await api.client.get("/v1/stations")).status_code == 200
+        await wire.cut()
+        with structlog.testing.capture_logs():
+            for method, path in (("GET", "/v1/stations"), ("GET", "/v1/id-tokens/04A2")):
+                response = await api.client.request(method, path)
+                assert_problem(response, 503, "unavailable")
+                assert int(response.headers["retry-after"]) > 0
+        await wire.mend()
+        assert (await api.client.get("/v1/stations")).status_code == 200
+
+
+async def test_postgres_away_at_the_start_is_one_sentence(make_settings: MakeSettings) -> None:
+    settings = make_settings(database_url="postgresql://nobody@127.0.0.1:1/nothing")
+    with pytest.raises(UnavailableError, match="VOLTARO_DATABASE_URL does not answer"):
+        async with running(settings):
+            pass
+
+
+@pytest.mark.parametrize("api_keys", ["", " , ", "short"])
+def test_settings_without_a_good_key_are_refused(api_keys: str) -> None:
+    with pytest.raises(ValueError, match="API key"):
+        ControlSettings(database_url="postgresql://", redis_url="redis://", api_keys=api_keys)

@@ -1,0 +1,93 @@
+"""Id tokens through the API."""
+
+import httpx
+import pytest
+
+from tests.integration.control.players import assert_problem
+
+CARD = {"id_token": "04A2b3C4", "group_id_token": "FLEET-7"}
+
+
+async def test_a_token_is_accepted_until_its_owner_says_otherwise(
+    client: httpx.AsyncClient,
+) -> None:
+    created = await client.post("/v1/id-tokens", json=CARD)
+    assert created.status_code == 201
+    assert created.json()["type"] == "ISO14443"
+    assert created.json()["status"] == "Accepted"
+    blocked = await client.patch("/v1/id-tokens/04A2b3C4", json={"status": "Blocked"})
+    assert blocked.json()["status"] == "Blocked"
+    assert blocked.json()["group_id_token"] == "FLEET-7"
+    assert (await client.get("/v1/id-tokens/04A2b3C4")).json() == blocked.json()
+
+
+async def test_letter_case_does_not_make_another_token(client: httpx.AsyncClient) -> None:
+    await client.post("/v1/id-tokens", json=CARD)
+    again = await client.post("/v1/id-tokens", json={"id_token": "04a2B3c4"})
+    assert_problem(again, 409, "conflict")
+    assert (await client.get("/v1/id-tokens/04A2B3C4")).json()["id_token"] == "04A2b3C4"
+
+
+async def test_a_token_with_any_printable_character_has_an_address(
+    client: httpx.AsyncClient,
+) -> None:
+    for token in ("a/b", "50%", "a b", "é?#", "a\\b"):
+        created = await client.post("/v1/id-tokens", json={"id_token": token})
+        location = created.headers["location"]
+        assert (await client.get(location)).json()["id_token"] == token
+        assert (await client.delete(location)).status_code == 204
+        assert_problem(await client.get(location), 404, "not-found")
+
+
+async def test_a_time_is_kept_in_utc(client: httpx.AsyncClient) -> None:
+    body = {**CARD, "expires_at": "2030-01-01T02:00:00+02:00"}
+    assert (await client.post("/v1/id-tokens", json=body)).json()["expires_at"] == (
+        "2030-01-01T00:00:00Z"
+    )
+    cleared = await client.patch("/v1/id-tokens/04A2b3C4", json={"expires_at": None})
+    assert cleared.json()["expires_at"] is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("id_token", ""),
+        ("id_token", "t" * 37),
+        ("id_token", "tab\there"),
+        ("type", "Card"),
+        ("status", "Expired"),
+        ("status", "Perhaps"),
+        ("expires_at", "2030-01-01T00:00:00"),  # no zone
+        ("expires_at", "0001-01-01T00:00:00+14:00"),  # before the calendar in UTC
+        ("expires_at", "9999-12-31T23:59:59-14:00"),
+        ("group_id_token", ""),
+        ("colour", "green"),
+    ],
+)
+async def test_what_a_token_cannot_have_is_refused_naming_the_field(
+    client: httpx.AsyncClient, field: str, value: str
+) -> None:
+    response = await client.post("/v1/id-tokens", json={**CARD, field: value})
+    problem = assert_problem(response, 422, "invalid-input")
+    assert [error["field"] for error in problem["errors"]] == [field]
+
+
+async def test_every_token_is_listed_once_in_order(client: httpx.AsyncClient) -> None:
+    for token in ("b", "A", "c", "D", "e"):
+        await client.post("/v1/id-tokens", json={"id_token": token})
+    seen: list[str] = []
+    params: dict[str, object] = {"limit": 2}
+    while True:
+        page = (await client.get("/v1/id-tokens", params=params)).json()
+        seen += [item["id_token"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        params["cursor"] = page["next_cursor"]
+    assert seen == ["A", "b", "c", "D", "e"]
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+async def test_a_token_that_is_not_there_is_a_404(client: httpx.AsyncClient, method: str) -> None:
+    body = {"status": "Blocked"} if method == "PATCH" else None
+    response = await client.request(method, "/v1/id-tokens/none", json=body)
+    assert_problem(response, 404, "not-found")

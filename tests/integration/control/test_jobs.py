@@ -1,0 +1,237 @@
+"""What the worker puts right, each on the real Postgres and Redis."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+import structlog
+from prometheus_client import REGISTRY
+
+from cli.up.ports import free_ports
+from control.jobs.app import run
+from control.jobs.periodic import Job, run_once
+from control.jobs.settings import WorkerSettings
+from control.jobs.sweeps import put_offline, route_again
+from shared.bus.client import open_redis
+from shared.bus.ownership import OwnershipRegistry
+from shared.bus.streams import PodRequestSender, RunCommand
+from shared.domain.commands import ClearCache, Command, CommandRecord, CommandState, Reset
+from shared.domain.errors import UnavailableError
+from shared.store import commands, pods, stations
+from shared.store.pool import Database
+from tests.integration.control.players import PodPlayer, playing_pod, register
+from tests.integration.control.relay import relay
+from tests.support.eventually import eventually
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str) -> WorkerSettings:
+    (port,) = free_ports(1)
+    return WorkerSettings(
+        database_url=database_url,
+        redis_url=redis_url,
+        redis_timeout_s=1.0,
+        management_host="127.0.0.1",
+        management_port=port,
+        dead_pods_interval_s=0.05,
+        expired_commands_interval_s=0.05,
+        unanswered_commands_interval_s=0.05,
+        waiting_commands_interval_s=0.05,
+        waiting_commands_age_s=0,
+    )
+
+
+@pytest.fixture
+async def worker(settings: WorkerSettings) -> AsyncIterator[str]:
+    """A running worker; the URL of its management port."""
+    stop = asyncio.Event()
+    running = asyncio.create_task(run(settings, stop))
+    yield f"http://127.0.0.1:{settings.management_port}"
+    stop.set()
+    await running
+
+
+async def queue(db: Database, command: Command, *, timeout_s: float = 60) -> str:
+    record, _ = await commands.create(db, station_id="CS-1", command=command, timeout_s=timeout_s)
+    return record.command_id
+
+
+async def ended(db: Database, command_id: str) -> CommandRecord:
+    return await eventually(
+        lambda: commands.get(db, command_id), lambda record: record.state.final, timeout_s=5
+    )
+
+
+@pytest.mark.usefixtures("worker")
+async def test_the_stations_of_a_dead_pod_go_offline(db: Database, pod: PodPlayer) -> None:
+    await pod.hold("CS-1")
+    await pods.renew_lease(db, pod_id=pod.pod_id, pod_name="pod", lease_s=0.01)
+    await eventually(lambda: stations.get(db, "CS-1"), lambda station: not station.online)
+
+
+async def test_the_stations_of_a_living_pod_and_of_its_successor_stay_online(
+    db: Database, pod: PodPlayer, settings: WorkerSettings
+) -> None:
+    await pod.hold("CS-1")
+    await pod.hold("CS-2")
+    async with playing_pod(db, settings, "pod-2-abcdef") as successor:
+        await successor.hold("CS-2")
+        await pods.renew_lease(db, pod_id=pod.pod_id, pod_name="pod", lease_s=0.01)
+        await asyncio.sleep(0.05)
+        with structlog.testing.capture_logs() as logs:
+            assert await put_offline(db) == 1
+            assert await put_offline(db) == 0
+        assert [line["pod_id"] for line in logs] == [pod.pod_id]
+        assert (await stations.get(db, "CS-1")).online is False
+        assert (await stations.get(db, "CS-2")).online is True
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_queued_command_past_its_deadline_has_expired(db: Database) -> None:
+    await register(db, "CS-1")
+    record = await ended(db, await queue(db, Reset(), timeout_s=0.01))
+    assert record.state is CommandState.EXPIRED
+    assert record.sent_at is None
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize(
+    ("command", "state"),
+    [(Reset(), CommandState.UNKNOWN), (ClearCache(), CommandState.TIMED_OUT)],
+)
+async def test_a_command_sent_by_a_pod_that_died_is_ended_at_once(
+    db: Database, pod: PodPlayer, command: Command, state: CommandState
+) -> None:
+    await pod.hold("CS-1")
+    command_id = await queue(db, command)
+    await pod.take(RunCommand(command_id, "CS-1", ""))
+    await pods.remove(db, pod.pod_id)
+    record = await ended(db, command_id)
+    assert record.state is state
+    assert record.error_code == "NoAnswer"
+
+
+async def test_a_living_pod_gets_a_grace_to_end_its_commands(db: Database, pod: PodPlayer) -> None:
+    await pod.hold("CS-1")
+    command_id = await queue(db, Reset(), timeout_s=0.05)
+    await pod.take(RunCommand(command_id, "CS-1", ""))
+    await asyncio.sleep(0.1)
+    assert await commands.sweep_unanswered(db, grace_s=60) == 0
+    assert await commands.sweep_unanswered(db, grace_s=0) == 1
+    assert (await commands.get(db, command_id)).state is CommandState.UNKNOWN
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_command_whose_stream_was_lost_reaches_the_pod_that_holds_its_station_now(
+    db: Database, pod: PodPlayer
+) -> None:
+    await register(db, "CS-1")
+    command_id = await queue(db, Reset())
+    await asyncio.sleep(0.2)  # nobody holds the station: the command waits
+    assert (await commands.get(db, command_id)).state is CommandState.QUEUED
+    await pod.hold("CS-1")
+    request = await pod.next_command()
+    assert request.command_id == command_id
+    assert await pod.take(request) is not None
+
+
+async def test_a_command_on_its_first_way_and_one_without_a_way_are_left_alone(
+    db: Database, pod: PodPlayer, settings: WorkerSettings
+) -> None:
+    await pod.hold("CS-1")
+    await register(db, "CS-2")
+    await commands.create(db, station_id="CS-2", command=Reset(), timeout_s=60)
+    await queue(db, Reset())
+    async with open_redis(settings) as redis:
+        bus = (OwnershipRegistry(redis), PodRequestSender(redis))
+        assert await route_again(db, *bus, older_than_s=5, limit=10) == 0
+        assert await route_again(db, *bus, older_than_s=0, limit=10) == 1
+
+
+async def test_a_command_that_was_routed_twice_is_sent_once(
+    db: Database, pod: PodPlayer, settings: WorkerSettings
+) -> None:
+    await pod.hold("CS-1")
+    await queue(db, Reset())
+    async with open_redis(settings) as redis:
+        bus = (OwnershipRegistry(redis), PodRequestSender(redis))
+        for _ in range(2):  # two workers, or one that is quick
+            await route_again(db, *bus, older_than_s=0, limit=10)
+    taken = [await pod.take(await pod.next_command()) for _ in range(2)]
+    assert [record is not None for record in taken] == [True, False]
+
+
+async def test_partitions_are_made_for_the_days_ahead(
+    db: Database, settings: WorkerSettings
+) -> None:
+    today = datetime.now(UTC).date()
+    await db.execute(f"DROP TABLE meter_values_{today:%Y%m%d}")
+    stop = asyncio.Event()
+    running = asyncio.create_task(run(settings, stop))
+    await eventually(
+        lambda: db.fetchval("SELECT to_regclass($1)", f"meter_values_{today:%Y%m%d}"),
+        lambda table: table is not None,
+    )
+    stop.set()
+    await running
+
+
+async def test_a_sweep_is_counted_by_what_it_put_right(db: Database, worker: str) -> None:
+    await register(db, "CS-1")
+    name, labels = "voltaro_worker_swept_total", {"what": "expired_commands"}
+    before = REGISTRY.get_sample_value(name, labels) or 0
+    await ended(db, await queue(db, Reset(), timeout_s=0.01))
+    async with httpx.AsyncClient(base_url=worker) as client:
+        page = (await client.get("/metrics")).text
+    assert f'{name}{{what="expired_commands"}} {before + 1}' in page
+
+
+async def test_a_sweep_that_fails_is_logged_counted_and_tried_again(
+    db: Database, settings: WorkerSettings
+) -> None:
+    name, labels = "voltaro_worker_sweep_failures_total", {"what": "waiting_commands"}
+    before = REGISTRY.get_sample_value(name, labels) or 0
+    async with relay(settings.redis_url) as wire:
+        await wire.cut()
+        away = settings.model_copy(update={"redis_url": wire.url})
+        stop = asyncio.Event()
+        await register(db, "CS-1")
+        await queue(db, Reset())
+        running = asyncio.create_task(run(away, stop))
+
+        async def failures() -> float:
+            return REGISTRY.get_sample_value(name, labels) or 0
+
+        await eventually(failures, lambda count: count >= before + 2)
+        # The other jobs go on, and the worker says what it misses.
+        await ended(db, await queue(db, Reset(), timeout_s=0.01))
+        url = f"http://127.0.0.1:{settings.management_port}"
+        async with httpx.AsyncClient(base_url=url) as client:
+            assert (await client.get("/healthz")).status_code == 200
+            ready = await client.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.json()["dependencies"] == {"postgres": "ok", "redis": "away"}
+        await wire.mend()
+        async with playing_pod(db, settings) as pod:
+            await pod.hold("CS-1")
+            await pod.next_command()
+        stop.set()
+        await running
+
+
+async def test_a_fault_is_logged_with_its_traceback_and_a_missing_dependency_without() -> None:
+    async def fault() -> int:
+        raise RuntimeError("a fault")
+
+    async def away() -> int:
+        raise UnavailableError("away")
+
+    with structlog.testing.capture_logs() as logs:
+        await run_once(Job("fault", 1, fault))
+        await run_once(Job("away", 1, away))
+    assert [(line["job"], line["log_level"], "exc_info" in line) for line in logs] == [
+        ("fault", "error", True),
+        ("away", "warning", False),
+    ]

@@ -1,0 +1,62 @@
+"""What Kubernetes and Prometheus are answered."""
+
+import httpx
+import structlog
+
+from tests.integration.control.conftest import MakeSettings
+from tests.integration.control.players import Api, running
+from tests.integration.control.relay import relay
+
+
+async def test_health_readiness_and_metrics_need_no_key(api: Api) -> None:
+    async with httpx.AsyncClient(base_url=api.url) as stranger:
+        assert (await stranger.get("/healthz")).status_code == 200
+        ready = await stranger.get("/readyz")
+        assert ready.status_code == 200
+        assert ready.json() == {
+            "status": "ready",
+            "dependencies": {"postgres": "ok", "redis": "ok"},
+        }
+        metrics = await stranger.get("/metrics")
+        assert metrics.headers["content-type"].startswith("text/plain; version=")
+
+
+async def test_without_postgres_the_api_is_alive_but_not_ready(
+    make_settings: MakeSettings, database_url: str
+) -> None:
+    async with relay(database_url) as wire, running(make_settings(database_url=wire.url)) as api:
+        await wire.cut()
+        with structlog.testing.capture_logs():
+            assert (await api.client.get("/healthz")).status_code == 200
+            ready = await api.client.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.json()["dependencies"] == {"postgres": "away", "redis": "ok"}
+        await wire.mend()
+        assert (await api.client.get("/readyz")).status_code == 200
+
+
+async def test_requests_are_counted_by_their_routes_template(
+    client: httpx.AsyncClient,
+) -> None:
+    await client.get("/v1/stations/CS-4711")
+    await client.get("/v1/no/such/path")
+    await client.request("BREW", "/v1/stations")
+    page = (await client.get("/metrics")).text
+    name = "voltaro_control_http_requests_total"
+    assert f'{name}{{method="GET",route="/v1/stations/{{station_id}}",status="404"}}' in page
+    assert f'{name}{{method="GET",route="(none)",status="404"}}' in page
+    assert f'{name}{{method="other",route="/v1/stations",status="405"}}' in page
+    assert "CS-4711" not in page
+    assert "no/such/path" not in page
+    assert (
+        'voltaro_control_http_request_seconds_count{method="GET",route="/v1/stations/{station_id}"}'
+        in page
+    )
+
+
+async def test_the_openapi_document_and_its_page_need_no_key(api: Api) -> None:
+    async with httpx.AsyncClient(base_url=api.url) as stranger:
+        document = (await stranger.get("/openapi.json")).json()
+        assert "/v1/stations" in document["paths"]
+        assert not [path for path in document["paths"] if not path.startswith("/v1/")]
+        assert (await stranger.get("/docs")).status_code == 200

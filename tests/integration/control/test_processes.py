@@ -1,0 +1,86 @@
+"""`voltaro control` and `voltaro worker` as processes."""
+
+import asyncio
+import os
+import signal
+import sys
+
+import httpx
+import pytest
+
+from cli.up.ports import free_ports
+from tests.integration.control.players import API_KEY
+from tests.support.eventually import eventually
+
+MODULES = ["control", "control.jobs"]
+
+
+async def start(module: str, port: int, **environment: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module),
+        env={
+            "PATH": os.environ["PATH"],
+            "VOLTARO_API_KEYS": API_KEY,
+            "VOLTARO_HTTP_HOST": "127.0.0.1",
+            "VOLTARO_HTTP_PORT": str(port),
+            "VOLTARO_MANAGEMENT_HOST": "127.0.0.1",
+            "VOLTARO_MANAGEMENT_PORT": str(port),
+            **environment,
+        },
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def ready(port: int) -> bool:
+    async with httpx.AsyncClient() as client:
+        try:
+            return (await client.get(f"http://127.0.0.1:{port}/readyz")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_process_ends_in_order_when_it_is_told_to(
+    database_url: str, redis_url: str, module: str, number: signal.Signals
+) -> None:
+    (port,) = free_ports(1)
+    process = await start(
+        module, port, VOLTARO_DATABASE_URL=database_url, VOLTARO_REDIS_URL=redis_url
+    )
+    await eventually(lambda: ready(port), bool, timeout_s=30)
+    process.send_signal(number)
+    _, log = await asyncio.wait_for(process.communicate(), 10)
+    assert process.returncode == 0
+    assert b"has stopped" in log
+    assert b"Traceback" not in log
+
+
+@pytest.mark.parametrize("module", MODULES)
+async def test_a_process_that_cannot_reach_postgres_says_so_in_one_line_and_fails(
+    redis_url: str, module: str
+) -> None:
+    ports = free_ports(2)
+    process = await start(
+        module,
+        ports[0],
+        VOLTARO_DATABASE_URL=f"postgresql://voltaro@127.0.0.1:{ports[1]}/voltaro",
+        VOLTARO_REDIS_URL=redis_url,
+    )
+    _, log = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 1
+    (line,) = log.decode().splitlines()
+    assert "Postgres at VOLTARO_DATABASE_URL does not answer" in line
+
+
+async def test_a_port_that_is_taken_is_said_in_one_line(database_url: str, redis_url: str) -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    process = await start(
+        "control", port, VOLTARO_DATABASE_URL=database_url, VOLTARO_REDIS_URL=redis_url
+    )
+    _, log = await asyncio.wait_for(process.communicate(), 30)
+    server.close()
+    assert process.returncode == 1
+    (line,) = log.decode().splitlines()
+    assert f"cannot listen on 127.0.0.1:{port}" in line

@@ -1,0 +1,258 @@
+"""Stations through the API."""
+
+import json
+
+import httpx
+import pytest
+from argon2 import PasswordHasher
+
+from shared.store import stations
+from shared.store.pool import Database
+from tests.integration.control.players import PodPlayer, assert_problem, register
+
+PASSWORD = "4F43415F4F4354545F61646D696E5F74657374"
+
+
+async def test_a_station_without_a_password_gets_one_made_that_every_ocpp_version_takes(
+    client: httpx.AsyncClient, db: Database
+) -> None:
+    response = await client.post("/v1/stations", json={"station_id": "CS-1"})
+    assert response.status_code == 201
+    assert response.headers["location"] == "/v1/stations/CS-1"
+    assert response.headers["cache-control"] == "no-store"
+    password = response.json()["password"]
+    assert len(password) == 40
+    assert set(password) <= set("0123456789ABCDEF")
+    (credentials,) = await stations.get_credentials(db, ["CS-1"])
+    assert credentials is not None
+    assert PasswordHasher().verify(credentials.password_hash, password)
+
+
+async def test_a_given_password_is_kept_as_a_hash_and_never_answered(
+    client: httpx.AsyncClient, db: Database
+) -> None:
+    body = {"station_id": "CS-1", "password": PASSWORD}
+    response = await client.post("/v1/stations", json=body)
+    assert response.status_code == 201
+    assert response.json()["password"] is None
+    answers = [
+        response,
+        await client.get("/v1/stations"),
+        await client.get("/v1/stations/CS-1"),
+        await client.patch("/v1/stations/CS-1", json={"name": "North"}),
+    ]
+    (credentials,) = await stations.get_credentials(db, ["CS-1"])
+    assert credentials is not None
+    assert PasswordHasher().verify(credentials.password_hash, PASSWORD)
+    for answer in answers:
+        assert PASSWORD not in answer.text
+        assert "argon2" not in answer.text
+
+
+async def test_a_station_with_security_profile_0_has_no_password(
+    client: httpx.AsyncClient, db: Database
+) -> None:
+    body = {"station_id": "CS-1", "security_profile": 0}
+    assert (await client.post("/v1/stations", json=body)).json()["password"] is None
+    (credentials,) = await stations.get_credentials(db, ["CS-1"])
+    assert credentials is not None
+    assert credentials.password_hash is None
+    refused = await client.post(
+        "/v1/stations", json={"station_id": "CS-2", "security_profile": 0, "password": PASSWORD}
+    )
+    assert_problem(refused, 422, "invalid-input")
+
+
+async def test_a_station_id_is_registered_once(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/v1/stations", json={"station_id": "CS-1"})).status_code == 201
+    assert_problem(await client.post("/v1/stations", json={"station_id": "CS-1"}), 409, "conflict")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("station_id", "CS:1"),
+        ("station_id", "../CS-1"),
+        ("station_id", "C" * 49),
+        ("station_id", ""),
+        ("password", "fifteen-charact"),
+        ("password", "p" * 65),
+        ("password", "control\u0007character"),
+        ("security_profile", 2),
+        ("registration_status", "Maybe"),
+        ("heartbeat_interval_s", 0),
+        ("name", "nul \u0000 byte"),
+        ("name", "lone \ud800 surrogate"),
+        ("passwrod", "a-field-that-does-not-exist"),
+    ],
+)
+async def test_what_a_station_cannot_have_is_refused_naming_the_field_and_not_its_value(
+    client: httpx.AsyncClient, field: str, value: object
+) -> None:
+    body = json.dumps({"station_id": "CS-1", field: value})
+    response = await client.post(
+        "/v1/stations", content=body, headers={"Content-Type": "application/json"}
+    )
+    problem = assert_problem(response, 422, "invalid-input")
+    assert [(error["location"], error["field"]) for error in problem["errors"]] == [("body", field)]
+    if field == "password":
+        assert str(value) not in response.text
+
+
+async def test_a_page_of_stations_is_stable_while_stations_come_and_go(
+    client: httpx.AsyncClient, db: Database
+) -> None:
+    for number in (1, 2, 3, 4, 5, 6):
+        await register(db, f"CS-{number}")
+    first = (await client.get("/v1/stations", params={"limit": 2})).json()
+    await register(db, "CS-0")  # before the page
+    await stations.delete(db, "CS-2")  # the one the cursor stands on
+    await register(db, "CS-45")  # behind it
+    seen = [item["station_id"] for item in first["items"]]
+    cursor = first["next_cursor"]
+    while cursor:
+        params = {"limit": 2, "cursor": cursor}
+        page = (await client.get("/v1/stations", params=params)).json()
+        seen += [item["station_id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+    assert seen == ["CS-1", "CS-2", "CS-3", "CS-4", "CS-45", "CS-5", "CS-6"]
+
+
+async def test_a_page_that_is_exactly_full_is_the_last_one(
+    client: httpx.AsyncClient, db: Database
+) -> None:
+    await register(db, "CS-1")
+    page = (await client.get("/v1/stations", params={"limit": 1})).json()
+    assert len(page["items"]) == 1
+    assert page["next_cursor"] is None
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "nonsense",
+        "====",
+        "",
+        "c2Vzc2lvbnMKYWJj",  # of the list of sessions
+        "c3RhdGlvbnMKAA",  # of stations, behind U+0000
+        "ü",
+    ],
+)
+async def test_a_cursor_the_list_never_gave_is_refused(
+    client: httpx.AsyncClient, cursor: str
+) -> None:
+    response = await client.get("/v1/stations", params={"cursor": cursor})
+    problem = assert_problem(response, 422, "invalid-input")
+    assert problem["errors"][0]["field"] == "cursor"
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "ten"])
+async def test_a_limit_out_of_range_is_refused(client: httpx.AsyncClient, limit: str) -> None:
+    response = await client.get("/v1/stations", params={"limit": limit})
+    problem = assert_problem(response, 422, "invalid-input")
+    assert problem["errors"][0]["location"] == "query"
+    assert problem["errors"][0]["field"] == "limit"
+
+
+async def test_stations_are_filtered_by_whether_they_are_online(
+    client: httpx.AsyncClient, db: Database, pod: PodPlayer
+) -> None:
+    await register(db, "CS-1")
+    await pod.hold("CS-2")
+    online = (await client.get("/v1/stations", params={"online": True})).json()
+    offline = (await client.get("/v1/stations", params={"online": False})).json()
+    assert [item["station_id"] for item in online["items"]] == ["CS-2"]
+    assert [item["station_id"] for item in offline["items"]] == ["CS-1"]
+
+
+async def test_a_station_names_the_pod_that_holds_its_connection(
+    client: httpx.AsyncClient, pod: PodPlayer
+) -> None:
+    ownership = await pod.hold("CS-1")
+    one = (await client.get("/v1/stations/CS-1")).json()
+    listed = (await client.get("/v1/stations")).json()["items"][0]
+    assert one["owner"] == listed["owner"]
+    assert one["owner"] == {
+        "pod_id": pod.pod_id,
+        "epoch": ownership.epoch,
+        "connected_at": one["connected_at"],
+    }
+    assert one["online"] is True
+    assert one["connectors"] == []
+
+
+async def test_a_change_leaves_alone_what_it_does_not_name(client: httpx.AsyncClient) -> None:
+    body = {"station_id": "CS-1", "name": "North", "heartbeat_interval_s": 60}
+    await client.post("/v1/stations", json=body)
+    changed = (await client.patch("/v1/stations/CS-1", json={"name": None})).json()
+    assert changed["name"] is None
+    assert changed["heartbeat_interval_s"] == 60
+    assert changed["security_profile"] == 1
+    assert (await client.patch("/v1/stations/CS-1", json={})).json()["name"] is None
+
+
+async def test_a_new_name_leaves_the_connection_alone(
+    client: httpx.AsyncClient, pod: PodPlayer
+) -> None:
+    await pod.hold("CS-1")
+    await client.patch("/v1/stations/CS-1", json={"name": "North"})
+    await client.patch("/v1/stations/CS-1", json={"password": PASSWORD})
+    # The first thing the pod hears of is the password.
+    assert (await pod.next_close()).station_id == "CS-1"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"password": PASSWORD},
+        {"registration_status": "Rejected"},
+        {"security_profile": 0},
+    ],
+)
+async def test_a_change_of_trust_closes_the_live_connection(
+    client: httpx.AsyncClient, pod: PodPlayer, change: dict[str, object]
+) -> None:
+    ownership = await pod.hold("CS-1")
+    assert (await client.patch("/v1/stations/CS-1", json=change)).status_code == 200
+    close = await pod.next_close()
+    assert close.station_id == "CS-1"
+    assert close.epoch == ownership.epoch
+
+
+async def test_a_new_password_replaces_the_old_one(client: httpx.AsyncClient, db: Database) -> None:
+    await client.post("/v1/stations", json={"station_id": "CS-1"})
+    await client.patch("/v1/stations/CS-1", json={"password": PASSWORD})
+    (credentials,) = await stations.get_credentials(db, ["CS-1"])
+    assert credentials is not None
+    assert PasswordHasher().verify(credentials.password_hash, PASSWORD)
+
+
+async def test_a_station_that_comes_to_need_a_password_gets_one(
+    client: httpx.AsyncClient, db: Database
+) -> None:
+    await client.post("/v1/stations", json={"station_id": "CS-1", "security_profile": 0})
+    refused = await client.patch("/v1/stations/CS-1", json={"password": PASSWORD})
+    assert_problem(refused, 422, "invalid-input")
+    answer = (await client.patch("/v1/stations/CS-1", json={"security_profile": 1})).json()
+    (credentials,) = await stations.get_credentials(db, ["CS-1"])
+    assert credentials is not None
+    assert PasswordHasher().verify(credentials.password_hash, answer["password"])
+
+
+async def test_removing_a_station_closes_its_connection(
+    client: httpx.AsyncClient, pod: PodPlayer
+) -> None:
+    ownership = await pod.hold("CS-1")
+    response = await client.delete("/v1/stations/CS-1")
+    assert response.status_code == 204
+    assert response.content == b""
+    assert (await pod.next_close()).epoch == ownership.epoch
+    assert_problem(await client.get("/v1/stations/CS-1"), 404, "not-found")
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+async def test_a_station_that_is_not_there_is_a_404(client: httpx.AsyncClient, method: str) -> None:
+    body = {"name": "North"} if method == "PATCH" else None
+    response = await client.request(method, "/v1/stations/CS-404", json=body)
+    problem = assert_problem(response, 404, "not-found")
+    assert "CS-404" in problem["detail"]

@@ -1,0 +1,125 @@
+"""The OpenAPI document, from which clients are generated."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from control.app import create_api
+
+DOCUMENT = create_api().openapi()
+OPERATIONS = {
+    f"{method.upper()} {path}": operation
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+}
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in schema:
+        schema = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def references(node: object) -> Iterator[str]:
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield node["$ref"]
+        for value in node.values():
+            yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+def example_of(content: dict[str, Any]) -> Any:
+    """Return an example of a body: its own, its schema's, or one made of its items'."""
+    if "examples" in content:
+        return next(iter(content["examples"].values()))["value"]
+    schema = resolved(content["schema"])
+    if "examples" in schema:
+        return schema["examples"][0]
+    items = schema.get("properties", {}).get("items")
+    if items:
+        return {"items": resolved(items["items"])["examples"], "next_cursor": None}
+    return None
+
+
+def validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(
+        {**schema, "components": DOCUMENT["components"]}, validate_formats=True
+    )
+
+
+def test_every_reference_leads_somewhere_and_every_schema_is_used() -> None:
+    used = set(references(DOCUMENT))
+    there = {f"#/components/schemas/{name}" for name in DOCUMENT["components"]["schemas"]}
+    assert used == there
+
+
+def test_every_schema_is_a_json_schema() -> None:
+    for schema in DOCUMENT["components"]["schemas"].values():
+        jsonschema_rs.meta.validate({**schema, "components": DOCUMENT["components"]})
+
+
+def test_operation_ids_are_unique_names_for_a_function() -> None:
+    ids = [operation["operationId"] for operation in OPERATIONS.values()]
+    assert len(set(ids)) == len(ids)
+    assert all(name.isidentifier() and name[0].islower() for name in ids)
+
+
+def test_every_tag_is_described() -> None:
+    described = {tag["name"] for tag in DOCUMENT["tags"]}
+    assert {tag for operation in OPERATIONS.values() for tag in operation["tags"]} == described
+
+
+def test_every_operation_needs_a_key() -> None:
+    assert DOCUMENT["security"] == [{"apiKey": []}]
+    assert not [name for name, operation in OPERATIONS.items() if "security" in operation]
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_is_described(name: str) -> None:
+    operation = OPERATIONS[name]
+    assert operation["summary"]
+    assert operation["description"]
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_error_of_an_operation_is_a_problem_document(name: str) -> None:
+    responses = OPERATIONS[name]["responses"]
+    errors = {status: each for status, each in responses.items() if int(status) >= 400}
+    assert {"401", "422", "500", "503"} <= errors.keys()
+    for error in errors.values():
+        assert list(error["content"]) == ["application/problem+json"]
+        schema = error["content"]["application/problem+json"]["schema"]
+        assert schema == {"$ref": "#/components/schemas/Problem"}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_has_examples_that_fit_its_schemas(name: str) -> None:
+    operation = OPERATIONS[name]
+    bodies = [operation["requestBody"]] if "requestBody" in operation else []
+    bodies += [each for each in operation["responses"].values() if "content" in each]
+    for body in bodies:
+        for content in body["content"].values():
+            example = example_of(content)
+            assert example is not None
+            validator(content["schema"]).validate(example)
+
+
+def test_every_type_of_command_has_an_example() -> None:
+    content = OPERATIONS["POST /v1/stations/{station_id}/commands"]["requestBody"]["content"]
+    body = content["application/json"]
+    examples = {name: example["value"] for name, example in body["examples"].items()}
+    assert examples.keys() == body["schema"]["discriminator"]["mapping"].keys()
+    for name, example in examples.items():
+        assert example["type"] == name
+        validator(body["schema"]).validate(example)
+
+
+def test_a_change_has_no_defaults_that_a_generated_client_would_send() -> None:
+    for name in ("StationUpdate", "IdTokenUpdate"):
+        properties = DOCUMENT["components"]["schemas"][name]["properties"]
+        assert not [field for field, schema in properties.items() if "default" in schema]
