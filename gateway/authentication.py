@@ -41,8 +41,11 @@ class Authenticator:
         self._cache: OrderedDict[bytes, None] = OrderedDict()
         self._key = secrets.token_bytes(32)
         self._hasher = PasswordHasher()
-        # What an unknown station's password is checked against, so that it takes as long.
-        self._nobody = self._hasher.hash(secrets.token_hex())
+        # What an unknown station's password is checked against. It is made as the control plane's
+        # defaults make hashes, so that it takes as long.
+        self._nobody = PasswordHasher(time_cost=2, memory_cost=4096, parallelism=1).hash(
+            secrets.token_hex()
+        )
         self._verifications = asyncio.Semaphore(_MAX_VERIFICATIONS)
 
     async def authenticate(self, station_id: str, authorization: str | None) -> Credentials | None:
