@@ -54,6 +54,10 @@ fmt: $(READY) ## Format the code and mend what can be mended
 bench: $(READY) ## Measure the cluster on this machine
 	@$(BIN)/python -m loadtest.bench $(ARGS)
 
+.PHONY: docs
+docs: $(READY) ## Write the reference pages anew from the code
+	@$(BIN)/python -P -m docs.render_reference
+
 .PHONY: lock
 lock: | $(if $(filter .uv/%,$(UV)),$(UV)) ## Pin the packages anew (ARGS=--upgrade takes newer ones)
 	@for list in 'production' 'development --extra up --extra dev'; do \

@@ -23,7 +23,9 @@ class LoggingSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="VOLTARO_", extra="ignore")
 
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
-    log_format: LogFormat = LogFormat.JSON
+    log_format: LogFormat = Field(
+        default=LogFormat.JSON, description="json for machines, console for people"
+    )
 
 
 class DatabaseSettings(LoggingSettings):
@@ -31,9 +33,12 @@ class DatabaseSettings(LoggingSettings):
 
     database_url: str = Field(description="postgresql://user:password@host:port/database")
     database_pool_size: PositiveInt = Field(
-        default=8, description="connections a process holds at most"
+        default=8,
+        description="connections a process holds at most; group commit uses one or two at a time",
     )
-    database_connect_timeout_s: PositiveFloat = 5.0
+    database_connect_timeout_s: PositiveFloat = Field(
+        default=5.0, description="longer counts as Postgres being away"
+    )
     database_command_timeout_s: PositiveFloat = Field(
         default=10.0, description="one statement; longer counts as Postgres being away"
     )
@@ -47,5 +52,7 @@ class ServiceSettings(DatabaseSettings):
         default=2.0, description="one operation; longer counts as Redis being away"
     )
     pod_lease_s: PositiveFloat = Field(
-        default=15.0, description="a pod that has not renewed its lease for so long owns nothing"
+        default=15.0,
+        description="a pod that has not renewed its lease for so long owns nothing. It is renewed "
+        "every third of it, so that one lost renewal does no harm",
     )

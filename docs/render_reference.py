@@ -1,0 +1,91 @@
+"""Writes docs/reference/settings.md and metrics.md from the code that defines them.
+
+`make docs` writes them; `--check` exits with 1 and says which of them is not current.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from prometheus_client import REGISTRY
+from pydantic_settings import BaseSettings
+
+from control.jobs.settings import WorkerSettings
+from control.settings import ControlSettings
+from gateway.settings import GatewaySettings
+from shared.settings import ServiceSettings
+from shared.telemetry import metrics as _registered  # noqa: F401 - importing it registers them
+
+_REFERENCE = Path(__file__).parent / "reference"
+_PREFIX = "voltaro_"
+
+
+def render_settings() -> str:
+    """Return the page of settings."""
+    lines = [
+        "# Settings",
+        "",
+        "All come from the environment. This page is made from the settings classes: `make docs`.",
+    ]
+    for title, settings, base in (
+        ("Every process", ServiceSettings, None),
+        ("Gateway", GatewaySettings, ServiceSettings),
+        ("Control plane", ControlSettings, ServiceSettings),
+        ("Worker", WorkerSettings, ServiceSettings),
+    ):
+        lines += ["", f"## {title}", "", "| variable | default | what and why |", "|---|---|---|"]
+        lines += _settings_rows(settings, base)
+    return "\n".join(lines) + "\n"
+
+
+def _settings_rows(settings: type[BaseSettings], base: type[BaseSettings] | None) -> Iterator[str]:
+    for name, field in settings.model_fields.items():
+        if base is not None and name in base.model_fields:
+            continue
+        if field.is_required():
+            default = "required"
+        elif field.default_factory is not None:
+            default = "the host's name"
+        else:
+            default = f"`{field.default}`"
+        yield f"| `VOLTARO_{name.upper()}` | {default} | {field.description or ''} |"
+
+
+def render_metrics() -> str:
+    """Return the page of metrics."""
+    lines = [
+        "# Metrics",
+        "",
+        "Every process answers `/metrics`. This page is made from the code: `make docs`.",
+        "",
+        "| metric | type | what |",
+        "|---|---|---|",
+    ]
+    lines += sorted(
+        f"| `{family.name}{'_total' if family.type == 'counter' else ''}` | {family.type} "
+        f"| {family.documentation} |"
+        for family in REGISTRY.collect()
+        if family.name.startswith(_PREFIX)
+    )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write the pages, or check them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    stale = []
+    for name, text in (("settings.md", render_settings()), ("metrics.md", render_metrics())):
+        path = _REFERENCE / name
+        if check and path.read_text(encoding="utf-8") != text:
+            stale.append(str(path))
+        elif not check:
+            path.write_text(text, encoding="utf-8")
+    if stale:
+        sys.exit(f"not current: {', '.join(stale)}; run `make docs`")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The rules that ARCHITECTURE.md and CONTRIBUTING.md state, each held by a check."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("gateway", "control", "shared", "cli", "simulator", "loadtest")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_imports_follow_the_layers() -> None:
+    result = run(str(Path(sys.executable).with_name("lint-imports")), "--no-cache")
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_reference_pages_are_current() -> None:
+    result = run(sys.executable, "-P", "-m", "docs.render_reference", "--check")
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_can_be_read_at_one_sitting(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def test_redis_keys_are_made_in_one_place() -> None:
+    offenders = [
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if path.name != "keys.py"
+        and any(prefix in path.read_text("utf-8") for prefix in ('"own:', '"alive:', '"pod:'))
+    ]
+    assert offenders == []
+
+
+def test_metrics_are_declared_in_one_place() -> None:
+    offenders = [
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if path.name != "metrics.py" and "prometheus_client import" in path.read_text("utf-8")
+    ]
+    assert offenders == []
+
+
+def test_the_requirements_hold_hashes_and_no_address() -> None:
+    for path in (ROOT / "requirements").glob("*.txt"):
+        text = path.read_text("utf-8")
+        assert "--hash=sha256:" in text
+        assert "http" not in text.replace("httpx", "").replace("httpcore", "").replace(
+            "httptools", ""
+        )
