@@ -20,8 +20,8 @@ from tests.integration.control.players import (
     assert_problem,
     running,
 )
-from tests.integration.control.relay import relay
 from tests.support.eventually import eventually
+from tests.support.relay import relay
 
 RESET = {"type": "Reset"}
 URL = "/v1/stations/CS-1/commands"

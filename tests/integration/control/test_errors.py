@@ -11,7 +11,7 @@ from control.settings import ControlSettings
 from shared.domain.errors import UnavailableError
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import API_KEY, Api, assert_problem, running
-from tests.integration.control.relay import relay
+from tests.support.relay import relay
 
 
 @pytest.mark.parametrize(

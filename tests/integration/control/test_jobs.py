@@ -22,8 +22,8 @@ from shared.domain.errors import UnavailableError
 from shared.store import commands, pods, stations
 from shared.store.pool import Database
 from tests.integration.control.players import PodPlayer, playing_pod, register
-from tests.integration.control.relay import relay
 from tests.support.eventually import eventually
+from tests.support.relay import relay
 
 
 @pytest.fixture

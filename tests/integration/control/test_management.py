@@ -5,7 +5,7 @@ import structlog
 
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import Api, running
-from tests.integration.control.relay import relay
+from tests.support.relay import relay
 
 
 async def test_health_readiness_and_metrics_need_no_key(api: Api) -> None:

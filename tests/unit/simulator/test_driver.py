@@ -20,6 +20,7 @@ from simulator.events import (
     ChargeEnded,
     ChargeSampled,
     ChargeStarted,
+    CommandAnswered,
     Connected,
     ConnectionRefused,
     Disconnected,
@@ -87,14 +88,15 @@ async def test_an_input_from_a_callback_is_acted_on_at_once(csms: Csms) -> None:
     stations: list[SimulatedStation] = []
 
     def on_event(event: Event) -> None:
-        if isinstance(event, Acknowledged):
+        if isinstance(event, CommandAnswered):
             stations[0].lose_connection()
 
-    profile = _profile(meter_interval_s=0)
-    async with run_station(profile, url=csms.url, seed=1, on_event=on_event) as station:
+    async with run_station(_profile(), url=csms.url, seed=1, on_event=on_event) as station:
         stations.append(station)
         await station.wait_for(Registered)
-        await station.start_charging(id_token="TOKEN")
+        await csms.until(lambda: len(csms.payloads("StatusNotification")) == 2)
+        await asyncio.sleep(0.1)
+        await csms.peers["SIM-1"].call(call.ClearCache())
         await station.wait_for(Disconnected, timeout_s=2)
 
 
