@@ -133,7 +133,7 @@ class CommandRunner:
                 station_id=request.station_id,
                 command_id=request.command_id,
             )
-        elif request not in queue:
+        elif all(request.command_id != queued.command_id for queued in queue):
             queue.append(request)
 
     async def _work_off(self, connection: StationConnection, queue: deque[RunCommand]) -> None:
@@ -165,7 +165,7 @@ class CommandRunner:
     async def _send(self, connection: StationConnection, record: CommandRecord) -> Outcome:
         try:
             command = parse_command(record.type, record.params)
-            action, payload = connection.encode_command(command)
+            action, payload = await connection.encode_command(command)
         except (CannotBeSaidError, InvalidInputError) as error:
             return Outcome(
                 state=CommandState.FAILED,
@@ -219,9 +219,9 @@ def _outcome(
     except CallRefusedError as error:
         # Kept as it is: what the station does is known, only its words are off.
         error_code, error_description = error.code, str(error)
-    status = answer.payload.get("status")
-    if not isinstance(status, str):
-        state, status = CommandState.ANSWERED, None
+    status = connection.protocol.find_status(action, answer.payload)
+    if status is None:
+        state = CommandState.ANSWERED
     else:
         state = CommandState.ACCEPTED if status in _ACCEPTED else CommandState.REJECTED
     return Outcome(

@@ -18,6 +18,7 @@ from gateway import rpc
 from gateway.errors import CallRefusedError, ErrorCode, StoreAwayError
 from gateway.handlers import ConnectedStation, Handlers
 from gateway.routing import Protocol, to_payload
+from shared.domain.commands import Command
 from shared.telemetry import metrics
 
 log = structlog.get_logger()
@@ -108,6 +109,8 @@ class StationConnection:
             ConnectionLostError: the connection ended first.
         """
         self._peer.open_call(message_id)
+        if not self.station.accepted and (asked := self.protocol.find_asked_for(action, payload)):
+            self.station.asked_for |= {asked}
         self._reply = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(timeout_s):
@@ -139,19 +142,20 @@ class StationConnection:
             return False
         return True
 
-    def encode_command(self, command: Any) -> tuple[str, dict[str, Any]]:  # noqa: ANN401
+    async def encode_command(self, command: Command) -> tuple[str, dict[str, Any]]:
         """Return action and payload of a command in this connection's version.
 
         Raises:
             CannotBeSaidError: it has no words for it.
         """
+        command = await self._handlers.complete(command)
         return self.protocol.encode_command(self._handlers, command)
 
     async def _receive(self, data: bytes) -> None:
         event = self._peer.receive(data)
         match event:
             case rpc.Call(route=route):
-                if not self.station.accepted and route.action != _BOOT_NOTIFICATION:
+                if not (self.station.accepted or self._may_send_unaccepted(route.action)):
                     await self._refuse_unaccepted(event)
                 elif route.waits or self._inbox:
                     await self._enqueue(event)
@@ -165,6 +169,9 @@ class StationConnection:
                 await self._websocket.send(frame, text=True)
             case rpc.Ignored(reason):
                 metrics.frames_ignored.labels(reason).inc()
+
+    def _may_send_unaccepted(self, action: str) -> bool:
+        return action == _BOOT_NOTIFICATION or action in self.station.asked_for
 
     async def _enqueue(self, call: rpc.Call) -> None:
         if len(self._inbox) >= self._max_queued_calls:
@@ -222,7 +229,7 @@ class StationConnection:
             call.message_id,
             call.route.action,
             ErrorCode.SECURITY_ERROR,
-            "only BootNotification before it was answered with Accepted",
+            "only BootNotification, and what we ask for, before it was answered with Accepted",
         )
         metrics.messages.observe(refusal.action, refusal.code, 0.0)
         await self._websocket.send(refusal.frame, text=True)

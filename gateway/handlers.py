@@ -7,8 +7,9 @@ from datetime import datetime
 
 from gateway.ingest import Ingest
 from gateway.settings import GatewaySettings
+from shared.domain.commands import Command
 from shared.domain.stations import Credentials, Ownership, RegistrationStatus
-from shared.domain.tokens import Authorization, IdToken, authorize
+from shared.domain.tokens import Authorization, IdToken, IdTokenType, authorize
 
 
 @dataclass(slots=True)
@@ -16,12 +17,14 @@ class ConnectedStation:
     """The station at the other end of one connection.
 
     `accepted` is whether it may say more than BootNotification (OCPP 2.0.1 B01.FR.10, OCPP-J 1.6
-    errata 3.10). An acceptance outlives the connection that got it.
+    errata 3.10). An acceptance outlives the connection that got it. `asked_for` are the Actions
+    that it may send before its acceptance, because we asked for them.
     """
 
     credentials: Credentials
     ownership: Ownership
     accepted: bool
+    asked_for: frozenset[str] = frozenset()
 
     @property
     def station_id(self) -> str:
@@ -48,10 +51,16 @@ class Handlers:
         self.station = station
         self.services = services
 
-    async def authorize(self, id_token: str) -> Authorization:
-        """Decide whether a token may charge now."""
+    async def authorize(
+        self, id_token: str, presented_as: IdTokenType | None = None
+    ) -> Authorization:
+        """Decide whether a token may charge now; `presented_as` is None if its type is unknown."""
         token = await self.services.find_id_token(id_token)
-        return authorize(token, self.services.now())
+        return authorize(token, self.services.now(), presented_as)
+
+    async def complete(self, command: Command) -> Command:
+        """Fill in what a command left to us to look up; called before its `@sends` method."""
+        return command
 
     def boot_interval_s(self) -> int:
         """Return the interval for a BootNotification's answer, varied a little.

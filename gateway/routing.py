@@ -16,7 +16,7 @@ look-up, but never for a CALL of ours: the station's next message would wait for
 
 import inspect
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -52,7 +52,9 @@ class Protocol:
     """One version of OCPP-J: what it is called, what it routes, how it spells errors.
 
     `handlers` makes the object that answers one connection. `actions` are all that the version
-    knows, whoever sends them.
+    knows, whoever sends them. `item_statuses` are the Actions of ours whose answer tells a status
+    per item: the list, and the member of its items. `reports` are those that a station answers once
+    more, with CALLs of its own: the Action of these.
     """
 
     subprotocol: str
@@ -65,6 +67,8 @@ class Protocol:
     actions: frozenset[str]
     error_spelling: Mapping[ErrorCode, str]
     answers_broken_frames: bool
+    item_statuses: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    reports: Mapping[str, str] = field(default_factory=dict)
 
     def encode_command(self, handlers: object, command: Command) -> tuple[str, dict[str, Any]]:
         """Return action and payload of the CALL that carries out a command.
@@ -97,6 +101,26 @@ class Protocol:
             CallRefusedError: it does not.
         """
         schemas.load(self.schema_folder, f"{action}Response").validate(payload)
+
+    def find_status(self, action: str, answer: dict[str, Any]) -> str | None:
+        """Return the station's word for yes or no, or None if its answer has no single one."""
+        items_in = self.item_statuses.get(action)
+        if items_in is None:
+            words = {answer.get("status")}
+        else:
+            items, member = answer.get(items_in[0]), items_in[1]
+            words = {
+                item.get(member) if isinstance(item, dict) else None
+                for item in (items if isinstance(items, list) else [])
+            }
+        word = words.pop() if len(words) == 1 else None
+        return word if isinstance(word, str) else None
+
+    def find_asked_for(self, action: str, payload: dict[str, Any]) -> str | None:
+        """Return the Action that the station sends because of this CALL of ours, if any."""
+        if action == "TriggerMessage":
+            return str(payload.get("requestedMessage"))
+        return self.reports.get(action)
 
 
 def on(action: str) -> Callable[[Method], Method]:

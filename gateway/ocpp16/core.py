@@ -242,6 +242,10 @@ class Core(Handlers):
     @sends(commands.Reset)
     def reset(self, command: commands.Reset) -> call.Reset:
         """§5.14."""
+        if command.evse_id is not None:
+            raise CannotBeSaidError(
+                "OCPP 1.6 can reset the whole station only: leave evse_id out to do that"
+            )
         return call.Reset(type=_RESET_TYPE[commands.ResetType(command.reset_type)])
 
     @sends(commands.ChangeAvailability)

@@ -47,7 +47,7 @@ async def test_the_stations_own_answer_is_the_answer_to_the_call(
     answer = response.json()
     assert answer["command_id"] == request.command_id
     assert answer["type"] == "RemoteStart"
-    assert answer["params"] == {"id_token": "04A2", "evse_id": 2}
+    assert answer["params"] == {"id_token": "04A2", "evse_id": 2, "id_token_type": None}
     assert answer["state"] == "accepted"
     assert answer["status"] == "Accepted"
     assert answer["response"] == {"status": "Accepted"}
@@ -99,6 +99,22 @@ async def test_an_outcome_whose_announcement_is_lost_is_found_by_the_poll(
     asking = asyncio.create_task(ask(client, RESET))
     await pod.answer(announced=False)
     assert (await asking).json()["state"] == "accepted"
+
+
+async def test_an_outcome_announced_while_redis_was_away_is_found_when_it_is_back(
+    make_settings: MakeSettings, redis_url: str, pod: PodPlayer
+) -> None:
+    async with relay(redis_url) as wire:
+        settings = make_settings(redis_url=wire.url, command_poll_interval_s=60)
+        async with running(settings) as api:
+            await _subscribed(api)
+            asking = asyncio.create_task(ask(api.client, RESET))
+            request = await pod.next_command()
+            await pod.take(request)
+            await wire.cut()
+            await pod.finish(request)
+            await wire.mend()
+            assert (await asking).json()["state"] == "accepted"
 
 
 async def test_a_wait_that_ends_first_is_a_202_and_the_outcome_is_found_later(
@@ -347,7 +363,7 @@ async def test_a_charge_can_be_stopped_by_its_session(
         ({"type": "Reset", "timeout_s": 0}, "timeout_s"),
         ({"type": "Reset", "timeout_s": 301}, "timeout_s"),
         ({"type": "Reset", "wait_s": -1}, "wait_s"),
-        ({"type": "Reset", "evse_id": 1}, "evse_id"),
+        ({"type": "Reset", "connector_id": 1}, "connector_id"),
         ({"type": "Call", "action": "No Such!", "payload": {}}, "action"),
         ({"type": "Call", "action": "Reset", "payload": []}, "payload"),
         ({"type": "Call", "action": "Reset", "payload": {"a": "nul \0"}}, "payload"),

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from cli.up.ports import free_ports
-from tests.integration.control.players import API_KEY
+from tests.integration.control.players import API_KEY, PodPlayer
 from tests.support.eventually import eventually
 
 MODULES = ["control", "control.jobs"]
@@ -54,6 +54,26 @@ async def test_a_process_ends_in_order_when_it_is_told_to(
     assert process.returncode == 0
     assert b"has stopped" in log
     assert b"Traceback" not in log
+
+
+async def test_a_call_that_waits_for_a_station_does_not_hold_up_the_end(
+    database_url: str, redis_url: str, pod: PodPlayer
+) -> None:
+    await pod.hold("CS-1")
+    (port,) = free_ports(1)
+    process = await start(
+        "control", port, VOLTARO_DATABASE_URL=database_url, VOLTARO_REDIS_URL=redis_url
+    )
+    await eventually(lambda: ready(port), bool, timeout_s=30)
+    headers = {"Authorization": f"Bearer {API_KEY}"}
+    async with httpx.AsyncClient(headers=headers, timeout=20) as client:
+        url = f"http://127.0.0.1:{port}/v1/stations/CS-1/commands"
+        asking = asyncio.create_task(client.post(url, json={"type": "Reset"}))
+        await pod.next_command()
+        process.terminate()
+        assert (await asking).status_code == 202
+    await asyncio.wait_for(process.communicate(), 5)
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -93,6 +93,7 @@ async def test_meter_values_come_in_the_order_of_their_time_and_none_is_lost_bet
             "multiplier": None,
             "phase": None,
             "format": None,
+            "signed_meter_value": None,
         }
     ]
 

@@ -239,6 +239,16 @@ async def test_a_station_that_comes_to_need_a_password_gets_one(
     assert PasswordHasher().verify(credentials.password_hash, answer["password"])
 
 
+async def test_a_station_that_needs_no_password_any_more_loses_its_old_one(
+    client: httpx.AsyncClient, db: Database
+) -> None:
+    await client.post("/v1/stations", json={"station_id": "CS-1", "password": PASSWORD})
+    await client.patch("/v1/stations/CS-1", json={"security_profile": 0})
+    (credentials,) = await stations.get_credentials(db, ["CS-1"])
+    assert credentials is not None
+    assert credentials.password_hash is None
+
+
 async def test_removing_a_station_closes_its_connection(
     client: httpx.AsyncClient, pod: PodPlayer
 ) -> None:

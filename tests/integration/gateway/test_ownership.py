@@ -111,10 +111,12 @@ async def test_a_dead_pods_stations_are_put_offline_and_no_others(db: Database) 
 
 async def test_the_newest_connection_wins_on_one_pod(db: Database, gateway: Pod) -> None:
     await register(db)
-    async with station_client(gateway.url) as old, station_client(gateway.url) as new:
-        with pytest.raises(ConnectionClosed, match="a newer connection"):
-            await old.receive()
-        assert (await new.boot())["status"] == "Accepted"
+    async with station_client(gateway.url) as old:
+        await old.boot()
+        async with station_client(gateway.url) as new:
+            with pytest.raises(ConnectionClosed, match="a newer connection"):
+                await old.receive()
+            assert (await new.boot())["status"] == "Accepted"
     assert await eventually(lambda: stations.get(db, "CP-1"), lambda s: not s.online)
 
 
@@ -126,29 +128,31 @@ async def test_the_newest_connection_wins_on_another_pod(
         start_pod(pod_name="a") as first,
         start_pod(pod_name="b") as second,
         station_client(first.url) as old,
-        station_client(second.url) as new,
     ):
-        with pytest.raises(ConnectionClosed, match="replaced"):
-            await old.receive()
-        assert (await new.boot())["status"] == "Accepted"
-        await eventually(
-            lambda: registry.find_routes(["CP-1"]),
-            lambda routes: "CP-1" in routes and routes["CP-1"].pod_id.startswith("b-"),
-        )
-        station = await stations.get(db, "CP-1")
-        assert station.online
-        assert station.epoch == 2
+        await old.boot()
+        async with station_client(second.url) as new:
+            with pytest.raises(ConnectionClosed, match="replaced"):
+                await old.receive()
+            assert (await new.boot())["status"] == "Accepted"
+            await eventually(
+                lambda: registry.find_routes(["CP-1"]),
+                lambda routes: "CP-1" in routes and routes["CP-1"].pod_id.startswith("b-"),
+            )
+            station = await stations.get(db, "CP-1")
+            assert station.online
+            assert station.epoch == 2
 
 
 async def test_who_brings_no_password_does_not_displace_who_is_alive(
     db: Database, gateway: Pod
 ) -> None:
     await register(db, security_profile=SecurityProfile.UNSECURED)
-    url = f"{gateway.url}/CP-1"
-    async with station_client(gateway.url) as old, connect(url, subprotocols=["ocpp1.6"]) as new:
-        with pytest.raises(ConnectionClosed, match="this station is connected"):
-            await new.recv()
-        assert (await old.boot())["status"] == "Accepted"
+    async with station_client(gateway.url) as old:
+        await old.boot()
+        async with connect(f"{gateway.url}/CP-1", subprotocols=["ocpp1.6"]) as new:
+            with pytest.raises(ConnectionClosed, match="this station is connected"):
+                await new.recv()
+        assert (await old.call("Heartbeat", {}))[0] == 3
 
 
 async def test_stations_are_announced_again_after_redis_came_back_empty(

@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from simulator.events import (
     ChargeEnded,
+    ChargeSampled,
     ChargeStarted,
     Connected,
     Disconnected,
@@ -23,8 +24,6 @@ from simulator.events import (
 from simulator.fleet import Fleet, FleetStatistics
 from simulator.profile import Scenario, ScenarioMode, StationProfile
 from tests.unit.simulator.csms import Csms, running_csms
-
-COMMAND = "import typer; from cli.sim import sim; typer.run(sim)"
 
 
 @pytest_asyncio.fixture
@@ -80,6 +79,8 @@ def test_statistics_count_what_happens() -> None:
     observe(Registered(status="Accepted", interval_s=300))
     observe(ChargeStarted(connector_id=1, id_token="T", meter_start_wh=0, offline=False))
     assert statistics.summary()["charging"] == 1
+    observe(ChargeSampled(connector_id=1, energy_wh=1200, power_w=1.0, soc_percent=None))
+    assert statistics.summary()["energy_wh"] == 1200
     observe(
         ChargeEnded(connector_id=1, id_token="T", reason="local", energy_wh=1234, duration_s=60)
     )
@@ -115,8 +116,7 @@ def test_events_are_json_lines() -> None:
 async def _voltaro_sim(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        "-c",
-        COMMAND,
+        *("-P", "-m", "cli", "sim"),
         *arguments,
         env={**os.environ, "COLUMNS": "200", **environment},
         stdout=asyncio.subprocess.PIPE,
