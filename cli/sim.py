@@ -33,6 +33,12 @@ from simulator.profile import Scenario, ScenarioMode, StationProfile
 #: With more stations than this, people read the statistics and not every event.
 _TOLD_ONE_BY_ONE = 10
 
+_REFUSAL_HINTS = {
+    None: " (does the CSMS run, and is --url right?)",
+    401: " (is the station registered, and VOLTARO_SIM_PASSWORD its password?)",
+    404: " (is the path of --url right?)",
+}
+
 _NUMBERS_FOR_PEOPLE = ("online", "charging", "started", "ended", "acknowledged", "failures")
 
 
@@ -230,14 +236,16 @@ class _PeopleTeller:
         if self._one_by_one and (sentence := _sentence(event)):
             clock = datetime.fromtimestamp(event.at, UTC).astimezone().strftime("%H:%M:%S")
             self._console.print(
-                f"[dim]{clock}[/dim] [bold]{escape(event.station_id)}[/bold] {sentence}"
+                f"[dim]{clock}[/dim] [bold]{escape(event.station_id)}[/bold] {sentence}",
+                soft_wrap=True,
             )
 
     def summarize(self, statistics: FleetStatistics) -> None:
         """Print the statistics in one line."""
         numbers = statistics.summary()
         told = "  ".join(f"{name} [bold]{numbers[name]}[/bold]" for name in _NUMBERS_FOR_PEOPLE)
-        self._console.print(f"{told}  energy [bold]{statistics.energy_wh / 1000:.2f} kWh[/bold]")
+        energy = f"energy [bold]{statistics.energy_wh / 1000:.2f} kWh[/bold]"
+        self._console.print(f"{told}  {energy}", soft_wrap=True)
 
 
 def _sentence(event: Event) -> str | None:
@@ -253,8 +261,9 @@ def _connection_sentence(event: Event) -> str | None:
             return f"[yellow]disconnected[/yellow] ({escape(event.reason)}){again}"
         case ConnectionRefused():
             what = f"HTTP {event.status} " if event.status else ""
+            hint = _REFUSAL_HINTS.get(event.status, "")
             return (
-                f"[red]no connection[/red]: {what}{escape(event.reason)}, "
+                f"[red]no connection[/red]: {what}{escape(event.reason)}{hint}, "
                 f"again in {event.retry_in_s:.1f} s"
             )
         case Registered(status="Accepted"):

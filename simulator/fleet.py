@@ -9,6 +9,7 @@ from simulator.events import (
     Acknowledged,
     CallFailed,
     ChargeEnded,
+    ChargeSampled,
     ChargeStarted,
     CommandAnswered,
     Connected,
@@ -36,18 +37,19 @@ _COUNTERS: dict[type[Event], str] = {
 
 @dataclass(slots=True)
 class FleetStatistics:
-    """Counted from events. Gauges are sets of station ids, or of (station id, connector).
+    """Counted from events.
 
     Attributes:
-        online: Connected now.
-        accepted: Registered now.
-        charging: Connectors that deliver energy now.
+        online: Ids of the stations connected now.
+        accepted: Ids of the stations registered now.
+        charging: Station and connector of the charges that run now, with the energy in Wh each
+            had delivered at its last sample.
         connections: Connections opened so far.
         refusals: Connections that did not come about.
         losses: Connections lost.
         started: Charges begun.
         ended: Charges ended.
-        energy_wh: Delivered by ended charges.
+        delivered_wh: Energy of the charges that have ended.
         acknowledged: Transaction-related messages the CSMS has confirmed.
         failures: Requests answered with an error or not in time.
         discarded: Transaction-related messages given up.
@@ -56,13 +58,13 @@ class FleetStatistics:
 
     online: set[str] = field(default_factory=set)
     accepted: set[str] = field(default_factory=set)
-    charging: set[tuple[str, int]] = field(default_factory=set)
+    charging: dict[tuple[str, int], int] = field(default_factory=dict)
     connections: int = 0
     refusals: int = 0
     losses: int = 0
     started: int = 0
     ended: int = 0
-    energy_wh: int = 0
+    delivered_wh: int = 0
     acknowledged: int = 0
     failures: int = 0
     discarded: int = 0
@@ -82,10 +84,17 @@ class FleetStatistics:
             case Registered():
                 self.accepted.discard(event.station_id)
             case ChargeStarted():
-                self.charging.add((event.station_id, event.connector_id))
+                self.charging[event.station_id, event.connector_id] = 0
             case ChargeEnded():
-                self.charging.discard((event.station_id, event.connector_id))
-                self.energy_wh += event.energy_wh
+                self.charging.pop((event.station_id, event.connector_id), None)
+                self.delivered_wh += event.energy_wh
+            case ChargeSampled():
+                self.charging[event.station_id, event.connector_id] = event.energy_wh
+
+    @property
+    def energy_wh(self) -> int:
+        """Energy of all charges, those that run included."""
+        return self.delivered_wh + sum(self.charging.values())
 
     def summary(self) -> dict[str, int]:
         """Return the numbers, gauges as their sizes."""
