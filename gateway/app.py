@@ -1,6 +1,7 @@
 """The composition root of a gateway pod: what it is made of, and the order of start and stop."""
 
 import asyncio
+import gc
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -43,8 +44,22 @@ async def run(settings: GatewaySettings) -> None:
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
     async with pod(settings) as server:
+        _spare_the_garbage_collector()
         await stop.wait()
         log.info("draining", connections=len(server.all()))
+
+
+def _spare_the_garbage_collector() -> None:
+    """Look for cycles less often, and never among what lives as long as the process.
+
+    Every message makes a task and some futures, so with the default thresholds all modules and all
+    connections would be walked through several times a second: 5 % of a Heartbeat's cost with 50
+    connections. Reference counts free nearly everything; cycles come from exceptions now and then,
+    and may wait.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @asynccontextmanager

@@ -186,16 +186,18 @@ class StationConnection:
 
     async def _answer_inbox(self) -> None:
         """Answer what waits, in order. It stays in the inbox until it is answered."""
-        while self._inbox:
-            try:
+        try:
+            while self._inbox:
                 await self._answer(*self._inbox[0])
-            except ConnectionClosed:
-                return
-            except StoreAwayError:
-                # Not answered on purpose: the station keeps the message and sends it again.
-                await self.close(CloseCode.TRY_AGAIN_LATER, "the database is away")
-                return
-            self._inbox.popleft()
+                self._inbox.popleft()
+        except ConnectionClosed:
+            pass
+        except StoreAwayError:
+            # Not answered on purpose: the station keeps the message and sends it again.
+            await self.close(CloseCode.TRY_AGAIN_LATER, "the database is away")
+        except Exception:
+            log.exception("an answer could not be sent", station_id=self.station.station_id)
+            await self.close(CloseCode.INTERNAL_ERROR, "our fault; it has been logged")
 
     async def _answer(self, call: rpc.Call, received_at_s: float) -> None:
         route = call.route
