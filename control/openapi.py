@@ -28,12 +28,12 @@ means that Postgres or Redis is away and that trying again later may help; a sta
 is `409`.
 """
 
-EVERY_ROUTE = problems.problems(
+EVERY_ROUTE = problems.responses(
     problems.UNAUTHORIZED, problems.INVALID_INPUT, problems.INTERNAL_ERROR, problems.UNAVAILABLE
 )
 """The problems that any route may answer with."""
 
-_BODY_ROUTE = problems.problems(
+_BODY_ROUTE = problems.responses(
     problems.MALFORMED_JSON, problems.BODY_TOO_LARGE, problems.UNSUPPORTED_MEDIA_TYPE
 )
 
@@ -75,7 +75,7 @@ def describe(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
 
 
-def _restore_nulls(example: Any, schema: dict[str, Any], schemas: dict[str, Any]) -> None:  # noqa: ANN401 - any JSON
+def _restore_nulls(example: object, schema: dict[str, Any], schemas: dict[str, Any]) -> None:
     """Put back the members that are null: FastAPI leaves them out of examples as well."""
     if "$ref" in schema:
         _restore_nulls(example, schemas[schema["$ref"].rpartition("/")[2]], schemas)

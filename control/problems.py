@@ -139,15 +139,15 @@ def problem_response(
     )
 
 
-def problems(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
+def responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
     """Return the `responses` of a route that may answer with these problems.
 
     Args:
         kinds: beside those that every route has.
     """
-    responses: dict[int | str, dict[str, Any]] = {}
+    found: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
-        known = responses.get(int(kind.status))
+        known = found.get(int(kind.status))
         titles = f"{known['description']}; {kind.title}" if known else kind.title
-        responses[int(kind.status)] = {"model": Problem, "description": titles}
-    return responses
+        found[int(kind.status)] = {"model": Problem, "description": titles}
+    return found

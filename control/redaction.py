@@ -5,12 +5,16 @@ network profiles. Stations never tell them (OCPP 1.6 security whitepaper §7.2, 
 referenced variables §2.2.1: write-only), and neither do we.
 """
 
+import re
 from typing import Any
 
 REDACTED = "(redacted)"
 
-# A configuration key or variable of one of these names holds a secret.
-_SECRET_VARIABLES = frozenset({"authorizationkey", "basicauthpassword"})
+# A configuration key or variable of one of these names holds a secret. Our own commands name a
+# variable of 2.0.1 as Component.Variable[Instance]/Attribute.
+_SECRET_VARIABLE = re.compile(
+    r"(.*\.)?(authorizationkey|basicauthpassword)(\[.*\])?(/.*)?", re.IGNORECASE | re.DOTALL
+)
 
 # Members of messages that are secrets themselves (VPNType, APNType, NetworkConnectionProfileType).
 _SECRET_MEMBERS = frozenset({"password", "basicAuthPassword", "apnPassword", "simPin"})
@@ -45,5 +49,4 @@ def _members_that_hold_a_secret(value: dict[str, Any]) -> set[str]:
 
 
 def _is_secret(name: str) -> bool:
-    # Our own ChangeConfiguration names a 2.0.1 variable as Component.Variable.
-    return name.rpartition(".")[2].casefold() in _SECRET_VARIABLES
+    return _SECRET_VARIABLE.fullmatch(name) is not None

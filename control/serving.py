@@ -70,7 +70,7 @@ def listen(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the process: uvicorn would raise them again and exit with 143."""
+        """Leave signals to the process, whose one handler also tells the calls that wait."""
         yield
 
 

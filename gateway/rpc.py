@@ -16,6 +16,7 @@ from gateway.errors import CallRefusedError, ErrorCode
 from gateway.routing import Protocol, Route
 
 _CALL, _CALL_RESULT, _CALL_ERROR = 2, 3, 4
+_CALL_LENGTH = 4
 MESSAGE_ID_MAX_LENGTH = 36
 # What can be read of a CALL that is not JSON: enough to say so to whoever waits for an answer.
 _CALL_PREFIX = re.compile(rb'\s*\[\s*2\s*,\s*"([^"\\\x00-\x1f]{1,36})"')
@@ -125,16 +126,21 @@ class Peer:
             frame = _decode(data)
         except (msgspec.DecodeError, RecursionError):
             return self._undecodable(data)
-        if type(frame) is not list or not frame:
-            return self._not_rpc(IgnoredReason.NOT_AN_ARRAY, ErrorCode.RPC_FRAMEWORK_ERROR)
-        match frame[0]:
-            case 2:
-                return self._receive_call(frame, data)
-            case 3 | 4:
+        # Nearly every frame is this one, and patterns take four times as long to match.
+        if type(frame) is list and len(frame) == _CALL_LENGTH and frame[0] == _CALL:
+            _, message_id, action, payload = frame
+            if type(message_id) is str and type(action) is str and type(payload) is dict:
+                return self._receive_call(message_id, action, payload, data)
+        match frame:
+            case [2, *_]:
+                return self._receive_broken_call(frame)
+            case [3 | 4, *_]:
                 return self._receive_answer(frame)
-        return self._not_rpc(
-            IgnoredReason.UNKNOWN_TYPE, ErrorCode.MESSAGE_TYPE_NOT_SUPPORTED, frame
-        )
+            case [_, *_]:
+                return self._not_rpc(
+                    IgnoredReason.UNKNOWN_TYPE, ErrorCode.MESSAGE_TYPE_NOT_SUPPORTED, frame
+                )
+        return self._not_rpc(IgnoredReason.NOT_AN_ARRAY, ErrorCode.RPC_FRAMEWORK_ERROR)
 
     def finish(self, message_id: str) -> None:
         """Take a CALL of the station out of work: it has been answered."""
@@ -156,19 +162,9 @@ class Peer:
         frame = encode_call_error(message_id[:MESSAGE_ID_MAX_LENGTH], spelling, description)
         return Refusal(frame, action if action in self._protocol.actions else "", code)
 
-    def _receive_call(self, frame: list[Any], data: bytes) -> Event:
-        match frame:
-            case [_, str(message_id), str(action), dict(payload)]:
-                pass
-            case [_, str(message_id), *_]:
-                return self.refuse(
-                    message_id,
-                    "",
-                    ErrorCode.FORMAT_VIOLATION,
-                    'a CALL is [2, "<messageId>", "<action>", {<payload>}]',
-                )
-            case _:
-                return self._not_rpc(IgnoredReason.NOT_AN_ARRAY, ErrorCode.RPC_FRAMEWORK_ERROR)
+    def _receive_call(
+        self, message_id: str, action: str, payload: dict[str, Any], data: bytes
+    ) -> Event:
         try:
             route = self._route(message_id, action, data)
             route.request.validate(payload)
@@ -177,6 +173,17 @@ class Peer:
         self._in_work.add(message_id)
         names = route.names
         return Call(message_id, route, {names[key]: value for key, value in payload.items()})
+
+    def _receive_broken_call(self, frame: list[Any]) -> Event:
+        match frame:
+            case [_, str(message_id), *_]:
+                return self.refuse(
+                    message_id,
+                    "",
+                    ErrorCode.FORMAT_VIOLATION,
+                    'a CALL is [2, "<messageId>", "<action>", {<payload>}]',
+                )
+        return self._not_rpc(IgnoredReason.NOT_AN_ARRAY, ErrorCode.RPC_FRAMEWORK_ERROR)
 
     def _route(self, message_id: str, action: str, data: bytes) -> Route:
         if not 0 < len(message_id) <= MESSAGE_ID_MAX_LENGTH:

@@ -17,6 +17,10 @@ _SCHEMAS = Path(ocpp.__file__).parent
 _INTEGER_MIN, _INTEGER_MAX = -(2**31), 2**31 - 1
 _WIDE_INTEGERS = frozenset({"meterStart", "meterStop"})
 
+# A sample whose value is no number must not cost the whole message, which a station would try a few
+# times more and then throw away: such a sample is dropped later. In 1.6 values are strings anyway.
+_ANY_NUMBER = {"SampledValueType": "value"}
+
 # Spelling mistakes of a specification, which stations rightly follow: JE 1.6 errata 2.1.
 _SYNONYMS = {"Celsius": "Celcius", "Celcius": "Celsius"}
 
@@ -85,6 +89,8 @@ def _loosened(schema: Any, name: str = "") -> Any:  # noqa: ANN401 - any JSON
     if schema.get("type") == "integer" and name not in _WIDE_INTEGERS:
         copy.setdefault("minimum", _INTEGER_MIN)
         copy.setdefault("maximum", _INTEGER_MAX)
+    if loose := _ANY_NUMBER.get(name):
+        copy["properties"][loose] = {}
     if isinstance(enum := copy.get("enum"), list):
         copy["enum"] = enum + [
             _SYNONYMS[word] for word in enum if word in _SYNONYMS and _SYNONYMS[word] not in enum

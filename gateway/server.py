@@ -17,6 +17,7 @@ from gateway.authentication import Authenticator
 from gateway.connection import StationConnection
 from gateway.handlers import ConnectedStation, Services
 from gateway.ocpp16 import PROTOCOL as OCPP16
+from gateway.ocpp201 import PROTOCOL as OCPP201
 from gateway.routing import Protocol
 from gateway.settings import GatewaySettings
 from shared.batching import Batcher
@@ -35,7 +36,7 @@ from shared.telemetry import metrics
 
 log = structlog.get_logger()
 
-PROTOCOLS: dict[str, Protocol] = {protocol.subprotocol: protocol for protocol in (OCPP16,)}
+PROTOCOLS: dict[str, Protocol] = {protocol.subprotocol: protocol for protocol in (OCPP201, OCPP16)}
 """Every version by its subprotocol, the best one first."""
 
 _PATH_PREFIX = "/ocpp/"
@@ -155,7 +156,10 @@ class OcppServer:
             return
         claim = await self._registry.claim(ownership)
         connection.announced = True
-        if not claim.claimed:
+        if self._connections.get(ownership.station_id) is not connection:
+            # It ended meanwhile, and its release may have come before the claim.
+            await self._registry.release(ownership)
+        elif not claim.claimed:
             metrics.claims_lost.inc()
             self._close_soon(
                 connection, CloseCode.POLICY_VIOLATION, "a newer connection has replaced this one"

@@ -5,7 +5,6 @@ latency of one round trip, a big one gets big batches, and nothing waits for a t
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -33,14 +32,15 @@ class Batcher(Generic[Item, Result]):
     ) -> None:
         self._flush = flush
         self._max_items = max_items
-        self._pending: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._items: list[Item] = []
+        self._futures: list[asyncio.Future[Result]] = []
         self._wakeup = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
     def __len__(self) -> int:
         """Return how many items wait for the next flush."""
-        return len(self._pending)
+        return len(self._items)
 
     def submit(self, item: Item) -> asyncio.Future[Result]:
         """Queue `item` for the next flush; the future gets its result.
@@ -48,7 +48,8 @@ class Batcher(Generic[Item, Result]):
         Cancelling the future does not take the item back.
         """
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._pending.append((item, future))
+        self._items.append(item)
+        self._futures.append(future)
         self._wakeup.set()
         self._idle.clear()
         return future
@@ -62,12 +63,12 @@ class Batcher(Generic[Item, Result]):
         try:
             while True:
                 await self._wakeup.wait()
-                while self._pending:
+                while self._items:
                     await self._flush_once()
                 self._wakeup.clear()
                 self._idle.set()
         finally:
-            for _, future in self._pending:
+            for future in self._futures:
                 future.cancel()
 
     async def drain(self) -> None:
@@ -75,19 +76,20 @@ class Batcher(Generic[Item, Result]):
         await self._idle.wait()
 
     async def _flush_once(self) -> None:
-        count = min(len(self._pending), self._max_items)
-        batch = [self._pending.popleft() for _ in range(count)]
+        count = self._max_items
+        items, self._items = self._items[:count], self._items[count:]
+        futures, self._futures = self._futures[:count], self._futures[count:]
         try:
-            results = await self._flush([item for item, _ in batch])
+            results = await self._flush(items)
         except asyncio.CancelledError:
-            for _, future in batch:
+            for future in futures:
                 future.cancel()
             raise
         except Exception as error:  # noqa: BLE001 - it is handed to every waiter, not swallowed
-            for _, future in batch:
+            for future in futures:
                 if not future.done():
                     future.set_exception(error)
         else:
-            for (_, future), result in zip(batch, results, strict=True):
+            for future, result in zip(futures, results, strict=True):
                 if not future.done():
                     future.set_result(result)

@@ -58,7 +58,7 @@ IdempotencyKey = Annotated[
             "model": Command,
             "description": "The wait ended before the command did; see the header Location",
         },
-        **problems.problems(problems.NOT_FOUND, problems.STATION_OFFLINE, problems.CONFLICT),
+        **problems.responses(problems.NOT_FOUND, problems.STATION_OFFLINE, problems.CONFLICT),
     },
 )
 async def create_command(
@@ -110,7 +110,7 @@ async def _transaction_id(services: Services, station_id: str, session_id: str) 
     return session.transaction_id
 
 
-@router.get("/stations/{station_id}/commands", responses=problems.problems(problems.NOT_FOUND))
+@router.get("/stations/{station_id}/commands", responses=problems.responses(problems.NOT_FOUND))
 async def list_station_commands(
     station_id: StationId,
     services: ServicesDep,
@@ -131,7 +131,7 @@ async def list_station_commands(
     return Page(items=[Command.of(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/commands/{command_id}", responses=problems.problems(problems.NOT_FOUND))
+@router.get("/commands/{command_id}", responses=problems.responses(problems.NOT_FOUND))
 async def get_command(
     command_id: UUID,
     services: ServicesDep,
@@ -147,7 +147,7 @@ async def get_command(
 
 @router.post(
     "/commands/{command_id}/cancel",
-    responses=problems.problems(problems.NOT_FOUND, problems.CONFLICT),
+    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
 )
 async def cancel_command(command_id: UUID, services: ServicesDep) -> Command:
     """Cancel a command that has not been sent yet. What is on the wire cannot be called back."""

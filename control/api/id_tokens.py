@@ -26,7 +26,7 @@ _RESOURCE = "id-tokens"
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=problems.problems(problems.CONFLICT),
+    responses=problems.responses(problems.CONFLICT),
 )
 async def create_id_token(
     body: IdTokenCreate, services: ServicesDep, response: Response
@@ -44,7 +44,7 @@ async def create_id_token(
     return IdToken.model_validate(token)
 
 
-@router.get("", responses=problems.problems())
+@router.get("")
 async def list_id_tokens(
     services: ServicesDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
 ) -> Page[IdToken]:
@@ -58,13 +58,13 @@ async def list_id_tokens(
     return Page(items=[IdToken.model_validate(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{id_token:path}", responses=problems.problems(problems.NOT_FOUND))
+@router.get("/{id_token:path}", responses=problems.responses(problems.NOT_FOUND))
 async def get_id_token(id_token: IdTokenValue, services: ServicesDep) -> IdToken:
     """Return one token."""
     return IdToken.model_validate(await id_tokens.get(services.db, id_token))
 
 
-@router.patch("/{id_token:path}", responses=problems.problems(problems.NOT_FOUND))
+@router.patch("/{id_token:path}", responses=problems.responses(problems.NOT_FOUND))
 async def update_id_token(
     id_token: IdTokenValue, body: IdTokenUpdate, services: ServicesDep
 ) -> IdToken:
@@ -76,7 +76,7 @@ async def update_id_token(
 @router.delete(
     "/{id_token:path}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems.problems(problems.NOT_FOUND),
+    responses=problems.responses(problems.NOT_FOUND),
 )
 async def delete_id_token(id_token: IdTokenValue, services: ServicesDep) -> None:
     """Remove a token: from now on it is Invalid."""

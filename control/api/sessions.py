@@ -32,7 +32,7 @@ _METER_VALUE_KEY_PARTS = 2
 _BIGINT_MAX = 2**63 - 1
 
 
-@router.get("", responses=problems.problems())
+@router.get("")
 async def list_sessions(
     services: ServicesDep,
     station_id: Annotated[StationId | None, Query(description="only this station's")] = None,
@@ -57,13 +57,13 @@ async def list_sessions(
     return Page(items=[Session.of(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{session_id}", responses=problems.problems(problems.NOT_FOUND))
+@router.get("/{session_id}", responses=problems.responses(problems.NOT_FOUND))
 async def get_session(session_id: UUID, services: ServicesDep) -> Session:
     """Return one session."""
     return Session.of(await sessions.get(services.db, str(session_id)))
 
 
-@router.get("/{session_id}/meter-values", responses=problems.problems(problems.NOT_FOUND))
+@router.get("/{session_id}/meter-values", responses=problems.responses(problems.NOT_FOUND))
 async def list_session_meter_values(
     session_id: UUID,
     services: ServicesDep,

@@ -42,7 +42,7 @@ _CHANGES_TRUST = frozenset({"password_hash", "security_profile", "registration_s
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=problems.problems(problems.CONFLICT),
+    responses=problems.responses(problems.CONFLICT),
 )
 async def create_station(
     body: StationCreate, services: ServicesDep, response: Response
@@ -71,7 +71,7 @@ async def create_station(
     return answer
 
 
-@router.get("", responses=problems.problems())
+@router.get("")
 async def list_stations(
     services: ServicesDep,
     online: Annotated[bool | None, Query(description="only those online, or offline")] = None,
@@ -90,7 +90,7 @@ async def list_stations(
     return Page(items=items, next_cursor=next_cursor)
 
 
-@router.get("/{station_id}", responses=problems.problems(problems.NOT_FOUND))
+@router.get("/{station_id}", responses=problems.responses(problems.NOT_FOUND))
 async def get_station(station_id: StationId, services: ServicesDep) -> StationDetails:
     """Return one station with its connectors."""
     station = await stations.get(services.db, station_id)
@@ -101,7 +101,7 @@ async def get_station(station_id: StationId, services: ServicesDep) -> StationDe
     return answer
 
 
-@router.patch("/{station_id}", responses=problems.problems(problems.NOT_FOUND))
+@router.patch("/{station_id}", responses=problems.responses(problems.NOT_FOUND))
 async def update_station(
     station_id: StationId, body: StationUpdate, services: ServicesDep, response: Response
 ) -> StationWithPassword:
@@ -153,7 +153,7 @@ async def _changes(
 @router.delete(
     "/{station_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems.problems(problems.NOT_FOUND, problems.UNAVAILABLE),
+    responses=problems.responses(problems.NOT_FOUND),
 )
 async def delete_station(station_id: StationId, services: ServicesDep) -> None:
     """Remove a station and close its connection. Its sessions and commands stay."""

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from shared.domain.errors import InvalidInputError
+from shared.domain.tokens import IdTokenType
 
 
 class CommandState(StrEnum):
@@ -79,11 +80,15 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteStart(Command):
-    """Start a charge for a token, on an EVSE or wherever the station chooses."""
+    """Start a charge for a token, on an EVSE or wherever the station chooses.
+
+    `id_token_type` None means the one that the token is registered with. OCPP 1.6 knows no types.
+    """
 
     repeatable: ClassVar[bool] = False
     id_token: str
     evse_id: int | None = None
+    id_token_type: IdTokenType | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +101,14 @@ class RemoteStop(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reset(Command):
-    """Restart the station, at once or when nobody charges."""
+    """Restart the station, or one EVSE of it, at once or when nobody charges.
+
+    OCPP 1.6 can restart the whole station only.
+    """
 
     repeatable: ClassVar[bool] = False
     reset_type: ResetType = ResetType.ON_IDLE
+    evse_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,14 +130,18 @@ class UnlockConnector(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetConfiguration(Command):
-    """Read configuration; all of it when no keys are named."""
+    """Read configuration; all of it when no keys are named.
+
+    A key is a configuration key of OCPP 1.6, or a `Component.Variable` of OCPP 2.0.1, whose
+    stations tell all of it later, in reports.
+    """
 
     keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeConfiguration(Command):
-    """Write one configuration value."""
+    """Write one configuration value; its key is written as in `GetConfiguration`."""
 
     key: str
     value: str

@@ -4,15 +4,18 @@ They are most of what stations say, so what is made for each of them is not froz
 dataclass takes three times as long to make.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from math import isfinite
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 ENERGY_IMPORT_REGISTER = "Energy.Active.Import.Register"
 
 _WH_PER_UNIT = {"Wh": Decimal(1), "kWh": Decimal(1000)}
+# Exponents of 10 beyond any prefix of a unit: what carries one is no register.
+_MULTIPLIER_MAX = 24
 
 
 class MeterSample(TypedDict):
@@ -30,6 +33,8 @@ class MeterSample(TypedDict):
     multiplier: NotRequired[int]
     phase: NotRequired[str]
     format: NotRequired[str]
+    signed_meter_value: NotRequired[dict[str, Any]]
+    """SignedMeterValueType, word for word: a signature holds for nothing else."""
 
 
 @dataclass(slots=True)
@@ -84,15 +89,28 @@ def energy_import_wh(samples: list[MeterSample]) -> Decimal | None:
     meter's.
     """
     for sample in samples:
-        if (
-            sample["measurand"] == ENERGY_IMPORT_REGISTER
-            and sample["location"] == "Outlet"
-            and "phase" not in sample
-            and sample.get("format") != "SignedData"
-        ):
-            scale = _WH_PER_UNIT.get(sample.get("unit", "Wh"))
-            if scale is not None:
-                value = Decimal(sample["value"]) * scale
-                multiplier = sample.get("multiplier")
-                return value.scaleb(multiplier) if multiplier else value
+        if sample["measurand"] == ENERGY_IMPORT_REGISTER and (wh := _total_wh(sample)) is not None:
+            return wh
     return None
+
+
+def import_registers(samples: list[MeterSample]) -> Iterator[tuple[Decimal, str]]:
+    """Give every total of the import register in Wh, with the context it was read in."""
+    for sample in samples:
+        if sample["measurand"] == ENERGY_IMPORT_REGISTER and (wh := _total_wh(sample)) is not None:
+            yield wh, sample["context"]
+
+
+def _total_wh(sample: MeterSample) -> Decimal | None:
+    if (
+        sample["location"] != "Outlet"
+        or "phase" in sample
+        or sample.get("format") == "SignedData"
+        or (scale := _WH_PER_UNIT.get(sample.get("unit", "Wh"))) is None
+    ):
+        return None
+    value = Decimal(sample["value"]) * scale
+    multiplier = sample.get("multiplier")
+    if not multiplier:
+        return value
+    return value.scaleb(multiplier) if abs(multiplier) <= _MULTIPLIER_MAX else None

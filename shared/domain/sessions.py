@@ -5,8 +5,11 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from shared.domain.meter_values import MeterValue
-from shared.domain.tokens import AuthorizationStatus
+from shared.domain.meter_values import MeterValue, import_registers
+from shared.domain.tokens import AuthorizationStatus, IdTokenType
+
+# Ranks below keep the events' order within 33 bits, because a sequence number has 32.
+_UNCERTAIN = 2**33
 
 
 class TransactionIdIssuer(StrEnum):
@@ -50,16 +53,99 @@ class TransactionEnded:
     meter_values: list[MeterValue] = field(default_factory=list)
 
 
+class TransactionEventType(StrEnum):
+    """TransactionEventEnumType."""
+
+    STARTED = "Started"
+    UPDATED = "Updated"
+    ENDED = "Ended"
+
+
+@dataclass(frozen=True, slots=True)
+class RankedRegister:
+    """A register that may be a session's first or last one: the lowest rank is."""
+
+    energy_wh: Decimal
+    rank: int
+
+
+@dataclass(slots=True, kw_only=True)
+class TransactionEventReported:
+    """Something happened in a transaction whose id the station made (OCPP 2.0.1 part 2 E).
+
+    A session is what its events say together, in whatever order and however often they are told.
+    Most of it is told once: the EVSE, the token, the reservation. Unlike the other facts it is not
+    frozen, because there are as many of them as meter values.
+    """
+
+    station_id: str
+    transaction_id: str
+    ocpp_version: str
+    event_type: TransactionEventType
+    seq_no: int
+    occurred_at: datetime
+    trigger_reason: str
+    offline: bool = False
+    evse_id: int | None = None
+    connector_id: int | None = None
+    id_token: str | None = None
+    id_token_type: IdTokenType | None = None
+    authorization_status: AuthorizationStatus | None = None
+    """What we said of the token; a second telling may be answered otherwise, the first stands."""
+    reservation_id: int | None = None
+    remote_start_id: int | None = None
+    charging_state: str | None = None
+    time_spent_charging_s: int | None = None
+    stopped_reason: str | None = None
+    number_of_phases_used: int | None = None
+    cable_max_current_a: int | None = None
+    meter_values: list[MeterValue] = field(default_factory=list)
+
+    @property
+    def ends_authorization(self) -> bool:
+        """Whether its token is the one that the driver stopped with (E07.FR.02)."""
+        return self.trigger_reason == "StopAuthorized"
+
+    def first_register(self) -> RankedRegister | None:
+        """Return what may be the session's register at its start.
+
+        A sample of the context Transaction.Begin is the register at the start, whichever event
+        brings it (E01.FR.09, E01.FR.17). Without one, that of the earliest event stands for it, by
+        sequence number: a station's clock may jump.
+        """
+        return self._best_register("Transaction.Begin", "Transaction.End", sign=1)
+
+    def last_register(self) -> RankedRegister | None:
+        """Return what may be the register at the session's end (E06.FR.11), or its latest."""
+        return self._best_register("Transaction.End", "Transaction.Begin", sign=-1)
+
+    def _best_register(self, certain: str, never: str, *, sign: int) -> RankedRegister | None:
+        found = [
+            (context != certain, sign * meter_value.sampled_at.timestamp(), energy_wh)
+            for meter_value in self.meter_values
+            if meter_value.energy_wh is not None
+            for energy_wh, context in import_registers(meter_value.samples)
+            if context != never
+        ]
+        if not found:
+            return None
+        uncertain, _, energy_wh = min(found)
+        rank = sign * self.seq_no + _UNCERTAIN if uncertain else self.seq_no
+        return RankedRegister(energy_wh, rank)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A session as it is kept; `ended_at` is None while it goes on.
 
-    `energy_wh` is stop minus start, and while the session goes on the latest register minus start.
+    `evse_id` is None until the station tells which one it is: in OCPP 2.0.1 a driver may be
+    authorized before the cable is plugged in (E03). `energy_wh` is stop minus start, and while the
+    session goes on the latest register minus start.
     """
 
     session_id: str
     station_id: str
-    evse_id: int
+    evse_id: int | None
     connector_id: int | None
     transaction_id: str
     ocpp_version: str

@@ -154,6 +154,8 @@ class StationBooted:
     iccid: str | None
     imsi: str | None
     booted_at: datetime | None
+    reason: str | None = None
+    """BootReasonEnumType; OCPP 1.6 does not tell it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,9 @@ class IdTokenType(StrEnum):
     NO_AUTHORIZATION = "NoAuthorization"
 
 
+_CARDS = {IdTokenType.ISO14443, IdTokenType.ISO15693}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdToken:
     """A token as it is kept. `status` is what its owner set: Accepted, Blocked or Invalid."""
@@ -64,14 +67,18 @@ def id_token_key(id_token: str) -> str:
     return id_token.casefold()
 
 
-def authorize(token: IdToken | None, at: datetime) -> Authorization:
+def authorize(
+    token: IdToken | None, at: datetime, presented_as: IdTokenType | None = None
+) -> Authorization:
     """Decide whether `token` may charge at the time `at`.
 
     Args:
         token: the token as kept, or None if nobody registered it.
         at: now, aware.
+        presented_as: the type that the station told. A token is an identifier together with its
+            type (OCPP 2.0.1 part 2 C §1.1): a card's number typed in as a key code is no card.
     """
-    if token is None:
+    if token is None or (presented_as is not None and not _same_type(token.type, presented_as)):
         return Authorization(AuthorizationStatus.INVALID)
     status = token.status
     if (
@@ -81,3 +88,8 @@ def authorize(token: IdToken | None, at: datetime) -> Authorization:
     ):
         status = AuthorizationStatus.EXPIRED
     return Authorization(status, token.expires_at, token.group_id_token)
+
+
+def _same_type(kept: IdTokenType, presented: IdTokenType) -> bool:
+    # Cards are registered from what 1.6 stations read, which does not tell the two apart.
+    return kept is presented or {kept, presented} <= _CARDS

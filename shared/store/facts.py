@@ -3,28 +3,38 @@
 Every write is idempotent, because a station that was not answered says it again.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from decimal import Decimal
-from hashlib import blake2b
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 import asyncpg
-import msgspec
 
+from shared.domain.device_model import (
+    SecurityEventReported,
+    StationEventsReported,
+    VariablesReported,
+)
 from shared.domain.meter_values import MeterValuesReported
-from shared.domain.sessions import TransactionEnded, TransactionIdIssuer, TransactionStarted
+from shared.domain.sessions import (
+    TransactionEnded,
+    TransactionEventReported,
+    TransactionIdIssuer,
+    TransactionStarted,
+)
 from shared.domain.stations import ConnectorStatusReported, StationBooted
+from shared.store import dead_letters, device_model, meter_values, transaction_events
 from shared.store.pool import Connection, Database
 
 Fact: TypeAlias = (
     StationBooted
     | ConnectorStatusReported
     | TransactionStarted
+    | TransactionEventReported
     | MeterValuesReported
     | TransactionEnded
+    | VariablesReported
+    | StationEventsReported
+    | SecurityEventReported
 )
-
-_encode_json = msgspec.json.Encoder().encode
 
 
 async def write(db: Database, facts: Sequence[Fact]) -> list[str | None]:
@@ -61,7 +71,7 @@ async def write_dead_letter(db: Database, fact: Fact, *, reason: str) -> str | N
         What `write` would have: a `TransactionStarted` still gets an id that is unique, because the
         station needs one to go on.
     """
-    await _insert_dead_letters(db, [(fact, reason)])
+    await dead_letters.insert(db, [(fact, reason)])
     if isinstance(fact, TransactionStarted):
         return str(await db.fetchval("SELECT nextval('transaction_ids')"))
     return None
@@ -74,11 +84,12 @@ async def _write_boots(connection: Connection, facts: Sequence[StationBooted]) -
         UPDATE stations
         SET vendor = boot.vendor, model = boot.model, serial_number = boot.serial_number,
             firmware_version = boot.firmware_version, iccid = boot.iccid, imsi = boot.imsi,
-            booted_at = coalesce(boot.booted_at, stations.booted_at), updated_at = now()
+            booted_at = coalesce(boot.booted_at, stations.booted_at),
+            boot_reason = boot.reason, updated_at = now()
         FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[],
-                    $7::text[], $8::text[], $9::timestamptz[])
+                    $7::text[], $8::text[], $9::timestamptz[], $10::text[])
              AS boot (station_id, epoch, vendor, model, serial_number, firmware_version, iccid,
-                      imsi, booted_at)
+                      imsi, booted_at, reason)
         WHERE stations.station_id = boot.station_id AND stations.epoch <= boot.epoch
         """,
         [fact.station_id for fact in newest],
@@ -90,6 +101,7 @@ async def _write_boots(connection: Connection, facts: Sequence[StationBooted]) -
         [fact.iccid for fact in newest],
         [fact.imsi for fact in newest],
         [fact.booted_at for fact in newest],
+        [fact.reason for fact in newest],
     )
     return [None] * len(facts)
 
@@ -173,51 +185,6 @@ async def _write_starts(connection: Connection, facts: Sequence[TransactionStart
     return [transaction_ids[_start_key(fact)] for fact in facts]
 
 
-async def _write_meter_values(
-    connection: Connection, facts: Sequence[MeterValuesReported]
-) -> list[None]:
-    station_ids: list[str] = []
-    evse_ids: list[int] = []
-    sampled_at: list[object] = []
-    fingerprints: list[int] = []
-    transaction_ids: list[str | None] = []
-    energy_wh: list[Decimal | None] = []
-    samples: list[str] = []
-    for fact in facts:
-        transaction_id = fact.transaction_id
-        salt = b"" if transaction_id is None else transaction_id.encode()
-        for meter_value in fact.meter_values:
-            encoded = _encode_json(meter_value.samples)
-            station_ids.append(fact.station_id)
-            evse_ids.append(fact.evse_id)
-            sampled_at.append(meter_value.sampled_at)
-            fingerprints.append(_fingerprint(encoded, salt))
-            transaction_ids.append(transaction_id)
-            energy_wh.append(meter_value.energy_wh)
-            samples.append(encoded.decode())
-    await connection.execute(
-        """
-        INSERT INTO meter_values (station_id, evse_id, sampled_at, fingerprint, transaction_id,
-                                  energy_wh, samples)
-        SELECT station_id, evse_id, sampled_at, fingerprint, transaction_id, energy_wh,
-               samples::jsonb
-        FROM unnest($1::text[], $2::integer[], $3::timestamptz[], $4::bigint[], $5::text[],
-                    $6::numeric[], $7::text[])
-             AS value (station_id, evse_id, sampled_at, fingerprint, transaction_id, energy_wh,
-                       samples)
-        ON CONFLICT DO NOTHING
-        """,
-        station_ids,
-        evse_ids,
-        sampled_at,
-        fingerprints,
-        transaction_ids,
-        energy_wh,
-        samples,
-    )
-    return [None] * len(facts)
-
-
 async def _write_ends(connection: Connection, facts: Sequence[TransactionEnded]) -> list[None]:
     distinct = {(fact.station_id, fact.transaction_id): fact for fact in reversed(facts)}
     ended = await connection.fetch(
@@ -255,7 +222,7 @@ async def _write_ends(connection: Connection, facts: Sequence[TransactionEnded])
         for fact in facts
         if fact.meter_values
     ]:
-        await _write_meter_values(connection, with_values)
+        await meter_values.write(connection, with_values)
     return [None] * len(facts)
 
 
@@ -288,46 +255,19 @@ async def _keep_what_differs(
         ):  # fmt: skip
             letters.append((fact, "the transaction had ended before, with other values"))
     if letters:
-        await _insert_dead_letters(connection, letters)
+        await dead_letters.insert(connection, letters)
     return {key: record["evse_id"] for key, record in known.items()}
-
-
-async def _insert_dead_letters(
-    db: "Database | Connection", letters: Iterable[tuple[Fact, str]]
-) -> None:
-    rows = []
-    for fact, reason in letters:
-        # ASCII with escapes, so that not even a NUL or half a surrogate pair is refused again.
-        encoded = ascii(fact)
-        rows.append(
-            (
-                ascii(fact.station_id)[1:-1],
-                type(fact).__name__,
-                ascii(reason)[1:-1],
-                encoded,
-                _fingerprint(encoded.encode()),
-            )
-        )
-    await db.executemany(
-        """
-        INSERT INTO dead_letters (station_id, kind, reason, fact, fingerprint)
-        VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
-        """,
-        rows,
-    )
-
-
-def _fingerprint(encoded: bytes, salt: bytes = b"") -> int:
-    digest = blake2b(encoded, digest_size=8)
-    digest.update(salt)
-    return int.from_bytes(digest.digest(), signed=True)
 
 
 _WRITERS: dict[type[Fact], Callable[[Connection, Sequence[Any]], Awaitable[list[Any]]]] = {
     StationBooted: _write_boots,
     ConnectorStatusReported: _write_statuses,
     TransactionStarted: _write_starts,
-    MeterValuesReported: _write_meter_values,
+    TransactionEventReported: transaction_events.write,
+    MeterValuesReported: meter_values.write,
     TransactionEnded: _write_ends,
+    VariablesReported: device_model.write_variables,
+    StationEventsReported: device_model.write_events,
+    SecurityEventReported: device_model.write_security_events,
 }
-_SINGLE_STATEMENT = _WRITERS.keys() - {TransactionEnded}
+_SINGLE_STATEMENT = _WRITERS.keys() - {TransactionEventReported, TransactionEnded}

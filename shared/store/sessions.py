@@ -13,18 +13,20 @@ from shared.store.pool import Database
 
 _METER_VALUE_COLUMNS = ", ".join(field.name for field in fields(StoredMeterValue))
 
-# While a session goes on its energy is the latest register's; that is looked up when somebody asks,
-# so that a meter value costs one insert and no update.
+# While a session goes on its energy is the latest register's. For 1.6 that is looked up when
+# somebody asks, so that a meter value costs one insert and no update. In 2.0.1 registers come in
+# events, which the session is merged from: meter_stop_wh holds the latest one before the end too.
 _SELECT = """
     SELECT session_id::text, session.station_id, session.evse_id, connector_id,
            session.transaction_id, ocpp_version, id_token, authorization_status, reservation_id,
-           started_at, meter_start_wh, ended_at, meter_stop_wh,
+           started_at, meter_start_wh, ended_at,
+           CASE WHEN ended_at IS NOT NULL THEN meter_stop_wh END AS meter_stop_wh,
            coalesce(meter_stop_wh, latest.energy_wh) - meter_start_wh AS energy_wh,
            stopped_reason, created_at, updated_at
     FROM sessions AS session
     LEFT JOIN LATERAL (
         SELECT energy_wh FROM meter_values
-        WHERE ended_at IS NULL
+        WHERE ended_at IS NULL AND meter_stop_wh IS NULL
           AND station_id = session.station_id AND evse_id = session.evse_id
           AND sampled_at >= session.started_at AND transaction_id = session.transaction_id
           AND energy_wh IS NOT NULL
@@ -114,7 +116,7 @@ async def list_meter_values_after(
         ORDER BY sampled_at, fingerprint LIMIT $6
         """,  # noqa: S608 - column names of a dataclass
         session.station_id,
-        session.evse_id,
+        session.evse_id or 0,
         session.transaction_id,
         after and after.sampled_at,
         after and after.fingerprint,

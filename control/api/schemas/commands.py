@@ -8,10 +8,11 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from control.api.schemas.types import FREE_TEXT, ONE_LINE, EvseId, Payload
+from control.api.schemas.types import FREE_TEXT, ONE_LINE, Ordinal, Payload
 from control.redaction import redact
 from shared.domain import commands as domain
 from shared.domain.commands import CommandState, MessageTrigger, OperationalStatus, ResetType
+from shared.domain.tokens import IdTokenType
 
 TIMEOUT_MAX_S = 300.0
 WAIT_MAX_S = 330.0
@@ -39,8 +40,15 @@ ConfigurationKey = Annotated[
     Field(
         min_length=1,
         max_length=255,
-        description="configuration key; OCPP 1.6 keys have up to 50 characters",
-        examples=["MeterValueSampleInterval"],
+        description="OCPP 1.6: configuration key, of up to 50 characters. OCPP 2.0.1: "
+        "`Component.Variable`, with an instance of either in brackets, EVSE and connector of the "
+        "component in parentheses, and an attribute other than Actual behind a slash",
+        examples=[
+            "MeterValueSampleInterval",
+            "OCPPCommCtrlr.HeartbeatInterval",
+            "DeviceDataCtrlr.ItemsPerMessage[GetReport]",
+            "EVSE(1).Power/MaxSet",
+        ],
     ),
     ONE_LINE,
 ]
@@ -85,7 +93,11 @@ class RemoteStart(CommandRequest):
         description="OCPP 1.6 stations take 20 characters",
         examples=["04A2B3C4D5E6F7"],
     )
-    evse_id: EvseId | None = None
+    evse_id: Ordinal | None = None
+    id_token_type: IdTokenType | None = Field(
+        default=None,
+        description="told to OCPP 2.0.1 stations; left out, the type the token is registered with",
+    )
 
 
 class RemoteStop(CommandRequest):
@@ -109,6 +121,10 @@ class Reset(CommandRequest):
 
     type: Literal["Reset"]
     reset_type: ResetType = ResetType.ON_IDLE
+    evse_id: Ordinal | None = Field(
+        default=None,
+        description="only this EVSE; stations of OCPP 1.6 can restart as a whole only",
+    )
 
 
 class ChangeAvailability(CommandRequest):
@@ -116,15 +132,15 @@ class ChangeAvailability(CommandRequest):
 
     type: Literal["ChangeAvailability"]
     operational_status: OperationalStatus
-    evse_id: EvseId | None = None
+    evse_id: Ordinal | None = None
 
 
 class UnlockConnector(CommandRequest):
     """Release the cable."""
 
     type: Literal["UnlockConnector"]
-    evse_id: EvseId
-    connector_id: EvseId = 1
+    evse_id: Ordinal
+    connector_id: Ordinal = 1
 
 
 class GetConfiguration(CommandRequest):
@@ -161,7 +177,7 @@ class TriggerMessage(CommandRequest):
 
     type: Literal["TriggerMessage"]
     requested_message: MessageTrigger
-    evse_id: EvseId | None = None
+    evse_id: Ordinal | None = None
 
 
 class DataTransfer(CommandRequest):

@@ -45,6 +45,7 @@ _METER_VALUE_EXAMPLE: dict[str, Any] = {
             "multiplier": None,
             "phase": None,
             "format": None,
+            "signed_meter_value": None,
         }
     ],
 }
@@ -59,7 +60,7 @@ class Session(BaseModel):
 
     session_id: str
     station_id: str
-    evse_id: int
+    evse_id: int | None = Field(description="null until the station tells which one it is")
     connector_id: int | None
     transaction_id: str = Field(description="unique per station, not beyond")
     ocpp_version: str
@@ -95,6 +96,9 @@ class MeterSample(BaseModel):
     multiplier: int | None = Field(default=None, description="exponent of 10 to the value")
     phase: str | None = Field(default=None, description="null: of all phases")
     format: str | None = None
+    signed_meter_value: dict[str, Any] | None = Field(
+        default=None, description="OCPP 2.0.1's SignedMeterValueType, as the station sent it"
+    )
 
 
 class MeterValue(BaseModel):

@@ -101,8 +101,8 @@ Number = Annotated[
 Payload = Annotated[dict[str, Any], AfterValidator(_checked_payload)]
 """A JSON object of any content."""
 
-OcppInteger = Annotated[int, Field(ge=0, le=2_147_483_647)]
-EvseId = Annotated[int, Field(ge=1, le=2_147_483_647, examples=[1])]
+Ordinal = Annotated[int, Field(ge=1, le=2_147_483_647, examples=[1])]
+"""Number of an EVSE or a connector, a 32-bit integer in OCPP; the whole station is left out."""
 
 
 def schema_of_changes(example: dict[str, Any]) -> Callable[[dict[str, Any]], None]:

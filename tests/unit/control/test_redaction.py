@@ -15,6 +15,7 @@ SECRET = "s3cret"
         {"key": "AuthorizationKey", "value": SECRET},
         {"key": "authorizationkey", "value": SECRET},
         {"key": "SecurityCtrlr.BasicAuthPassword", "value": SECRET},
+        {"key": "SecurityCtrlr[a.b].BasicAuthPassword[c.d]/Actual", "value": SECRET},
         {"configurationKey": [{"key": "AuthorizationKey", "readonly": False, "value": SECRET}]},
         {
             "setVariableData": [

@@ -1,0 +1,47 @@
+"""OCPP 2.0.1, one module per functional block of its part 2."""
+
+from ocpp.v201.enums import Action
+
+from gateway.ocpp201 import provisioning
+from gateway.ocpp201.authorization import Authorization
+from gateway.ocpp201.availability import Availability
+from gateway.ocpp201.data_transfer import DataTransfer
+from gateway.ocpp201.diagnostics import Diagnostics
+from gateway.ocpp201.meter_values import MeterValues
+from gateway.ocpp201.provisioning import Provisioning
+from gateway.ocpp201.remote_control import RemoteControl
+from gateway.ocpp201.security import Security
+from gateway.ocpp201.transactions import Transactions
+from gateway.routing import Protocol, find_routes, find_senders
+
+
+class Ocpp201(
+    Security,
+    Provisioning,
+    Authorization,
+    Transactions,
+    RemoteControl,
+    Availability,
+    MeterValues,
+    Diagnostics,
+    DataTransfer,
+):
+    """All functional blocks of OCPP 2.0.1 that Voltaro speaks."""
+
+    __slots__ = ()
+
+
+PROTOCOL = Protocol(
+    subprotocol="ocpp2.0.1",
+    version="2.0.1",
+    schema_folder="v201",
+    request_suffix="Request",
+    handlers=Ocpp201,
+    routes=find_routes(Ocpp201, "v201", "Request"),
+    senders=find_senders(Ocpp201),
+    actions=frozenset(Action),
+    error_spelling={},
+    answers_broken_frames=True,
+    item_statuses=provisioning.ITEM_STATUSES,
+    reports=provisioning.REPORTS,
+)

@@ -1,0 +1,63 @@
+"""F. Remote control."""
+
+import secrets
+from dataclasses import replace
+
+from ocpp.v201 import call
+from ocpp.v201.datatypes import EVSEType, IdTokenType
+from ocpp.v201.enums import IdTokenEnumType, MessageTriggerEnumType
+
+from gateway.errors import CannotBeSaidError
+from gateway.handlers import Handlers
+from gateway.routing import sends
+from shared.domain import commands, tokens
+
+_FIRST_CONNECTOR = 1
+
+
+class RemoteControl(Handlers):
+    """RequestStartTransaction, RequestStopTransaction, UnlockConnector, TriggerMessage."""
+
+    __slots__ = ()
+
+    async def complete(self, command: commands.Command) -> commands.Command:
+        """Find out the type of the token to start with, unless the command tells it."""
+        if isinstance(command, commands.RemoteStart) and command.id_token_type is None:
+            token = await self.services.find_id_token(command.id_token)
+            type_ = tokens.IdTokenType.ISO14443 if token is None else token.type
+            return replace(command, id_token_type=type_)
+        return command
+
+    @sends(commands.RemoteStart)
+    def remote_start(self, command: commands.RemoteStart) -> call.RequestStartTransaction:
+        """F01, F02. The remoteStartId comes back in the events of what is started (F02.FR.01)."""
+        type_ = command.id_token_type or tokens.IdTokenType.ISO14443
+        return call.RequestStartTransaction(
+            id_token=IdTokenType(command.id_token, IdTokenEnumType(type_)),
+            remote_start_id=secrets.randbits(31),
+            evse_id=command.evse_id,
+        )
+
+    @sends(commands.RemoteStop)
+    def remote_stop(self, command: commands.RemoteStop) -> call.RequestStopTransaction:
+        """F03."""
+        return call.RequestStopTransaction(transaction_id=command.transaction_id)
+
+    @sends(commands.UnlockConnector)
+    def unlock_connector(self, command: commands.UnlockConnector) -> call.UnlockConnector:
+        """F05."""
+        return call.UnlockConnector(evse_id=command.evse_id, connector_id=command.connector_id)
+
+    @sends(commands.TriggerMessage)
+    def trigger_message(self, command: commands.TriggerMessage) -> call.TriggerMessage:
+        """F06. A StatusNotification is of one connector, so it has to be named (F06.FR.13)."""
+        trigger = commands.MessageTrigger(command.requested_message)
+        evse = None if command.evse_id is None else EVSEType(command.evse_id)
+        if trigger is commands.MessageTrigger.STATUS_NOTIFICATION:
+            if evse is None:
+                raise CannotBeSaidError(
+                    "a station of OCPP 2.0.1 tells the status of one connector at a time: name its "
+                    "EVSE in evse_id"
+                )
+            evse = EVSEType(evse.id, _FIRST_CONNECTOR)
+        return call.TriggerMessage(requested_message=MessageTriggerEnumType(trigger), evse=evse)

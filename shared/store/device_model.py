@@ -1,0 +1,146 @@
+"""What stations tell about themselves: their variables as last told, and the history of events."""
+
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import Any
+
+from shared.domain.device_model import (
+    SecurityEventReported,
+    StationEventsReported,
+    VariablesReported,
+)
+from shared.store.fingerprints import fingerprint_of
+from shared.store.pool import Connection
+
+_NAME = {
+    "component": "text",
+    "component_instance": "text",
+    "evse_id": "integer",
+    "connector_id": "integer",
+    "variable": "text",
+    "variable_instance": "text",
+}
+_name = attrgetter(*_NAME)
+
+_ATTRIBUTE = {
+    "value": "text",
+    "mutability": "text",
+    "persistent": "boolean",
+    "constant": "boolean",
+    "unit": "text",
+    "data_type": "text",
+    "min_limit": "numeric",
+    "max_limit": "numeric",
+    "values_list": "text",
+    "supports_monitoring": "boolean",
+}
+_attribute = attrgetter(*_ATTRIBUTE)
+
+_EVENT = {
+    "trigger": "text",
+    "cause": "integer",
+    "actual_value": "text",
+    "tech_code": "text",
+    "tech_info": "text",
+    "cleared": "boolean",
+    "transaction_id": "text",
+    "variable_monitoring_id": "integer",
+    "notification_type": "text",
+}
+_event = attrgetter(*_EVENT)
+
+
+def _unnest(columns: Mapping[str, str]) -> str:
+    arrays = ", ".join(f"${number}::{type_}[]" for number, type_ in enumerate(columns.values(), 1))
+    return f"unnest({arrays}) AS told ({', '.join(columns)})"
+
+
+_VARIABLE_KEY = {"station_id": "text", **_NAME, "attribute_type": "text"}
+_VARIABLE_REST = {
+    **_ATTRIBUTE,
+    "request_id": "integer",
+    "epoch": "bigint",
+    "generated_at": "timestamptz",
+}
+_VARIABLE_COLUMNS = {**_VARIABLE_KEY, **_VARIABLE_REST}
+# The join leaves out what a station says that was deleted meanwhile.
+_UPSERT_VARIABLES = f"""
+    INSERT INTO station_variables ({", ".join(_VARIABLE_COLUMNS)})
+    SELECT {", ".join(f"told.{column}" for column in _VARIABLE_COLUMNS)}
+    FROM {_unnest(_VARIABLE_COLUMNS)} JOIN stations USING (station_id)
+    ON CONFLICT ({", ".join(_VARIABLE_KEY)}) DO UPDATE
+    SET {", ".join(f"{column} = excluded.{column}" for column in _VARIABLE_REST)},
+        received_at = now()
+    WHERE station_variables.epoch <= excluded.epoch
+"""  # noqa: S608 - the names and types above
+
+
+async def write_variables(connection: Connection, facts: Sequence[VariablesReported]) -> list[None]:
+    """Keep variables as they were last told, by the newest connection of their station."""
+    newest: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for fact in facts:
+        for attribute in fact.attributes:
+            key = (fact.station_id, *_name(attribute.name), attribute.type)
+            newest[key] = (
+                *_attribute(attribute), fact.request_id, fact.epoch, fact.generated_at
+            )  # fmt: skip
+    if newest:
+        # In one order, so that two pods cannot wait for each other in a circle.
+        rows = [(*key, *newest[key]) for key in sorted(newest, key=str)]
+        await connection.execute(_UPSERT_VARIABLES, *zip(*rows, strict=True))
+    return [None] * len(facts)
+
+
+_EVENT_COLUMNS = {
+    "station_id": "text",
+    "occurred_at": "timestamptz",
+    "event_id": "integer",
+    "fingerprint": "bigint",
+    **_NAME,
+    **_EVENT,
+}
+_INSERT_EVENTS = f"""
+    INSERT INTO station_events ({", ".join(_EVENT_COLUMNS)})
+    SELECT * FROM {_unnest(_EVENT_COLUMNS)}
+    ON CONFLICT DO NOTHING
+"""  # noqa: S608 - as above
+
+
+async def write_events(
+    connection: Connection, facts: Sequence[StationEventsReported]
+) -> list[None]:
+    """Keep events; one that is told again is kept once."""
+    rows = [
+        (
+            fact.station_id,
+            event.occurred_at,
+            event.event_id,
+            fingerprint_of(event),
+            *_name(event.name),
+            *_event(event),
+        )
+        for fact in facts
+        for event in fact.events
+    ]
+    if rows:
+        await connection.execute(_INSERT_EVENTS, *zip(*rows, strict=True))
+    return [None] * len(facts)
+
+
+async def write_security_events(
+    connection: Connection, facts: Sequence[SecurityEventReported]
+) -> list[None]:
+    """Keep security events; one that is told again is kept once."""
+    await connection.execute(
+        """
+        INSERT INTO security_events (station_id, occurred_at, type, tech_info, fingerprint)
+        SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::bigint[])
+        ON CONFLICT DO NOTHING
+        """,
+        [fact.station_id for fact in facts],
+        [fact.occurred_at for fact in facts],
+        [fact.type for fact in facts],
+        [fact.tech_info for fact in facts],
+        [fingerprint_of(fact.tech_info) for fact in facts],
+    )
+    return [None] * len(facts)
