@@ -18,6 +18,7 @@ from gateway.handlers import Services
 from gateway.ingest import Ingest
 from gateway.lease import LeaseKeeper
 from gateway.management import serve_management
+from gateway.ownership import Claims
 from gateway.server import OcppServer
 from gateway.settings import GatewaySettings
 from shared.batching import Batcher
@@ -25,7 +26,7 @@ from shared.bus.client import open_redis
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import OutcomeAnnouncer, PodRequestReader, PodRequestSender
 from shared.domain.errors import UnavailableError
-from shared.domain.stations import Connection, Credentials, Ownership
+from shared.domain.stations import Credentials
 from shared.domain.tokens import IdToken
 from shared.store import id_tokens, stations
 from shared.store.pool import open_database
@@ -72,8 +73,6 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
         db = await stack.enter_async_context(open_database(settings))
         redis = await stack.enter_async_context(open_redis(settings))
 
-        claims: Batcher[Connection, Ownership | None] = Batcher(partial(stations.claim, db))
-        releases: Batcher[Ownership, None] = Batcher(partial(stations.release, db))
         credentials: Batcher[str, Credentials | None] = Batcher(
             partial(stations.get_credentials, db)
         )
@@ -84,6 +83,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
             on_away=lambda: server.close_all(CloseCode.TRY_AGAIN_LATER, "the database is away"),
         )
         registry = OwnershipRegistry(redis)
+        claims = Claims(db, registry)
         server = OcppServer(
             settings=settings,
             pod_id=pod_id,
@@ -97,8 +97,6 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
                 now=lambda: datetime.now(UTC),
             ),
             claims=claims,
-            releases=releases,
-            registry=registry,
             sender=PodRequestSender(redis),
         )
         leases = LeaseKeeper(
@@ -126,7 +124,6 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
         await stack.enter_async_context(
             _running(
                 claims.run,
-                releases.run,
                 credentials.run,
                 tokens.run,
                 ingest.run,

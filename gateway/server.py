@@ -18,16 +18,14 @@ from gateway.connection import StationConnection
 from gateway.handlers import ConnectedStation, Services
 from gateway.ocpp16 import PROTOCOL as OCPP16
 from gateway.ocpp201 import PROTOCOL as OCPP201
+from gateway.ownership import Claims
 from gateway.routing import Protocol
 from gateway.settings import GatewaySettings
-from shared.batching import Batcher
-from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import CloseConnection, PodRequestSender
 from shared.domain.errors import InvalidInputError, UnavailableError
 from shared.domain.stations import (
     Connection,
     Credentials,
-    Ownership,
     RegistrationStatus,
     SecurityProfile,
     check_station_id,
@@ -59,9 +57,7 @@ class OcppServer:
         pod_id: who we are.
         authenticator: checks who is there.
         services: what handlers may use.
-        claims: raises epochs in Postgres.
-        releases: marks stations offline in Postgres.
-        registry: announces ownership in Redis.
+        claims: claims stations for connections, and lets go of them.
         sender: asks other pods to close what is theirs no more.
     """
 
@@ -72,9 +68,7 @@ class OcppServer:
         pod_id: str,
         authenticator: Authenticator,
         services: Services,
-        claims: Batcher[Connection, Ownership | None],
-        releases: Batcher[Ownership, None],
-        registry: OwnershipRegistry,
+        claims: Claims,
         sender: PodRequestSender,
     ) -> None:
         self._settings = settings
@@ -82,8 +76,6 @@ class OcppServer:
         self._authenticator = authenticator
         self._services = services
         self._claims = claims
-        self._releases = releases
-        self._registry = registry
         self._sender = sender
         self._connections: dict[str, StationConnection] = {}
         self._open_sockets = 0
@@ -154,11 +146,11 @@ class OcppServer:
         ownership = connection.station.ownership
         if self._connections.get(ownership.station_id) is not connection:
             return
-        claim = await self._registry.claim(ownership)
+        claim = await self._claims.announce(ownership)
         connection.announced = True
         if self._connections.get(ownership.station_id) is not connection:
             # It ended meanwhile, and its release may have come before the claim.
-            await self._registry.release(ownership)
+            await self._claims.withdraw(ownership)
         elif not claim.claimed:
             metrics.claims_lost.inc()
             self._close_soon(
@@ -253,7 +245,7 @@ class OcppServer:
 
     async def _claim(self, socket: StationSocket, protocol: Protocol) -> StationConnection | None:
         credentials = socket.credentials
-        ownership = await self._claims.submit(
+        ownership = await self._claims.claim(
             Connection(
                 station_id=credentials.station_id,
                 connection_id=secrets.token_hex(8),
@@ -307,8 +299,7 @@ class OcppServer:
             del self._connections[ownership.station_id]
         # Both are fenced by the epoch, so that it does not matter how late they come.
         try:
-            await self._releases.submit(ownership)
-            await self._registry.release(ownership)
+            await self._claims.release(ownership)
         except Exception as error:  # noqa: BLE001 - the connection is gone whatever happens here
             log.warning("a station could not be released", error=str(error))
 

@@ -48,27 +48,37 @@ class OwnershipRegistry:
         self._claim = client.register_script((_LUA / "claim.lua").read_text())
         self._release = client.register_script((_LUA / "release.lua").read_text())
 
-    async def claim(self, ownership: Ownership) -> Claim:
-        """Announce that a connection of ours owns its station."""
-        with redis_errors_as_unavailable(f"claiming station {ownership.station_id}"):
-            claimed, _, pod_id = await self._claim(
-                keys=[keys.owner(ownership.station_id)],
-                args=[ownership.epoch, ownership.pod_id, ownership.connection_id],
-            )
-        return Claim(claimed=bool(claimed), other_pod_id=pod_id or None)
+    async def claim(self, ownerships: Sequence[Ownership]) -> list[Claim]:
+        """Announce that connections of ours own their stations; one answer each, in order."""
+        with redis_errors_as_unavailable("claiming stations"):
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for ownership in ownerships:
+                    await self._claim(
+                        keys=[keys.owner(ownership.station_id)],
+                        args=[ownership.epoch, ownership.pod_id, ownership.connection_id],
+                        client=pipeline,
+                    )
+                answers = await pipeline.execute()
+        return [
+            Claim(claimed=bool(claimed), other_pod_id=pod_id or None)
+            for claimed, _, pod_id in answers
+        ]
 
-    async def release(self, ownership: Ownership) -> bool:
-        """Withdraw the announcement, unless a newer connection has taken over.
+    async def release(self, ownerships: Sequence[Ownership]) -> list[bool]:
+        """Withdraw announcements, unless newer connections have taken over.
 
         Returns:
-            Whether it was still ours.
+            Whether each was still ours, in order.
         """
-        with redis_errors_as_unavailable(f"releasing station {ownership.station_id}"):
-            released = await self._release(
-                keys=[keys.owner(ownership.station_id)],
-                args=[ownership.epoch, ownership.connection_id],
-            )
-        return bool(released)
+        with redis_errors_as_unavailable("releasing stations"):
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for ownership in ownerships:
+                    await self._release(
+                        keys=[keys.owner(ownership.station_id)],
+                        args=[ownership.epoch, ownership.connection_id],
+                        client=pipeline,
+                    )
+                return [bool(released) for released in await pipeline.execute()]
 
     async def renew_lease(self, pod_id: str, *, lease_s: float) -> bool:
         """Renew a pod's lease, or take its first one.

@@ -108,7 +108,7 @@ class PodPlayer:
         )
         (ownership,) = await stations.claim(self._db, [connection])
         assert ownership is not None
-        await self._registry.claim(ownership)
+        await self._registry.claim([ownership])
         self._held[station_id] = ownership
         return ownership
 

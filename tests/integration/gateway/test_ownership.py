@@ -67,14 +67,15 @@ async def test_a_claim_of_a_deleted_station_gets_nothing(db: Database) -> None:
 async def test_a_late_release_harms_nobody(db: Database, registry: OwnershipRegistry) -> None:
     await register(db)
     old, new = await claim(db, 1), await claim(db, 2)
-    await registry.claim(old)
-    assert (await registry.claim(new)).other_pod_id == "pod-1"
-    assert not await registry.release(old)
+    await registry.claim([old])
+    (taken_over,) = await registry.claim([new])
+    assert taken_over.other_pod_id == "pod-1"
+    assert await registry.release([old]) == [False]
     await stations.release(db, [old])
     assert (await stations.get(db, "CP-1")).online
     await registry.renew_lease("pod-2", lease_s=5)
     assert (await registry.find_routes(["CP-1"]))["CP-1"].pod_id == "pod-2"
-    assert await registry.release(new)
+    assert await registry.release([new]) == [True]
     assert await registry.find_routes(["CP-1"]) == {}
 
 
@@ -83,8 +84,8 @@ async def test_an_older_claim_that_comes_late_is_refused(
 ) -> None:
     await register(db)
     old, new = await claim(db, 1), await claim(db, 2)
-    await registry.claim(new)
-    late = await registry.claim(old)
+    await registry.claim([new])
+    (late,) = await registry.claim([old])
     assert (late.claimed, late.other_pod_id) == (False, "pod-2")
 
 
@@ -92,7 +93,7 @@ async def test_an_owner_without_a_lease_is_no_owner(
     db: Database, registry: OwnershipRegistry
 ) -> None:
     await register(db)
-    await registry.claim(await claim(db, 1))
+    await registry.claim([await claim(db, 1)])
     assert await registry.find_routes(["CP-1"]) == {}
     await registry.renew_lease("pod-1", lease_s=5)
     assert "CP-1" in await registry.find_routes(["CP-1"])

@@ -1,0 +1,75 @@
+"""Claims stations for this pod's connections, and lets go of them: many in one round trip.
+
+In Postgres a claim raises the station's epoch and puts it online; in Redis it says where commands
+go. Whatever comes late is fenced by the epoch.
+"""
+
+import asyncio
+from functools import partial
+
+from shared.batching import Batcher
+from shared.bus.ownership import Claim, OwnershipRegistry
+from shared.domain.stations import Connection, Ownership
+from shared.store import stations
+from shared.store.pool import Database
+
+# Scripts that Redis runs in one go hold up everybody else there.
+_MAX_SCRIPTS = 200
+
+
+class Claims:
+    """Claims and releases, batched.
+
+    Args:
+        db: where epochs are.
+        registry: where ownership is announced.
+    """
+
+    def __init__(self, db: Database, registry: OwnershipRegistry) -> None:
+        self._claims: Batcher[Connection, Ownership | None] = Batcher(partial(stations.claim, db))
+        self._releases: Batcher[Ownership, None] = Batcher(partial(stations.release, db))
+        self._announcements: Batcher[Ownership, Claim] = Batcher(
+            registry.claim, max_items=_MAX_SCRIPTS
+        )
+        self._withdrawals: Batcher[Ownership, bool] = Batcher(
+            registry.release, max_items=_MAX_SCRIPTS
+        )
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for batcher in (self._claims, self._releases, self._announcements, self._withdrawals):
+                tasks.create_task(batcher.run())
+
+    async def claim(self, connection: Connection) -> Ownership | None:
+        """Raise the station's epoch: this connection speaks for it now.
+
+        Returns:
+            None if the station is not registered any more.
+        """
+        return await self._claims.submit(connection)
+
+    async def announce(self, ownership: Ownership) -> Claim:
+        """Say in Redis that commands for the station go to this connection.
+
+        Raises:
+            UnavailableError: Redis did not answer.
+        """
+        return await self._announcements.submit(ownership)
+
+    async def withdraw(self, ownership: Ownership) -> None:
+        """Take the announcement back, unless a newer connection has taken over.
+
+        Raises:
+            UnavailableError: Redis did not answer.
+        """
+        await self._withdrawals.submit(ownership)
+
+    async def release(self, ownership: Ownership) -> None:
+        """Put the station offline and withdraw, unless a newer connection has taken over.
+
+        Raises:
+            UnavailableError: Redis did not answer.
+        """
+        await self._releases.submit(ownership)
+        await self.withdraw(ownership)
