@@ -20,12 +20,13 @@ REQUIREMENTS := requirements/development.txt
 # Options for the command behind a target: `make up ARGS='--stations 0 --json'`.
 ARGS ?=
 
-# Two workers, as tests of the whole cluster share one of them and leave the other to the rest.
-PYTEST_OPTIONS ?= -n 2 --dist loadgroup
+# Tests of the whole cluster, which take longest, come first in the order of files, and one worker
+# runs them all (tests/conftest.py); the others share the rest.
+PYTEST_OPTIONS ?= -n logical --maxprocesses 4 --no-loadscope-reorder
 
 .PHONY: help
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Options of the command behind a target go in ARGS: make up ARGS='--stations 20'"
 
@@ -51,8 +52,12 @@ fmt: $(READY) ## Format the code and mend what can be mended
 	@$(BIN)/python -m ruff format
 
 .PHONY: bench
-bench: $(READY) ## Measure the cluster on this machine
+bench: $(READY) ## Measure everything beside yardsticks of the same run: eight minutes
 	@$(BIN)/python -m loadtest.bench $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: $(READY) ## Measure for two minutes, and compare with the baseline
+	@$(BIN)/python -m loadtest.bench --quick --compare docs/performance/baseline.json $(ARGS)
 
 .PHONY: docs
 docs: $(READY) ## Write the reference pages anew from the code
@@ -60,7 +65,7 @@ docs: $(READY) ## Write the reference pages anew from the code
 
 .PHONY: lock
 lock: | $(if $(filter .uv/%,$(UV)),$(UV)) ## Pin the packages anew (ARGS=--upgrade takes newer ones)
-	@for list in 'production' 'development --extra up --extra dev'; do \
+	@for list in 'production' 'development --extra up --extra loadtest --extra dev'; do \
 		set -- $$list; name=$$1; shift; \
 		$(UV) pip compile pyproject.toml "$$@" $(ARGS) -q --universal --python-version 3.11 \
 			--generate-hashes --no-emit-index-url --no-header -o requirements/$$name.txt || exit; \

@@ -1,10 +1,14 @@
 """The processes of a deployment, as sub-commands. Their settings come from the environment."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 
 from cli.settings_errors import explained_settings_errors
+
+if TYPE_CHECKING:
+    from shared.settings import DatabaseSettings
 
 
 def gateway() -> None:
@@ -35,25 +39,26 @@ def migrate() -> None:
     """Bring the database's schema up to date; changes nothing when it is."""
     import asyncio
 
+    from shared.domain.errors import UnavailableError
     from shared.settings import DatabaseSettings
-    from shared.store.migrate import migrate as bring_up_to_date
 
     with explained_settings_errors():
         # The values come from the environment, which mypy cannot know.
         settings = DatabaseSettings()  # type: ignore[call-arg]
     try:
-        asyncio.run(
-            bring_up_to_date(
-                settings.database_url, connect_timeout_s=settings.database_connect_timeout_s
-            )
-        )
-    except OSError as error:
-        # Refused, unknown host, or TimeoutError: the server was never reached.
-        reason = str(error) or "no answer in time"
-        print(
-            f"Postgres cannot be reached at VOLTARO_DATABASE_URL: {reason}. "
-            "Start it, or correct the URL.",
-            file=sys.stderr,
-        )
+        asyncio.run(_migrate(settings))
+    except UnavailableError as error:
+        print(f"voltaro migrate: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
     print("The schema is current.", file=sys.stderr)
+
+
+async def _migrate(settings: "DatabaseSettings") -> None:
+    from shared.store.migrate import migrate as bring_up_to_date
+    from shared.store.pool import open_database
+
+    # Tells a server that is away or refuses us from a migration that fails.
+    async with open_database(settings):
+        await bring_up_to_date(
+            settings.database_url, connect_timeout_s=settings.database_connect_timeout_s
+        )

@@ -34,6 +34,7 @@ class Batcher(Generic[Item, Result]):
         self._max_items = max_items
         self._items: list[Item] = []
         self._futures: list[asyncio.Future[Result]] = []
+        self._ended = False
         self._wakeup = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -45,9 +46,13 @@ class Batcher(Generic[Item, Result]):
     def submit(self, item: Item) -> asyncio.Future[Result]:
         """Queue `item` for the next flush; the future gets its result.
 
-        Cancelling the future does not take the item back.
+        Cancelling the future does not take the item back. It is cancelled already if `run` has
+        ended.
         """
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        if self._ended:
+            future.cancel()
+            return future
         self._items.append(item)
         self._futures.append(future)
         self._wakeup.set()
@@ -68,6 +73,7 @@ class Batcher(Generic[Item, Result]):
                 self._wakeup.clear()
                 self._idle.set()
         finally:
+            self._ended = True
             for future in self._futures:
                 future.cancel()
 

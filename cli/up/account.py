@@ -29,8 +29,18 @@ class Account:
     gid: int
 
     def own(self, path: Path) -> None:
-        """Make the account the owner of a file or directory."""
-        os.chown(path, self.uid, self.gid)
+        """Make the account the owner of a file or directory.
+
+        Raises:
+            UpError: This root may not do so; that of a user namespace has no other users.
+        """
+        try:
+            os.chown(path, self.uid, self.gid)
+        except OSError as error:
+            raise UpError(
+                f"Postgres refuses to run as root, and {path} cannot be given to `{_NAME}`, which "
+                f"would run it: {error.strerror}. Run as an ordinary user."
+            ) from error
 
     def wrap(
         self, argv: Sequence[str], paths: Iterable[Path], orphan_signal: signal.Signals
@@ -60,14 +70,19 @@ class Account:
                 f"`{_NAME}`, is not on PATH: install util-linux, or run as an ordinary user."
             )
         capabilities = "-all"
+        secure_bits: tuple[str, ...] = ()
         closed = next((path for path in paths if not self._reaches(path)), None)
         if closed is not None:
             capabilities += f",+{_capability_for(closed)}"
+            # Otherwise access(2) answers as if the capability were not there, and Postgres asks it
+            # before it runs its own binaries; see capabilities(7), SECBIT_NO_SETUID_FIXUP.
+            secure_bits = ("--securebits=+no_setuid_fixup",)
         return (
             setpriv,
             f"--reuid={self.uid}",
             f"--regid={self.gid}",
             "--clear-groups",
+            *secure_bits,
             f"--bounding-set={capabilities}",
             f"--inh-caps={capabilities}",
             f"--ambient-caps={capabilities}",

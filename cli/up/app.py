@@ -16,6 +16,8 @@ from cli.up.report import show
 
 # Two per station in HAProxy; many shells allow only 1,024 unless asked for more.
 _WANTED_OPEN_FILES = 65_536
+# A start takes a few seconds; after so long its user wants to know what it waits for.
+_PATIENCE_S = 10.0
 # Two signals of one stop may arrive: from the terminal or `timeout`, and passed on by `make`.
 _IMPATIENT_AFTER_S = 1.0
 
@@ -39,7 +41,10 @@ def run(options: Options) -> int:
     except OSError as error:
         if error.filename is None:
             raise  # not about a file, so we do not know what to tell the user
-        _say(f"voltaro up: {error.filename} cannot be used: {error.strerror}.")
+        _say(
+            f"voltaro up: {error.filename} cannot be used: {error.strerror}. "
+            "Look at its permissions and at the room on its disk."
+        )
         return 1
     return 0
 
@@ -55,7 +60,9 @@ async def _serve(options: Options, data: DataDirectory) -> None:
         stop_requested = asyncio.create_task(stop.wait())
         ends: set[asyncio.Future[Any]] = {stop_requested, cluster.failure}
         try:
-            await asyncio.wait({start, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            while not await _one_of({start, *ends}, timeout_s=_PATIENCE_S):
+                names = ", ".join(cluster.waiting_for)
+                _say(f"Still waiting for {names}; what they say is in {data.logs}.")
             if start.done():
                 report = start.result()
                 if options.json:
@@ -63,7 +70,7 @@ async def _serve(options: Options, data: DataDirectory) -> None:
                 else:
                     seconds = time.monotonic() - started_at
                     show(report, station_count=options.stations, seconds=seconds)
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                await _one_of(ends)
             if cluster.failure.done():
                 raise cluster.failure.result()
         except BaseExceptionGroup as group:
@@ -74,6 +81,12 @@ async def _serve(options: Options, data: DataDirectory) -> None:
                 task.cancel()
             await asyncio.gather(start, stop_requested, return_exceptions=True)
             await cluster.stop()
+
+
+async def _one_of(waits: set[asyncio.Future[Any]], *, timeout_s: float | None = None) -> bool:
+    """Wait until one of them is done, and say whether one is."""
+    done, _ = await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    return bool(done)
 
 
 @contextmanager

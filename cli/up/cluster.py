@@ -82,6 +82,11 @@ class Cluster:
         """Resolved with the reason once the cluster cannot go on."""
         return self._supervisor.failure
 
+    @property
+    def waiting_for(self) -> list[str]:
+        """The names of the processes that were started and have not been ready yet."""
+        return self._supervisor.waiting_for
+
     async def start(self) -> Report:
         """Start everything, as much at the same time as can be.
 

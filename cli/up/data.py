@@ -1,5 +1,6 @@
 """The directory that `voltaro up` keeps everything in: who may use it, and what lies where."""
 
+import errno
 import fcntl
 import json
 import os
@@ -43,7 +44,7 @@ class Credentials:
             api_key=f"vk_{secrets.token_hex(24)}",
             postgres_password=secrets.token_hex(24),
             redis_password=secrets.token_hex(24),
-            # OCPP allows 16 to 40 characters (1.6 security white paper, A00.FR.205).
+            # 16 to 40 characters (2.0.1, A00.FR.205).
             station_password=secrets.token_hex(16),
         )
 
@@ -200,6 +201,8 @@ def _claim(path: Path) -> None:
                 "a new directory with --data."
             )
         marker.write_text(f"{_FORMAT}\n", encoding="ascii")
+    if not os.access(path, os.W_OK):  # what was made earlier may still be writable
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     if marker.read_text(encoding="ascii").strip() != _FORMAT:
         raise UpError(
             f"{path} was made by another version of Voltaro: use that one, or choose another "

@@ -41,7 +41,7 @@ def haproxy(directory: Path, layout: Layout) -> Program:
     configuration.write_text(text, encoding="utf-8")
     return Program(
         name="haproxy",
-        argv=(_binary(), "-db", "-q", "-f", str(configuration)),
+        argv=(_binary(), "-db", "-f", str(configuration)),
         env=server_environment(),
         is_ready=lambda _pid: is_ready(layout.management_urls["haproxy"]),
         stop_timeout_s=5.0,

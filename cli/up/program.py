@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -39,8 +39,18 @@ class Program:
 
     def command(self) -> tuple[str, ...]:
         """Return the command line that ties the program to the process calling this."""
-        tether = (sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()))
-        return (*tether, str(int(self.orphan_signal)), *self.argv)
+        return tethered(self.argv, self.orphan_signal)
+
+
+def tethered(argv: Sequence[str], orphan_signal: signal.Signals) -> tuple[str, ...]:
+    """Return the command line that ties a program to the process calling this.
+
+    Args:
+        argv: The program's own command line.
+        orphan_signal: What the kernel sends it when this process dies.
+    """
+    tether = (sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()))
+    return (*tether, str(int(orphan_signal)), *argv)
 
 
 def launch(program: Program, log: IO[bytes]) -> subprocess.Popen[bytes]:

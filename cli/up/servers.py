@@ -15,7 +15,7 @@ from types import MappingProxyType
 from cli.up.account import Account, server_account
 from cli.up.errors import UpError
 from cli.up.ports import LOOPBACK
-from cli.up.program import Program, server_environment
+from cli.up.program import Program, server_environment, tethered
 
 POSTGRES_MAJOR_VERSION = "18"
 POSTGRES_USER = "voltaro"
@@ -243,7 +243,7 @@ def _run_to_end(
     binary = Path(argv[0])
     command = _as_server_account(account, argv, (binary, *paths), signal.SIGKILL)
     result = subprocess.run(
-        command,
+        tethered(command, signal.SIGKILL),
         env=server_environment(),
         input=stdin,
         capture_output=True,

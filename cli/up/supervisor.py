@@ -40,6 +40,11 @@ class Supervisor:
         """The pid of every program that runs now, by name."""
         return {name: child.pid for name, child in self._children.items() if child.pid is not None}
 
+    @property
+    def waiting_for(self) -> list[str]:
+        """The names of those that were started and have not been ready yet."""
+        return [name for name, child in self._children.items() if not child.ready.is_set()]
+
     async def start(self, program: Program) -> None:
         """Start a program, keep it running from now on, and return once it is ready.
 

@@ -1,5 +1,6 @@
 """Connections to Redis."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -38,6 +39,10 @@ async def open_redis(settings: ServiceSettings) -> AsyncIterator[Redis]:
 def redis_errors_as_unavailable(doing: str) -> Iterator[None]:
     """Turn whatever says that Redis is away into `UnavailableError`.
 
+    A task that was cancelled meanwhile ends here, even if the operation went well: the client sends
+    through `asyncio.wait_for`, which before Python 3.12 forgets a cancellation that comes together
+    with the result, and a loop over Redis would never end.
+
     Args:
         doing: what was tried, to go into the message: "looking up the owner of station X".
     """
@@ -47,6 +52,9 @@ def redis_errors_as_unavailable(doing: str) -> Iterator[None]:
         raise UnavailableError(f"Redis did not answer while {doing}: {error}") from error
     except redis.exceptions.BusyLoadingError as error:
         raise UnavailableError(f"Redis is still starting ({doing})") from error
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def is_reachable(client: Redis) -> bool:

@@ -53,7 +53,9 @@ def test_missing_settings_are_sentences(command: str) -> None:
 def test_a_database_that_is_away_is_one_sentence() -> None:
     result = voltaro("migrate", VOLTARO_DATABASE_URL="postgresql://voltaro:x@127.0.0.1:1/voltaro")
     assert result.returncode == 1
-    assert result.stderr.startswith("Postgres cannot be reached at VOLTARO_DATABASE_URL: ")
+    assert result.stderr.startswith(
+        "voltaro migrate: Postgres at VOLTARO_DATABASE_URL does not answer"
+    )
     assert result.stderr.count("\n") == 1
 
 

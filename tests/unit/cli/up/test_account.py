@@ -52,6 +52,7 @@ def test_no_capability_where_none_is_needed(open_path: Path) -> None:
     command = NOBODY.wrap(["postgres"], [open_path], signal.SIGQUIT)
     assert "--reuid=65534" in command
     assert "--ambient-caps=-all" in command
+    assert not any(argument.startswith("--securebits") for argument in command)
     assert "--pdeathsig=QUIT" in command
     assert command[-2:] == ("--", "postgres")
 
@@ -65,6 +66,7 @@ def test_the_weakest_capability_for_a_closed_directory(
     bounding_set(monkeypatch, held)
     command = NOBODY.wrap(["postgres"], [open_path, open_path / "closed"], signal.SIGQUIT)
     assert f"--ambient-caps=-all,+{given}" in command
+    assert "--securebits=+no_setuid_fixup" in command
 
 
 def test_a_closed_directory_without_capabilities_is_explained(
