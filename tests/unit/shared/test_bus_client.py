@@ -25,10 +25,9 @@ def test_whatever_says_that_redis_is_away_is_one_error(error: Exception) -> None
 async def test_a_cancellation_that_the_client_swallowed_is_raised_again() -> None:
     async def loop_over_redis() -> None:
         while True:
-            with redis_errors_as_unavailable("reading"):
-                # As wait_for of Python 3.11 does when result and cancellation coincide.
-                with suppress(asyncio.CancelledError):
-                    await asyncio.sleep(10)
+            # As wait_for of Python 3.11 does when result and cancellation coincide.
+            with redis_errors_as_unavailable("reading"), suppress(asyncio.CancelledError):
+                await asyncio.sleep(10)
 
     task = asyncio.create_task(loop_over_redis())
     await asyncio.sleep(0.01)
