@@ -168,14 +168,17 @@ def find_senders(handlers: type) -> dict[type[Command], Handler]:
 
 def to_payload(message: object) -> dict[str, Any]:
     """Return a `call` or `call_result` dataclass as its payload; what is None is left out."""
+    kind: Any = type(message)
     return {
         wire_name: _to_json(value)
-        for name, wire_name in _wire_names(cast("Hashable", type(message)))
+        for name, wire_name in _wire_names(kind)
         if (value := getattr(message, name)) is not None
     }
 
 
 def _to_json(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, str | int):  # nearly always
+        return value
     if is_dataclass(value):
         return to_payload(value)
     if isinstance(value, list):

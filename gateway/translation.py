@@ -26,4 +26,4 @@ def parse_time(text: str, name: str = "timestamp") -> datetime:
 
 def format_time(time: datetime) -> str:
     """Write a time in UTC with milliseconds, the most that OCPP 2.0.1 allows (part 2 §2.1.2)."""
-    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03d}Z"
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
