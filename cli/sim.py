@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from datetime import UTC, datetime
+from itertools import cycle
 from typing import Annotated, Protocol
 
 import msgspec
@@ -28,7 +29,7 @@ from simulator.events import (
 )
 from simulator.fleet import Fleet, FleetStatistics
 from simulator.misbehaviour import MisbehaviourName
-from simulator.profile import Scenario, ScenarioMode, StationProfile
+from simulator.profile import OcppVersion, Scenario, ScenarioMode, StationProfile
 
 #: With more stations than this, people read the statistics and not every event.
 _TOLD_ONE_BY_ONE = 10
@@ -59,6 +60,12 @@ def sim(  # every option of the command is a parameter
     ] = 1,
     prefix: Annotated[str, typer.Option(help="Prefix of the stations' ids.")] = "SIM-",
     first: Annotated[int, typer.Option(help="Number of the first station.", min=0)] = 1,
+    version: Annotated[
+        list[OcppVersion] | None,
+        typer.Option(
+            help="Version of OCPP, by default 1.6; repeat for several: the stations take turns."
+        ),
+    ] = None,
     password: Annotated[
         str | None,
         typer.Option(
@@ -105,7 +112,8 @@ def sim(  # every option of the command is a parameter
         typer.Option(help="Do something wrong on purpose; repeat for several."),
     ] = None,
     transaction_data: Annotated[
-        bool, typer.Option("--transaction-data", help="Send readings in StopTransaction too.")
+        bool,
+        typer.Option("--transaction-data", help="Send readings with the end of a charge too."),
     ] = False,
     starts_per_s: Annotated[
         float, typer.Option(help="Stations switched on per second.", min=0.01)
@@ -123,7 +131,7 @@ def sim(  # every option of the command is a parameter
         bool, typer.Option("--json", help="One JSON object per line, on stdout.")
     ] = False,
 ) -> None:
-    """Run simulated charging stations (OCPP 1.6J) against a CSMS.
+    """Run simulated charging stations (OCPP 1.6J and 2.0.1) against a CSMS.
 
     They boot, charge by themselves, answer commands, and come back when the connection is lost.
     Ctrl-C or SIGTERM stops them: connections are closed, running charges are left as they are.
@@ -133,6 +141,7 @@ def sim(  # every option of the command is a parameter
         profiles = [
             StationProfile(
                 station_id=each,
+                version=spoken,
                 connectors=connectors,
                 power_w=power_w,
                 phases=phases,
@@ -148,7 +157,7 @@ def sim(  # every option of the command is a parameter
                     pause_s=pause_s,
                 ),
             )
-            for each in ids
+            for each, spoken in zip(ids, cycle(version or [OcppVersion.V1_6]), strict=False)
         ]
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None

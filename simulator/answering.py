@@ -5,36 +5,38 @@ import math
 from simulator.context import Context
 from simulator.dialect import Accepted, Answer, Dialect, Refused
 from simulator.events import CommandAnswered, FrameIgnored, Send
-from simulator.rpc import Call, encode_error, encode_result
+from simulator.rpc import Call, Flaw, Malformed, encode_error, encode_result
+
+#: Stands for the message id of something that is no frame (OCPP-J 2.0.1, 4.2.3).
+_NO_MESSAGE_ID = "-1"
 
 
 class Answering:
     """The answering half of a connection.
 
     Attributes:
-        deaf: Nothing is answered, as 1.6, 4.2 demands while the registration is Rejected.
+        barred: The registration is Rejected, so nothing is carried out.
     """
 
-    __slots__ = ("_context", "_dialect", "_held", "deaf")
+    __slots__ = ("_context", "_dialect", "_held", "barred")
 
     def __init__(self, context: Context, dialect: Dialect) -> None:
         self._context = context
         self._dialect = dialect
         self._held: set[str] = set()
-        self.deaf = False
+        self.barred = False
 
     def answer(self, call: Call) -> None:
         """Carry out a request and answer it."""
-        if self.deaf:
-            self._context.report(
-                FrameIgnored(problem=f"{call.action} while the registration is rejected")
-            )
-            return
         if call.message_id in self._held:
-            # OCPP-J 1.6, 4.2.3: a call with the same id is being handled already.
-            self.refuse(call.message_id, "a call with this message id is still in work")
+            # OCPP-J 1.6 and 2.0.1, 4.2.3: a call with the same id is being handled already.
+            problem = "a call with this message id is still in work"
+            self.refuse(Malformed(Flaw.BROKEN_CALL, problem, call.message_id))
             return
-        answer = self._dialect.answer(call.action, call.payload)
+        answer = self._find_answer(call)
+        if answer is None:
+            self._ignore(f"{call.action} while the registration is rejected")
+            return
         self._context.report(
             CommandAnswered(
                 action=call.action,
@@ -49,9 +51,21 @@ class Answering:
         else:
             self._reply(call.message_id, answer)
 
-    def refuse(self, message_id: str, problem: str) -> None:
-        """Answer a CALL that is none."""
-        self._reply(message_id, self._dialect.malformed(problem))
+    def refuse(self, frame: Malformed) -> None:
+        """Answer something that is no frame, if the version has an answer to it."""
+        refused = self._dialect.malformed(frame.flaw, frame.problem)
+        if refused is None:
+            self._ignore(frame.problem)
+        else:
+            self._reply(frame.message_id or _NO_MESSAGE_ID, refused)
+
+    def _find_answer(self, call: Call) -> Answer | None:
+        if self.barred:
+            return self._dialect.barred(call.action)
+        return self._dialect.answer(call.action, call.payload)
+
+    def _ignore(self, problem: str) -> None:
+        self._context.report(FrameIgnored(problem=problem))
 
     def connection_lost(self) -> None:
         """Forget the answers that were held back; nobody waits for them any more."""

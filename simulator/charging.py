@@ -4,9 +4,28 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+#: IdTokenEnumType of 2.0.1: the type of an RFID card, which is all that 1.6 knows.
+RFID_CARD = "ISO14443"
+
+
+class IdToken(NamedTuple):
+    """What a driver identifies with.
+
+    Attributes:
+        value: As it was presented.
+        type: Of which sort it is, in the names of 2.0.1 (IdTokenEnumType).
+    """
+
+    value: str
+    type: str = RFID_CARD
+
 
 class ConnectorStatus(StrEnum):
-    """Where a connector stands (1.6, 4.9); 2.0.1 folds five of these into Occupied."""
+    """Where a connector stands (1.6, 4.9).
+
+    2.0.1 tells this in two ways: as the status of the connector, where all from PREPARING to
+    FINISHING are Occupied, and as the charging state of a transaction.
+    """
 
     AVAILABLE = "Available"
     PREPARING = "Preparing"
@@ -23,8 +42,8 @@ class StopReason(StrEnum):
     LOCAL = "local"
     REMOTE = "remote"
     DEAUTHORIZED = "deauthorized"
-    SOFT_RESET = "soft reset"
-    HARD_RESET = "hard reset"
+    ORDERLY_RESET = "orderly reset"
+    IMMEDIATE_RESET = "immediate reset"
     UNLOCKED = "unlocked"
 
 
@@ -38,10 +57,15 @@ class SampleContext(StrEnum):
 
 
 class MessageKind(StrEnum):
-    """What a transaction-related message says (1.6, 3.7; 2.0.1 E: Started, Updated, Ended)."""
+    """What a transaction-related message says.
+
+    1.6 (3.7) has one message each for the first three. 2.0.1 (E) says Updated for what is neither
+    the start nor the end.
+    """
 
     STARTED = "started"
     METERED = "metered"
+    STATE_CHANGED = "state changed"
     ENDED = "ended"
 
 
@@ -74,17 +98,21 @@ class Charge:
         id_token: Whose.
         begin: Meter at the start.
         offline: Begun without a connection.
+        remote_start_id: Of the request that started it, if it was one that 2.0.1 numbers.
         transaction_id: Given by the CSMS in 1.6, by the station in 2.0.1; None until known.
+        messages: How many transaction-related messages there have been; 2.0.1 counts them.
         samples: Readings kept for the closing record, oldest first.
         end: Meter at the end, None while it runs.
         stop_reason: Why it ended, None while it runs.
     """
 
     connector_id: int
-    id_token: str
+    id_token: IdToken
     begin: Reading
     offline: bool
+    remote_start_id: int | None = None
     transaction_id: int | str | None = None
+    messages: int = 0
     samples: list[Reading] = field(default_factory=list)
     end: Reading | None = None
     stop_reason: StopReason | None = None

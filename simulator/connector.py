@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from simulator.charging import Charge, ConnectorStatus, Reading, SampleContext, StopReason
+from simulator.charging import Charge, ConnectorStatus, IdToken, StopReason
 from simulator.context import Context
 from simulator.dialect import Authorization, Clearance, Dialect, Failure
 from simulator.electricity import Meter
@@ -11,21 +11,14 @@ from simulator.errors import ConnectorNotReady
 from simulator.events import (
     AuthorizationRefused,
     ChargeEnded,
-    ChargeSampled,
     ChargeStarted,
     StatusChanged,
 )
 from simulator.link import Link
 from simulator.profile import ScenarioMode
 from simulator.rpc import Payload
+from simulator.sampling import Sampling
 from simulator.tokens import TokenCache
-
-#: Readings kept for the closing record (1.6 errata 3.91, StopTransactionMaxMeterValues), besides
-#: the first and the last, which are never dropped.
-MAX_KEPT_SAMPLES = 50
-
-#: A session that should end at a certain energy is looked at no more often than this.
-_MIN_LOOK_S = 0.5
 
 
 @dataclass(slots=True, eq=False)
@@ -35,10 +28,12 @@ class _Visit:
     Attributes:
         id_token: What is presented.
         lasts_s: When this driver leaves, None: not before being told to.
+        remote_start_id: Of the request that brought this driver, if it has a number.
     """
 
-    id_token: str
-    lasts_s: float | None
+    id_token: IdToken
+    lasts_s: float | None = None
+    remote_start_id: int | None = None
 
 
 class Connector:
@@ -49,18 +44,23 @@ class Connector:
         status: Where it stands.
         charge: The running transaction.
         meter: Outlives transactions, connections and restarts.
-        operative: May be used; persistent (1.6, 5.2).
+        operative: May be used; persistent (1.6, 5.2; 2.0.1: G03).
+        blocked: May not be used because the station as a whole may not; likewise (2.0.1: G04).
     """
 
     __slots__ = (
         "_context",
         "_dialect",
+        "_drained",
         "_in_service",
         "_link",
+        "_on_charge_over",
         "_reported",
+        "_sampling",
         "_sessions",
         "_tokens",
         "_visit",
+        "blocked",
         "charge",
         "meter",
         "number",
@@ -69,21 +69,32 @@ class Connector:
     )
 
     def __init__(
-        self, *, context: Context, link: Link, dialect: Dialect, tokens: TokenCache, number: int
+        self,
+        *,
+        context: Context,
+        link: Link,
+        dialect: Dialect,
+        tokens: TokenCache,
+        number: int,
+        on_charge_over: Callable[[], None],
     ) -> None:
         self._context = context
         self._link = link
         self._dialect = dialect
         self._tokens = tokens
+        self._on_charge_over = on_charge_over
+        self._sampling = Sampling(self, context=context, link=link, dialect=dialect)
         self._in_service = False
+        self._drained = False
         self._visit: _Visit | None = None
         self._sessions = 0
-        self._reported: ConnectorStatus | None = None
+        self._reported: str | None = None
         self.number = number
         self.status = ConnectorStatus.AVAILABLE
         self.charge: Charge | None = None
         self.meter = Meter(context.profile, context.rng, context.now)
         self.operative = True
+        self.blocked = False
 
     # Service
 
@@ -97,38 +108,55 @@ class Connector:
         """The station is about to restart: nobody new."""
         self._in_service = False
 
+    def drain(self) -> None:
+        """The station restarts when nobody charges any more (2.0.1: B12): nobody new."""
+        self._drained = True
+        self._settle()
+
     def reset(self) -> None:
         """The station has restarted: whoever was here is gone."""
         self._visit = None
+        self._drained = False
         self._reported = None
-        self.status = ConnectorStatus.AVAILABLE if self.operative else ConnectorStatus.UNAVAILABLE
+        self.status = self._vacant_status
 
-    def catch_up(self) -> None:
-        """The connection is back: tell the status if it has changed meanwhile (1.6, 4.9)."""
-        if self.status is not self._reported:
+    def catch_up(self, *, anyway: bool) -> None:
+        """The connection is back: tell the status.
+
+        Args:
+            anyway: Even if it has not changed meanwhile (2.0.1: B04), which 1.6 (4.9) leaves out.
+        """
+        if anyway or self._dialect.status_name(self.status) != self._reported:
             self.report()
 
     def report(self, clearance: Clearance = Clearance.NORMAL) -> None:
         """Send the current status."""
-        status = self.status
-        request = self._dialect.status_notification(self.number, status)
+        told = self._dialect.status_name(self.status)
+        request = self._dialect.connector_status(self.number, self.status)
         request.clearance = clearance
 
         def confirmed(payload: Payload) -> None:
             del payload
-            self._reported = status
+            self._reported = told
 
         request.on_result = confirmed
         self._link.call(request)
 
     # Drivers
 
-    def arrive(self, id_token: str, *, authorized: bool = False) -> None:
+    def arrive(
+        self,
+        id_token: IdToken,
+        *,
+        authorized: bool = False,
+        remote_start_id: int | None = None,
+    ) -> None:
         """A driver plugs in and presents a token.
 
         Args:
             id_token: The token.
-            authorized: Charge without asking, as a remote start may (1.6, 5.11).
+            authorized: Charge without asking, as a remote start may (1.6, 5.11; 2.0.1: F01.FR.02).
+            remote_start_id: Of the remote start, if its version numbers them.
 
         Raises:
             ConnectorNotReady: The connector is in use, out of order or not in service.
@@ -139,7 +167,7 @@ class Connector:
                 f"charge: its status is {self.status.value}"
                 + ("" if self._in_service else " and the station has not been accepted yet")
             )
-        visit = self._plug_in(id_token, lasts_s=None)
+        visit = self._plug_in(_Visit(id_token, remote_start_id=remote_start_id))
         if authorized:
             self._begin(visit)
         else:
@@ -163,7 +191,7 @@ class Connector:
         context.report(
             ChargeEnded(
                 connector_id=self.number,
-                id_token=charge.id_token,
+                id_token=charge.id_token.value,
                 reason=reason.value,
                 energy_wh=end.energy_wh - charge.begin.energy_wh,
                 duration_s=round(end.at - charge.begin.at, 3),
@@ -172,6 +200,7 @@ class Connector:
         self._link.queue(self._dialect.charge_ended(charge))
         self._become(ConnectorStatus.FINISHING)
         self._at("leave", context.draw(context.profile.scenario.unplug_s), self._leave)
+        self._on_charge_over()
 
     @property
     def ready(self) -> bool:
@@ -180,30 +209,42 @@ class Connector:
 
     # What the CSMS asks for
 
-    def change_availability(self, *, operative: bool) -> bool:
-        """Put the connector in or out of use (1.6, 5.2).
-
-        Returns:
-            False if that has to wait for the running charge to end.
-        """
+    def change_availability(self, *, operative: bool) -> None:
+        """Put the connector in or out of use, when its charge is over if there is one."""
         self.operative = operative
+        self._settle()
+
+    def block(self, *, blocked: bool) -> None:
+        """Follow the station as a whole, without forgetting what was asked of this connector."""
+        self.blocked = blocked
+        self._settle()
+
+    def _settle(self) -> None:
+        """Bring the status in line with what the connector may be used for."""
         if self.charge is not None:
-            return operative
-        if operative and self.status is ConnectorStatus.UNAVAILABLE:
-            self._become(ConnectorStatus.AVAILABLE)
-            self._expect_driver()
-        elif not operative:
+            return
+        if not self._usable:
             self._cancel_timers()
             self._visit = None
             self._become(ConnectorStatus.UNAVAILABLE)
-        return True
+        elif self.status is ConnectorStatus.UNAVAILABLE:
+            self._become(ConnectorStatus.AVAILABLE)
+            self._expect_driver()
+
+    @property
+    def _usable(self) -> bool:
+        return self.operative and not self.blocked and not self._drained
+
+    @property
+    def _vacant_status(self) -> ConnectorStatus:
+        return ConnectorStatus.AVAILABLE if self._usable else ConnectorStatus.UNAVAILABLE
 
     def judge(self, charge: Charge, authorization: Authorization) -> None:
-        """Heed the word of the CSMS on a charge that has begun (1.6 errata 3.17)."""
+        """Heed the word of the CSMS on a charge that has begun (1.6 errata 3.17; 2.0.1: E05)."""
         if authorization.accepted or charge is not self.charge:
             return
         self._context.report(
-            AuthorizationRefused(connector_id=self.number, id_token=charge.id_token)
+            AuthorizationRefused(connector_id=self.number, id_token=charge.id_token.value)
         )
         if self._context.settings.stops_on_invalid_token:
             self.stop(StopReason.DEAUTHORIZED)
@@ -211,10 +252,14 @@ class Connector:
             self.meter.open_contactor(self._context.now)
             self._become(ConnectorStatus.SUSPENDED_EVSE)
 
+    def battery_filled(self) -> None:
+        """The vehicle takes no more."""
+        self._become(ConnectorStatus.SUSPENDED_EV)
+
     def resample(self) -> None:
         """The sampling interval was changed."""
         if self.charge is not None:
-            self._plan_sample()
+            self._sampling.plan()
 
     # A visit, step by step
 
@@ -232,16 +277,15 @@ class Connector:
             return
         context = self._context
         scenario = context.profile.scenario
-        visit = self._plug_in(
-            context.rng.choice(scenario.id_tokens), lasts_s=context.draw(scenario.session_s)
-        )
+        id_token = IdToken(context.rng.choice(scenario.id_tokens))
+        visit = self._plug_in(_Visit(id_token, lasts_s=context.draw(scenario.session_s)))
         self._at("present", context.draw(scenario.plug_in_s), lambda: self._authorize(visit))
 
-    def _plug_in(self, id_token: str, lasts_s: float | None) -> _Visit:
+    def _plug_in(self, visit: _Visit) -> _Visit:
         self._cancel_timers()
-        self._visit = _Visit(id_token, lasts_s)
+        self._visit = visit
         self._become(ConnectorStatus.PREPARING)
-        return self._visit
+        return visit
 
     def _authorize(self, visit: _Visit) -> None:
         if not self._link.ready:
@@ -277,7 +321,7 @@ class Connector:
             self._begin(visit)
         else:
             self._context.report(
-                AuthorizationRefused(connector_id=self.number, id_token=visit.id_token)
+                AuthorizationRefused(connector_id=self.number, id_token=visit.id_token.value)
             )
             self._leave()
 
@@ -285,22 +329,27 @@ class Connector:
         context = self._context
         offline = not self._link.ready
         self.meter.close_contactor(self.meter.arriving_vehicle(), context.now)
-        charge = Charge(self.number, visit.id_token, self.meter.read(context.now), offline)
+        charge = Charge(
+            connector_id=self.number,
+            id_token=visit.id_token,
+            begin=self.meter.read(context.now),
+            offline=offline,
+            remote_start_id=visit.remote_start_id,
+        )
         self.charge = charge
         context.report(
             ChargeStarted(
                 connector_id=self.number,
-                id_token=charge.id_token,
+                id_token=charge.id_token.value,
                 meter_start_wh=charge.begin.energy_wh,
                 offline=offline,
             )
         )
         self._link.queue(self._dialect.charge_started(charge))
         self._become(ConnectorStatus.CHARGING)
-        self._plan_sample()
+        self._sampling.begin()
         if visit.lasts_s is not None:
             self._at("duration", visit.lasts_s, self._finish)
-        self._watch_energy()
         if context.misbehaviours.drops_connection():
             self._at("drop", context.draw(context.profile.scenario.drop_after_s), self._cut)
 
@@ -311,69 +360,29 @@ class Connector:
         if self._link.online:
             self._link.hang_up("simulated loss of the connection", abrupt=True)
 
-    def _plan_sample(self) -> None:
-        interval_s = self._context.settings.meter_interval_s
-        if interval_s > 0:
-            self._at("sample", interval_s, self._sample)
-        else:
-            self._context.timers.cancel((self.number, "sample"))
-
-    def _sample(self) -> None:
-        charge = self.charge
-        if charge is None:
-            return
-        reading = self.meter.read(self._context.now)
-        self._keep(charge, reading)
-        self._context.report(
-            ChargeSampled(
-                connector_id=self.number,
-                energy_wh=reading.energy_wh - charge.begin.energy_wh,
-                power_w=reading.power_w,
-                soc_percent=reading.soc_percent,
-            )
-        )
-        if message := self._dialect.charge_metered(charge, reading, SampleContext.PERIODIC):
-            self._link.queue(message)
-        if self.meter.vehicle is not None and self.meter.vehicle.full:
-            self._become(ConnectorStatus.SUSPENDED_EV)
-        self._plan_sample()
-
-    def _keep(self, charge: Charge, reading: Reading) -> None:
-        if not self._context.settings.sampled_at_end:
-            return
-        if len(charge.samples) >= MAX_KEPT_SAMPLES:
-            # Errata 3.91: thin out evenly rather than drop the oldest or the newest.
-            del charge.samples[::2]
-        charge.samples.append(reading)
-
-    def _watch_energy(self) -> None:
-        """End the session when it has delivered what its driver wanted."""
-        target_wh = self._context.profile.scenario.energy_wh
-        if target_wh is None or self.charge is None:
-            return
-        delivered_wh = self.meter.read(self._context.now).energy_wh - self.charge.begin.energy_wh
-        if delivered_wh >= target_wh:
-            self._finish()
-            return
-        # At full power it cannot be sooner; below that, look again when it could be.
-        look_s = max(_MIN_LOOK_S, self.meter.soonest_s(target_wh - delivered_wh))
-        self._at("energy", look_s, self._watch_energy)
-
     def _leave(self) -> None:
         self._visit = None
-        self._become(ConnectorStatus.AVAILABLE if self.operative else ConnectorStatus.UNAVAILABLE)
+        self._become(self._vacant_status)
         self._expect_driver()
 
     def _become(self, status: ConnectorStatus) -> None:
         if status is self.status:
             return
+        name_of = self._dialect.status_name
+        renamed = name_of(status) != name_of(self.status)
         self.status = status
         self._context.report(StatusChanged(connector_id=self.number, status=status.value))
-        self.report()
+        if renamed:
+            self.report()
+        if self.charge is not None and (
+            message := self._dialect.charge_state_changed(self.charge, status)
+        ):
+            self._link.queue(message)
 
     def _at(self, name: str, delay_s: float, action: Callable[[], None]) -> None:
         self._context.timers.set((self.number, name), self._context.now + delay_s, action)
 
     def _cancel_timers(self) -> None:
-        for name in ("arrival", "present", "sample", "duration", "energy", "drop", "leave"):
+        self._sampling.end()
+        for name in ("arrival", "present", "duration", "drop", "leave"):
             self._context.timers.cancel((self.number, name))

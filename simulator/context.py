@@ -2,12 +2,16 @@
 
 import random
 from datetime import UTC, datetime
+from uuid import UUID, uuid5
 
 from simulator.events import Event, Output
 from simulator.misbehaviour import Misbehaviours
 from simulator.profile import Range, StationProfile, draw
 from simulator.settings import StationSettings
 from simulator.timers import Timers
+
+#: Of the UUIDs of simulated stations.
+_NAMESPACE = UUID("6f1d0b5e-3f0a-4c39-9a55-6f1c5d3f8f10")
 
 
 class Context:
@@ -24,8 +28,9 @@ class Context:
     """
 
     __slots__ = (
+        "_life",
         "_message_ids",
-        "_powered_on_at",
+        "_uuids",
         "misbehaviours",
         "now",
         "outputs",
@@ -43,8 +48,10 @@ class Context:
         self.timers = Timers()
         self.misbehaviours = Misbehaviours(profile.misbehaviours, rng)
         self.outputs: list[Output] = []
-        self._powered_on_at = now
+        #: Tells this life from those before it: the moment of power-on, in milliseconds.
+        self._life = int(now * 1000)
         self._message_ids = 0
+        self._uuids = 0
 
     def tick(self, now: float) -> None:
         """Move the clock; it never goes back, so that no register and no timestamp does."""
@@ -71,7 +78,13 @@ class Context:
         does not repeat the ids of its last life.
         """
         self._message_ids += 1
-        return f"{int(self._powered_on_at * 1000):x}-{self._message_ids:x}"
+        return f"{self._life:x}-{self._message_ids:x}"
+
+    def new_uuid(self) -> str:
+        """Return a UUID that this station has never used for anything, in this life or another."""
+        self._uuids += 1
+        name = f"{self.profile.station_id}/{self._life:x}/{self._uuids:x}"
+        return str(uuid5(_NAMESPACE, name))
 
     def timestamp(self, at: float | None = None) -> str:
         """Return a moment, by default now, as OCPP writes it: RFC 3339 in UTC, milliseconds."""

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import ClassVar, TypeAlias
 
-from simulator.charging import Charge, ConnectorStatus, Reading, SampleContext
+from simulator.charging import Charge, ConnectorStatus, IdToken, Reading, SampleContext
 from simulator.outbox import TransactionMessage
-from simulator.rpc import Payload
+from simulator.rpc import Flaw, Payload
+
+#: What follows the answer to a command; several commands demand that order.
+Sequel: TypeAlias = Callable[[], None]
 
 
 class Clearance(IntEnum):
@@ -65,11 +68,11 @@ class Accepted:
 
     Attributes:
         payload: The CALLRESULT.
-        then: What follows once it has been sent; several commands demand that order.
+        then: What follows once it has been sent.
     """
 
     payload: Payload
-    then: Callable[[], None] | None = None
+    then: Sequel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,15 @@ class Refused:
 
 
 Answer: TypeAlias = Accepted | Refused
+
+
+class BootReason(StrEnum):
+    """Why a station introduces itself, in the names of 2.0.1; 1.6 does not tell."""
+
+    POWER_UP = "PowerUp"
+    REMOTE_RESET = "RemoteReset"
+    SCHEDULED_RESET = "ScheduledReset"
+    TRIGGERED = "Triggered"
 
 
 class RegistrationStatus(StrEnum):
@@ -123,7 +135,7 @@ class Dialect(ABC):
     subprotocol: ClassVar[str]
 
     @abstractmethod
-    def boot_notification(self) -> Request:
+    def boot_notification(self, reason: BootReason) -> Request:
         """Return the message a station introduces itself with."""
 
     @abstractmethod
@@ -131,11 +143,19 @@ class Dialect(ABC):
         """Return a sign of life."""
 
     @abstractmethod
-    def status_notification(self, connector_id: int, status: ConnectorStatus) -> Request:
-        """Return the status of a connector, 0 being the station."""
+    def status_name(self, status: ConnectorStatus) -> str:
+        """Return what a status is called; several may have one name, and are told as one."""
 
     @abstractmethod
-    def authorize(self, id_token: str) -> Request:
+    def connector_status(self, connector_id: int, status: ConnectorStatus) -> Request:
+        """Return the status of a connector."""
+
+    @abstractmethod
+    def station_status(self, status: ConnectorStatus) -> Request | None:
+        """Return the status of the station itself; None if it has none of its own."""
+
+    @abstractmethod
+    def authorize(self, id_token: IdToken) -> Request:
         """Return the question whether a token may charge."""
 
     @abstractmethod
@@ -149,12 +169,18 @@ class Dialect(ABC):
         """Return a reading in the course of the transaction; None if there is nothing to tell."""
 
     @abstractmethod
+    def charge_state_changed(
+        self, charge: Charge, status: ConnectorStatus
+    ) -> TransactionMessage | None:
+        """Return that energy flows or does not; None if the connector's status tells it."""
+
+    @abstractmethod
     def charge_ended(self, charge: Charge) -> TransactionMessage:
         """Return the message that closes the transaction."""
 
     @abstractmethod
     def address(self, message: TransactionMessage) -> Payload:
-        """Return the payload with what only became known after it was queued."""
+        """Return the payload with what was not known, or could change, until it is sent."""
 
     @abstractmethod
     def read_registration(self, payload: Payload) -> Registration:
@@ -185,5 +211,9 @@ class Dialect(ABC):
         """Return a request of the CSMS without its secrets."""
 
     @abstractmethod
-    def malformed(self, problem: str) -> Refused:
-        """Return the CALLERROR for a CALL that is none."""
+    def barred(self, action: str) -> Answer | None:
+        """Return the answer to a request while the registration is Rejected; None for silence."""
+
+    @abstractmethod
+    def malformed(self, flaw: Flaw, problem: str) -> Refused | None:
+        """Return the CALLERROR for something that is no frame; None to ignore it."""

@@ -125,7 +125,7 @@ class Acknowledged(Event, kw_only=True, tag="acknowledged"):
     """The CSMS has confirmed a transaction-related message: from here on it must not lose it.
 
     Attributes:
-        kind: `started`, `metered` or `ended`, whatever the version calls it.
+        kind: A `MessageKind`, whatever the version calls it.
         action: OCPP action.
         message_id: Message id of the confirmed transmission.
         connector_id: Connector of the charge.
@@ -146,7 +146,7 @@ class Acknowledged(Event, kw_only=True, tag="acknowledged"):
 
 
 class Discarded(Event, kw_only=True, tag="discarded"):
-    """A transaction-related message was given up after too many failures (1.6, 3.7.1)."""
+    """A transaction-related message was given up after too many failures (1.6, 3.7.1; E13)."""
 
     kind: str
     action: str

@@ -51,6 +51,8 @@ class Link:
 
     Attributes:
         online: A connection is open.
+        offline_since: When the last connection ended, or the station was made; seconds since the
+            Unix epoch.
         needs: Clearance a request needs at present, by the state of the registration.
         answering: The other direction.
     """
@@ -66,6 +68,7 @@ class Link:
         "_urgent",
         "answering",
         "needs",
+        "offline_since",
         "online",
     )
 
@@ -79,6 +82,7 @@ class Link:
         self._open: _OpenCall | None = None
         self._redial_in_s: float | None = None
         self.online = False
+        self.offline_since = context.now
         self.needs = Clearance.BOOT
         self.answering = Answering(context, dialect)
 
@@ -97,6 +101,10 @@ class Link:
         """How many transaction-related messages the CSMS has not confirmed yet."""
         return len(self._outbox)
 
+    def owes(self, transaction_id: int | str) -> bool:
+        """Return whether anything about this transaction is not confirmed yet."""
+        return any(message.charge.transaction_id == transaction_id for message in self._outbox)
+
     # What the station wants to say
 
     def call(self, request: Request) -> None:
@@ -112,6 +120,7 @@ class Link:
 
     def queue(self, message: TransactionMessage) -> None:
         """Deliver a transaction-related message, however long that takes."""
+        message.offline = not self.online
         for _ in range(self._context.misbehaviours.copies(message.kind)):
             self._outbox.put(replace(message))
         self.pump()
@@ -176,10 +185,8 @@ class Link:
                 self._settle(message_id, payload)
             case CallError(message_id=message_id, code=code, description=description):
                 self._reject(message_id, f"{code}: {description}")
-            case Malformed(message_id=str(message_id), problem=problem):
-                self.answering.refuse(message_id, problem)
-            case Malformed(problem=problem):
-                self._ignore(problem)
+            case Malformed() as frame:
+                self.answering.refuse(frame)
 
     # What the station decides about its connection
 
@@ -210,6 +217,7 @@ class Link:
         if not self.online:
             return
         self.online = False
+        self.offline_since = self._context.now
         timers = self._context.timers
         for name in ("call", "retry"):
             timers.cancel(name)

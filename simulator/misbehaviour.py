@@ -134,7 +134,10 @@ class ZonelessTimestamps(Misbehaviour):
 
 
 class EmptyValues(Misbehaviour):
-    """Sends one of the sampled values of each reading empty."""
+    """Sends one of the sampled values of each reading empty.
+
+    1.6 writes values as strings, so this is within its schema. In 2.0.1 it is not.
+    """
 
     name = MisbehaviourName.EMPTY_VALUES
 
@@ -238,4 +241,4 @@ def _rewritten(payload: Payload, key: str, change: Callable[[Any], Any]) -> Payl
 def _other_id(transaction_id: int | str) -> int | str:
     if isinstance(transaction_id, int):
         return transaction_id + 1_000_000
-    return f"{transaction_id}-other"
+    return transaction_id[::-1]  # As long as the right one: it may have no character more.

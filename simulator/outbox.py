@@ -1,6 +1,7 @@
 """The queue of transaction-related messages: in order, across lost connections and restarts."""
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from simulator.charging import Charge, MessageKind
@@ -15,8 +16,9 @@ class TransactionMessage:
         kind: What it says.
         charge: Which charge it is about.
         action: OCPP action.
-        payload: Complete but for what only the CSMS can tell, such as a 1.6 transactionId.
+        payload: Complete but for what is known only when it is sent, such as a 1.6 transactionId.
         queued_at: When it came into being, seconds since the Unix epoch.
+        offline: It could not be sent at once, or the connection was lost before it was confirmed.
         failures: How often the CSMS failed to process it.
         message_id: Of the first transmission, None before it.
     """
@@ -26,6 +28,7 @@ class TransactionMessage:
     action: str
     payload: Payload
     queued_at: float
+    offline: bool = False
     failures: int = 0
     message_id: str | None = None
 
@@ -41,6 +44,9 @@ class Outbox:
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    def __iter__(self) -> Iterator[TransactionMessage]:
+        return iter(self._queue)
 
     def put(self, message: TransactionMessage) -> None:
         """Queue a message behind all others; 3.7 forbids overtaking."""
@@ -61,8 +67,13 @@ class Outbox:
         self._retry_at = 0.0
 
     def connection_lost(self) -> None:
-        """Send again without delay on the next connection: an interruption is no failure."""
+        """Send again without delay on the next connection: an interruption is no failure.
+
+        What is still queued counts as offline from now on (2.0.1: E11.FR.07).
+        """
         self._retry_at = 0.0
+        for message in self._queue:
+            message.offline = True
 
     def failed(self, now: float, *, attempts: int, retry_s: float) -> TransactionMessage | None:
         """Count a failure to process the oldest message.

@@ -16,6 +16,13 @@ _STATION_ID_MAX_LENGTH = 48
 _MAX_PHASES = 3
 
 
+class OcppVersion(StrEnum):
+    """The versions a station can speak."""
+
+    V1_6 = "1.6"
+    V2_0_1 = "2.0.1"
+
+
 class ScenarioMode(StrEnum):
     """How often drivers come."""
 
@@ -67,6 +74,7 @@ class StationProfile:
 
     Attributes:
         station_id: Identity, the last segment of the connection URL.
+        version: Of OCPP.
         vendor: Reported in BootNotification.
         model: Reported in BootNotification.
         serial_number: Reported in BootNotification; the station id if None.
@@ -81,25 +89,31 @@ class StationProfile:
             than it left them, without keeping a file.
         time_lapse: Seconds of electricity per second of the clock. 1 is physics; 60 fills a
             battery in a minute, at the price of a register that outruns the power it reports.
-        meter_interval_s: Initial MeterValueSampleInterval (1.6, 9.1.19); 0 samples nothing.
-        transaction_data: Put begin, samples and end into StopTransaction (1.6, 4.10).
+        meter_interval_s: Initial MeterValueSampleInterval (1.6, 9.1.19) or TxUpdatedInterval
+            (2.0.1, 2.7.8); 0 samples nothing.
+        transaction_data: Put the samples of a transaction into the message that ends it (1.6,
+            4.10; 2.0.1: TxEndedInterval).
         heartbeat_interval_s: Until the CSMS sets one (1.6, 4.2).
         boot_retry_s: Between BootNotifications when the CSMS leaves the choice to us.
         reboot_s: How long a restart takes.
         reset_delay_s: From the answer to a Reset, or to a new password, until the connection is
             closed; a station that hangs up in the same moment often takes its answer with it.
-        reset_timeout_s: How long a soft reset waits for StopTransaction to be confirmed.
+        reset_timeout_s: How long a reset that tells the end of charges waits for it to be
+            confirmed (1.6, 5.14; 2.0.1: B12.FR.05).
         call_timeout_s: When a request counts as unanswered (1.6 errata 3.83, MessageTimeout).
-        transaction_attempts: TransactionMessageAttempts (1.6, 9.1.31).
-        transaction_retry_s: TransactionMessageRetryInterval (1.6, 9.1.32).
-        boots_on_reconnect: Send BootNotification after every reconnect. OCPP-J 1.6, 5.4 says not
-            to; much of the field does.
+        transaction_attempts: TransactionMessageAttempts (1.6, 9.1.31), MessageAttempts of
+            TransactionEvent (2.0.1, 2.1.10).
+        transaction_retry_s: TransactionMessageRetryInterval (1.6, 9.1.32), MessageAttemptInterval
+            of TransactionEvent (2.0.1, 2.1.11).
+        boots_on_reconnect: Send BootNotification after every reconnect. OCPP-J 1.6, 5.4 and OCPP-J
+            2.0.1, 5.3 say not to; much of the field does.
         reconnect: Back-off.
         misbehaviours: What the station does wrong on purpose.
         scenario: What its drivers do.
     """
 
     station_id: str
+    version: OcppVersion = OcppVersion.V1_6
     vendor: str = "Voltaro"
     model: str = "Simulator"
     serial_number: str | None = None

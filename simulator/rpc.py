@@ -3,6 +3,7 @@
 The same arrays carry 1.6 (OCPP-J 1.6, 4.2) and 2.0.1 (part 4, 4.2).
 """
 
+from enum import StrEnum
 from typing import Any, TypeAlias
 
 import msgspec
@@ -42,16 +43,27 @@ class CallError(msgspec.Struct, frozen=True):
     description: str
 
 
+class Flaw(StrEnum):
+    """What is wrong with something that is not a frame; versions answer them differently."""
+
+    NO_FRAME = "no frame"
+    UNKNOWN_TYPE = "unknown message type"
+    BROKEN_CALL = "broken CALL"
+    BROKEN_ANSWER = "broken answer"
+
+
 class Malformed(msgspec.Struct, frozen=True):
     """Something that is not a frame.
 
     Attributes:
-        message_id: The id, when it is a CALL that can be told so; it is then owed a CALLERROR.
+        flaw: Of which kind it is.
         problem: What is wrong with it, for people.
+        message_id: Its id, if it has got that far.
     """
 
-    message_id: str | None
+    flaw: Flaw
     problem: str
+    message_id: str | None = None
 
 
 Frame: TypeAlias = Call | CallResult | CallError | Malformed
@@ -84,14 +96,18 @@ def decode(text: str | bytes) -> Frame:
     try:
         array = _decoder.decode(text)
     except (msgspec.DecodeError, UnicodeError) as error:
-        return Malformed(None, f"not JSON: {error}")
+        return Malformed(Flaw.NO_FRAME, f"not JSON: {error}")
     except RecursionError:
-        return Malformed(None, "nested too deeply")
+        return Malformed(Flaw.NO_FRAME, "nested too deeply")
     match array:
         case [int(kind), str(message_id), *rest]:
             return _frame(kind, message_id, rest)
+        case [int(kind), *_] if kind in {_CALL_RESULT, _CALL_ERROR}:
+            return Malformed(Flaw.BROKEN_ANSWER, "an answer without a message id")
         case _:
-            return Malformed(None, "not an array that begins with a message type and a message id")
+            return Malformed(
+                Flaw.NO_FRAME, "not an array that begins with a message type and a message id"
+            )
 
 
 def _frame(kind: int, message_id: str, rest: list[Any]) -> Frame:
@@ -101,23 +117,28 @@ def _frame(kind: int, message_id: str, rest: list[Any]) -> Frame:
         # 4.2.2 allows null for "no payload".
         if len(rest) == _RESULT_LENGTH - 2 and isinstance(rest[0], dict | None):
             return CallResult(message_id, rest[0] or {})
-        return Malformed(None, "a CALLRESULT has three elements, the last an object")
+        return Malformed(Flaw.BROKEN_ANSWER, "a CALLRESULT has three elements, the last an object")
     if kind == _CALL_ERROR:
         if len(rest) >= _ERROR_MIN_LENGTH - 2 and isinstance(rest[0], str):
             description = rest[1] if len(rest) > 1 and isinstance(rest[1], str) else ""
             return CallError(message_id, rest[0], description)
-        return Malformed(None, "a CALLERROR has five elements, the third its code")
-    return Malformed(None, f"unknown message type {kind}")
+        return Malformed(Flaw.BROKEN_ANSWER, "a CALLERROR has five elements, the third its code")
+    return Malformed(Flaw.UNKNOWN_TYPE, f"unknown message type {kind}", message_id)
 
 
 def _call(message_id: str, rest: list[Any]) -> Frame:
     if len(message_id) > MESSAGE_ID_MAX_LENGTH:
         return Malformed(
-            message_id,
+            Flaw.BROKEN_CALL,
             f"the message id is longer than {MESSAGE_ID_MAX_LENGTH} characters",
+            message_id,
         )
     match rest:
         case [str(action), dict() | None as payload]:
             return Call(message_id, action, payload or {})
         case _:
-            return Malformed(message_id, f"a CALL has {_CALL_LENGTH} elements, the last an object")
+            return Malformed(
+                Flaw.BROKEN_CALL,
+                f"a CALL has {_CALL_LENGTH} elements, the last an object",
+                message_id,
+            )

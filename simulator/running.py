@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 from typing import TypeVar, cast
 
 from simulator.charging import Charge, MessageKind
-from simulator.dialect import Dialect
 from simulator.driver import ConnectionSettings, Driver
 from simulator.errors import ChargeRefused, UnexpectedSilence
 from simulator.eventlog import EventLog
@@ -25,9 +24,9 @@ from simulator.events import (
     ChargeStarted,
     Event,
 )
-from simulator.ocpp16 import Ocpp16
 from simulator.profile import StationProfile
 from simulator.station import Station
+from simulator.versions import DIALECTS
 
 _E = TypeVar("_E", bound=Event)
 
@@ -37,10 +36,9 @@ class SimulatedStation:
 
     Args:
         profile: What it is.
-        url: OCPP-J endpoint of the CSMS; the station id is appended (OCPP-J 1.6, 3.1.1).
+        url: OCPP-J endpoint of the CSMS; the station id is appended (OCPP-J, 3.1.1).
         password: For HTTP Basic authentication (profiles 1 and 2); None for none.
         seed: Makes it repeatable; None does not.
-        make_dialect: The version of OCPP.
         on_event: Told of every event, in order, on the event loop.
         connection: Time-outs and limits.
         keep_events: How many events `wait_for` can look back on.
@@ -53,7 +51,6 @@ class SimulatedStation:
         url: str,
         password: str | None = None,
         seed: int | None = None,
-        make_dialect: Callable[[Station], Dialect] = Ocpp16,
         on_event: Callable[[Event], None] | None = None,
         connection: ConnectionSettings | None = None,
         keep_events: int = 10_000,
@@ -62,7 +59,7 @@ class SimulatedStation:
         chance = None if seed is None else f"{seed}/{profile.station_id}"
         self._station = Station(
             profile,
-            make_dialect=make_dialect,
+            make_dialect=DIALECTS[profile.version],
             rng=random.Random(chance),  # noqa: S311  # noise of meters, no secret
             now=time.time(),
             password=None if password is None else password.encode(),

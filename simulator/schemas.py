@@ -34,23 +34,24 @@ _KINDS = {
 
 
 @cache
-def _validator(version: str, action: str) -> jsonschema_rs.Draft4Validator:
-    text = (files("ocpp") / version / "schemas" / f"{action}.json").read_text("utf-8-sig")
-    return jsonschema_rs.Draft4Validator(json.loads(text))
+def _validator(folder: str, name: str) -> jsonschema_rs.Validator:
+    text = (files("ocpp") / folder / "schemas" / f"{name}.json").read_text("utf-8-sig")
+    # Each version is written in a draft of its own, which its schemas name.
+    return jsonschema_rs.validator_for(json.loads(text))
 
 
-def first_violation(version: str, action: str, payload: Payload) -> tuple[Violation, str] | None:
+def first_violation(folder: str, name: str, payload: Payload) -> tuple[Violation, str] | None:
     """Check a request against its schema.
 
     Args:
-        version: Folder of the `ocpp` package, such as `v16`.
-        action: A known action of that version.
+        folder: Of the `ocpp` package, such as `v16`.
+        name: Of a schema in it.
         payload: The request.
 
     Returns:
         What is wrong first, with a sentence for people; None if nothing is.
     """
-    for error in _validator(version, action).iter_errors(payload):
+    for error in _validator(folder, name).iter_errors(payload):
         path = "/".join(str(step) for step in error.instance_path)
         where = f"{path}: " if path else ""
         return _KINDS.get(error.kind.name, Violation.SHAPE), f"{where}{error.message}"

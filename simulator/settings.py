@@ -26,7 +26,14 @@ class StationSettings:
         heartbeat_interval_s: Between heartbeats.
         meter_interval_s: Between samples while charging; 0 sends none.
         sampled: Measurands in periodic samples.
+        sampled_at_begin: Measurands in the message that opens a transaction, if the version lets
+            it carry any.
         sampled_at_end: Measurands in the record that closes a transaction; empty for none.
+        record_interval_s: Between samples kept for that record, 0 for none but the first and the
+            last; None keeps those that are sent anyway.
+        measured_outside: Measurands in readings that belong to no transaction.
+        offline_threshold_s: After having been offline for longer, every status is told again and
+            not only those that have changed; None for never.
         call_timeout_s: When a request counts as unanswered.
         transaction_attempts: How often a transaction-related message is tried.
         transaction_retry_s: Base of the wait between these attempts.
@@ -42,7 +49,11 @@ class StationSettings:
     heartbeat_interval_s: int
     meter_interval_s: int
     sampled: tuple[str, ...] = MEASURANDS
+    sampled_at_begin: tuple[str, ...] = MEASURANDS[:1]
     sampled_at_end: tuple[str, ...] = ()
+    record_interval_s: int | None = None
+    measured_outside: tuple[str, ...] = MEASURANDS
+    offline_threshold_s: int | None = None
     call_timeout_s: int
     transaction_attempts: int
     transaction_retry_s: int

@@ -16,11 +16,12 @@ give the same outputs.
 import random
 from collections.abc import Callable
 
-from simulator.charging import ConnectorStatus, StopReason
+from simulator.charging import ConnectorStatus, IdToken, StopReason
 from simulator.connector import Connector
 from simulator.context import Context
 from simulator.dialect import (
     Authorization,
+    BootReason,
     Clearance,
     Dialect,
     Failure,
@@ -28,16 +29,14 @@ from simulator.dialect import (
     RegistrationStatus,
 )
 from simulator.errors import ConnectorNotReady
-from simulator.events import Output, Rebooting, Registered
+from simulator.events import Output, Registered
 from simulator.link import Link
 from simulator.outbox import TransactionMessage
 from simulator.profile import StationProfile
+from simulator.restarting import Restarting
 from simulator.rpc import Payload
 from simulator.settings import StationSettings
 from simulator.tokens import TokenCache
-
-#: How often a soft reset looks whether everything has been delivered.
-_RESET_LOOK_S = 0.2
 
 
 class Station:
@@ -51,6 +50,7 @@ class Station:
         tokens: The authorization cache; for dialects.
         dialect: The version of OCPP.
         connectors: By number, from 1.
+        restarting: Restarts the station; for dialects.
         operative: The station as a whole may be used.
         password: For HTTP Basic authentication, the station id being the user; None for none.
         registration: Last answer to BootNotification since power-on.
@@ -76,13 +76,19 @@ class Station:
                 dialect=self.dialect,
                 tokens=self.tokens,
                 number=number,
+                on_charge_over=self._charge_over,
             )
             for number in range(1, profile.connectors + 1)
         }
+        self.restarting = Restarting(
+            context=self.context,
+            link=self.link,
+            connectors=tuple(self.connectors.values()),
+            on_restart=self._restarted,
+        )
         self.operative = True
         self.password = password
         self.registration: RegistrationStatus | None = None
-        self._restarting = False
 
     @property
     def profile(self) -> StationProfile:
@@ -130,10 +136,12 @@ class Station:
         self.link.opened()
         accepted = self.registration is RegistrationStatus.ACCEPTED
         if accepted and not self.profile.boots_on_reconnect:
-            # OCPP-J 1.6, 5.4: acceptance outlives the connection.
+            # OCPP-J 1.6, 5.4 and 2.0.1, 5.3: acceptance outlives the connection.
             self.link.needs = Clearance.NORMAL
+            threshold_s = self.settings.offline_threshold_s
+            offline_s = self.context.now - self.link.offline_since
             for connector in self.connectors.values():
-                connector.catch_up()
+                connector.catch_up(anyway=threshold_s is not None and offline_s > threshold_s)
             self.link.pump()
         else:
             self.boot()
@@ -168,7 +176,7 @@ class Station:
             ConnectorNotReady: There is no such connector, or it is not free.
         """
         self.advance(now)
-        self.connector(connector_id).arrive(id_token)
+        self.connector(connector_id).arrive(IdToken(id_token))
 
     def stop_charging(self, now: float, *, connector_id: int) -> None:
         """The driver ends the charge at the station.
@@ -209,51 +217,32 @@ class Station:
 
     @property
     def status(self) -> ConnectorStatus:
-        """Status of the station itself, reported as connector 0."""
+        """Status of the station itself, which some versions report like a connector's."""
         return ConnectorStatus.AVAILABLE if self.operative else ConnectorStatus.UNAVAILABLE
 
-    def boot(self) -> None:
-        """Introduce the station to the CSMS (1.6, 4.2)."""
+    def boot(self, reason: BootReason | None = None) -> None:
+        """Introduce the station to the CSMS (1.6, 4.2; 2.0.1: B01).
+
+        Args:
+            reason: Why, by default the last restart.
+        """
         self.context.timers.cancel("boot")
         if not self.link.online:
             return  # The next connection begins with it.
         if self.registration is not RegistrationStatus.PENDING:
             self.link.needs = Clearance.BOOT
-        request = self.dialect.boot_notification()
+        request = self.dialect.boot_notification(reason or self.restarting.boot_reason)
         request.clearance = Clearance.BOOT
         request.on_result = self._booted
         request.on_failure = self._not_booted
         self.link.call(request)
 
     def report_status(self, clearance: Clearance = Clearance.NORMAL) -> None:
-        """Send the status of the station itself."""
-        request = self.dialect.status_notification(0, self.status)
-        request.clearance = clearance
-        self.link.call(request)
-
-    def restart(self, reason: StopReason, *, graceful: bool) -> None:
-        """End what is being charged, then restart (1.6, 5.14 with errata 3.36).
-
-        Args:
-            reason: Of the ended charges.
-            graceful: Give the stops time to be delivered first; otherwise they are delivered
-                after the restart.
-        """
-        if self._restarting:
-            return
-        self._restarting = True
-        context = self.context
-        context.report(Rebooting(reason=reason.value))
-        for connector in self.connectors.values():
-            connector.close()
-            if graceful:
-                connector.stop(reason)
-        at = context.now + self.profile.reset_delay_s
-        deadline = context.now + self.profile.reset_timeout_s
-        if graceful:
-            context.timers.set("restart", at, lambda: self._restart_when_idle(reason, deadline))
-        else:
-            context.timers.set("restart", at, lambda: self._restart(reason))
+        """Send the status of the station itself, if its version has one."""
+        request = self.dialect.station_status(self.status)
+        if request is not None:
+            request.clearance = clearance
+            self.link.call(request)
 
     def reconnect(self) -> None:
         """Leave the connection for a new one, as new credentials demand."""
@@ -273,7 +262,7 @@ class Station:
         context.report(
             Registered(status=registration.status.value, interval_s=registration.interval_s)
         )
-        self.link.answering.deaf = registration.status is RegistrationStatus.REJECTED
+        self.link.answering.barred = registration.status is RegistrationStatus.REJECTED
         match registration.status:
             case RegistrationStatus.ACCEPTED:
                 self._enter_service(registration)
@@ -320,36 +309,13 @@ class Station:
         for connector in self.connectors.values():
             connector.resample()
 
-    # Restart
+    def _charge_over(self) -> None:
+        self.restarting.charge_over()
 
-    def _restart_when_idle(self, reason: StopReason, deadline: float) -> None:
-        context = self.context
-        if self.link.online and not self.link.idle and context.now < deadline:
-            context.timers.set(
-                "restart",
-                context.now + _RESET_LOOK_S,
-                lambda: self._restart_when_idle(reason, deadline),
-            )
-        else:
-            self._restart(reason)
-
-    def _restart(self, reason: StopReason) -> None:
-        context = self.context
-        away_s = context.draw(self.profile.reboot_s)
-        online = self.link.online
-        if online:
-            self.link.hang_up("restart", redial_in_s=away_s)
-        for connector in self.connectors.values():
-            # Offline by now: what still ran is told after the restart.
-            connector.stop(reason)
-            connector.reset()
-        context.timers.clear()
-        if not online:
-            context.timers.set("dial", context.now + away_s, self.link.dial)
+    def _restarted(self) -> None:
         self.link.needs = Clearance.BOOT
-        self.link.answering.deaf = False
+        self.link.answering.barred = False
         self.registration = None
-        self._restarting = False
 
     def _delivered(self, message: TransactionMessage, authorization: Authorization | None) -> None:
         if authorization is not None:

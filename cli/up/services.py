@@ -95,7 +95,12 @@ class Services:
         http_url = self._layout.http_url
         return Program(
             name="sim",
-            argv=_voltaro("sim", "--url", self._layout.ocpp_url, "--stations", str(station_count)),
+            argv=_voltaro(
+                "sim",
+                *("--url", self._layout.ocpp_url, "--stations", str(station_count)),
+                # In turns, so that both are there from two stations on.
+                *("--version", "1.6", "--version", "2.0.1"),
+            ),
             env={**self._environment, "VOLTARO_SIM_PASSWORD": password},
             is_ready=lambda _pid: has_station_online(http_url, api_key),
         )

@@ -3,11 +3,21 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from simulator.charging import SampleContext, StopReason
+from simulator.charging import IdToken, SampleContext, StopReason
 from simulator.connector import Connector
-from simulator.dialect import Accepted, Answer, Clearance, Refused, RegistrationStatus, Request
+from simulator.dialect import (
+    Accepted,
+    Answer,
+    BootReason,
+    Clearance,
+    Refused,
+    RegistrationStatus,
+    Request,
+    Sequel,
+)
 from simulator.ocpp16.configuration import change_configuration, get_configuration
 from simulator.ocpp16.readings import meter_values
+from simulator.operating import charging_on, start_charging, stop_charging
 from simulator.rpc import Payload
 from simulator.schemas import Violation, first_violation
 
@@ -54,8 +64,12 @@ _ERROR_CODES = {
 }
 
 
-def _status(status: str, then: Callable[[], None] | None = None) -> Accepted:
+def _status(status: str, then: Sequel | None = None) -> Accepted:
     return Accepted({"status": status}, then)
+
+
+def _accepted_if(then: Sequel | None) -> Accepted:
+    return _status("Rejected" if then is None else "Accepted", then)
 
 
 class Commands:
@@ -106,7 +120,7 @@ class Commands:
         if number != 0 and number not in station.connectors:
             return _status("Rejected")
         chosen = list(station.connectors.values()) if number == 0 else [station.connectors[number]]
-        scheduled = not operative and any(each.charge is not None for each in chosen)
+        scheduled = not operative and charging_on(chosen)
 
         def change() -> None:
             if number == 0 and station.operative != operative:
@@ -142,51 +156,20 @@ class Commands:
 
     def _remote_start_transaction(self, payload: Payload) -> Answer:
         """5.11; a charging profile is ignored, as stations without smart charging should."""
-        station = self._station
-        connector = self._startable(payload.get("connectorId"))
-        if connector is None or station.registration is not RegistrationStatus.ACCEPTED:
-            return _status("Rejected")
-        id_token: str = payload["idTag"]
-        authorized = not station.settings.authorizes_remote_starts
-
-        def start() -> None:
-            # A slow answer leaves time for somebody else to come first.
-            if connector.ready:
-                connector.arrive(id_token, authorized=authorized)
-
-        return _status("Accepted", start)
-
-    def _startable(self, number: int | None) -> Connector | None:
-        if number is None:
-            return next((each for each in self._station.connectors.values() if each.ready), None)
-        connector = self._station.connectors.get(number)
-        return connector if connector is not None and connector.ready else None
+        id_token = IdToken(payload["idTag"])
+        return _accepted_if(
+            start_charging(self._station, id_token, connector_id=payload.get("connectorId"))
+        )
 
     def _remote_stop_transaction(self, payload: Payload) -> Answer:
         """5.12."""
-        station = self._station
-        if station.registration is not RegistrationStatus.ACCEPTED:
-            return _status("Rejected")
-        connector = self._charging(payload["transactionId"])
-        if connector is None:
-            return _status("Rejected")
-        return _status("Accepted", lambda: connector.stop(StopReason.REMOTE))
-
-    def _charging(self, transaction_id: int) -> Connector | None:
-        for connector in self._station.connectors.values():
-            charge = connector.charge
-            if charge is not None and charge.transaction_id == transaction_id:
-                return connector
-        return None
+        return _accepted_if(stop_charging(self._station, payload["transactionId"]))
 
     def _reset(self, payload: Payload) -> Answer:
         """5.14."""
-        station = self._station
-        if payload["type"] == "Soft":
-            return _status(
-                "Accepted", lambda: station.restart(StopReason.SOFT_RESET, graceful=True)
-            )
-        return _status("Accepted", lambda: station.restart(StopReason.HARD_RESET, graceful=False))
+        soft = payload["type"] == "Soft"
+        reason = StopReason.ORDERLY_RESET if soft else StopReason.IMMEDIATE_RESET
+        return _status("Accepted", lambda: self._station.restarting.begin(reason, told=soft))
 
     def _unlock_connector(self, payload: Payload) -> Answer:
         """5.18; an unknown connector is NotSupported (errata 3.87)."""
@@ -216,7 +199,7 @@ class Commands:
         station = self._station
         match message:
             case "BootNotification":
-                station.boot()
+                station.boot(BootReason.TRIGGERED)
             case "Heartbeat":
                 self._send(station.dialect.heartbeat())
             case "StatusNotification":

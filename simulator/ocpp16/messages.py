@@ -8,6 +8,7 @@ import msgspec
 from simulator.charging import (
     Charge,
     ConnectorStatus,
+    IdToken,
     MessageKind,
     Reading,
     SampleContext,
@@ -16,6 +17,7 @@ from simulator.charging import (
 from simulator.dialect import (
     Answer,
     Authorization,
+    BootReason,
     Dialect,
     Refused,
     Registration,
@@ -26,7 +28,7 @@ from simulator.ocpp16.commands import Commands
 from simulator.ocpp16.configuration import is_secret
 from simulator.ocpp16.readings import meter_values
 from simulator.outbox import TransactionMessage
-from simulator.rpc import Payload
+from simulator.rpc import Flaw, Payload
 
 if TYPE_CHECKING:
     from simulator.station import Station
@@ -38,8 +40,8 @@ _REASONS = {
     StopReason.LOCAL: "Local",
     StopReason.REMOTE: "Remote",
     StopReason.DEAUTHORIZED: "DeAuthorized",
-    StopReason.SOFT_RESET: "SoftReset",
-    StopReason.HARD_RESET: "HardReset",
+    StopReason.ORDERLY_RESET: "SoftReset",
+    StopReason.IMMEDIATE_RESET: "HardReset",
     StopReason.UNLOCKED: "UnlockCommand",
 }
 
@@ -81,8 +83,9 @@ class Ocpp16(Dialect):
 
     # What the station says
 
-    def boot_notification(self) -> Request:
-        """Return a BootNotification.req (6.3)."""
+    def boot_notification(self, reason: BootReason) -> Request:
+        """Return a BootNotification.req (6.3), which has no room for the reason."""
+        del reason
         profile = self._context.profile
         return Request(
             "BootNotification",
@@ -99,21 +102,29 @@ class Ocpp16(Dialect):
         """Return a Heartbeat.req (6.29)."""
         return Request("Heartbeat", {})
 
-    def status_notification(self, connector_id: int, status: ConnectorStatus) -> Request:
+    def status_name(self, status: ConnectorStatus) -> str:
+        """Return a ChargePointStatus (7.7)."""
+        return status.value
+
+    def connector_status(self, connector_id: int, status: ConnectorStatus) -> Request:
         """Return a StatusNotification.req (6.47)."""
         return Request(
             "StatusNotification",
             {
                 "connectorId": connector_id,
                 "errorCode": "NoError",
-                "status": status.value,
+                "status": self.status_name(status),
                 "timestamp": self._context.timestamp(),
             },
         )
 
-    def authorize(self, id_token: str) -> Request:
+    def station_status(self, status: ConnectorStatus) -> Request | None:
+        """Return the StatusNotification.req of connector 0, which is the station (3.8)."""
+        return self.connector_status(0, status)
+
+    def authorize(self, id_token: IdToken) -> Request:
         """Return an Authorize.req (6.1)."""
-        return Request("Authorize", {"idTag": id_token})
+        return Request("Authorize", {"idTag": id_token.value})
 
     def charge_started(self, charge: Charge) -> TransactionMessage:
         """Return a StartTransaction.req (6.45)."""
@@ -123,7 +134,7 @@ class Ocpp16(Dialect):
             "StartTransaction",
             {
                 "connectorId": charge.connector_id,
-                "idTag": charge.id_token,
+                "idTag": charge.id_token.value,
                 "meterStart": charge.begin.energy_wh,
                 "timestamp": self._context.timestamp(charge.begin.at),
             },
@@ -143,6 +154,13 @@ class Ocpp16(Dialect):
             {"connectorId": charge.connector_id, "meterValue": values},
         )
 
+    def charge_state_changed(
+        self, charge: Charge, status: ConnectorStatus
+    ) -> TransactionMessage | None:
+        """Return nothing: the connector's StatusNotification.req tells it (4.9)."""
+        del charge, status
+        return None
+
     def charge_ended(self, charge: Charge) -> TransactionMessage:
         """Return a StopTransaction.req (6.49), with transactionData if configured (3.16.6)."""
         end, reason = charge.end, charge.stop_reason
@@ -154,7 +172,7 @@ class Ocpp16(Dialect):
             "reason": _REASONS[reason],
         }
         if reason in _BY_DRIVER:
-            payload["idTag"] = charge.id_token
+            payload["idTag"] = charge.id_token.value
         measurands = self._context.settings.sampled_at_end
         readings = [(charge.begin, SampleContext.BEGIN)]
         readings += [(sample, SampleContext.PERIODIC) for sample in charge.samples]
@@ -219,9 +237,14 @@ class Ocpp16(Dialect):
             return {**payload, "value": "***"}
         return payload
 
-    def malformed(self, problem: str) -> Refused:
+    def barred(self, action: str) -> Answer | None:
+        """Return nothing: a station that was rejected must not respond (4.2)."""
+        del action
+        return None
+
+    def malformed(self, flaw: Flaw, problem: str) -> Refused | None:
         """Return the CALLERROR for a CALL that is none (OCPP-J 1.6, 4.2.3)."""
-        return Refused("FormationViolation", problem)
+        return Refused("FormationViolation", problem) if flaw is Flaw.BROKEN_CALL else None
 
 
 def _authorization(info: _IdTagInfo) -> Authorization:

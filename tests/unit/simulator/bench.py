@@ -6,14 +6,14 @@ from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 import jsonschema
 
 from simulator.events import Dial, Event, HangUp, Send
-from simulator.ocpp16 import Ocpp16
-from simulator.profile import Range, Scenario, StationProfile
+from simulator.profile import OcppVersion, Range, Scenario, StationProfile
 from simulator.station import Station
+from simulator.versions import DIALECTS
 
 START = 1_770_000_000.0
 AT_ONCE: Range = (0.0, 0.0)
@@ -22,9 +22,10 @@ Payload = dict[str, Any]
 
 
 @cache
-def _schema(name: str) -> jsonschema.Draft4Validator:
-    text = (files("ocpp") / "v16" / "schemas" / f"{name}.json").read_text("utf-8-sig")
-    return jsonschema.Draft4Validator(json.loads(text))
+def _validator(folder: str, name: str) -> Any:
+    text = (files("ocpp") / folder / "schemas" / f"{name}.json").read_text("utf-8-sig")
+    schema = json.loads(text)
+    return jsonschema.validators.validator_for(schema)(schema)
 
 
 class Frame(list[Any]):
@@ -44,10 +45,20 @@ class Frame(list[Any]):
 
 
 class Bench:
-    """A station whose clock is turned by hand and whose CSMS is played by the test.
+    """A station of OCPP 1.6 whose clock is turned by hand and whose CSMS is played by the test.
 
     Every frame the station sends is checked against the schemas of the `ocpp` package.
     """
+
+    version = OcppVersion.V1_6
+    schemas = "v16"
+    #: How the schema of a request is named after its action.
+    request_suffix = ""
+    ACCEPTED: ClassVar[Payload] = {
+        "status": "Accepted",
+        "currentTime": "2026-02-02T00:00:00Z",
+        "interval": 300,
+    }
 
     def __init__(self, *, seed: int = 1, password: bytes | None = None, **profile: Any) -> None:
         profile.setdefault("station_id", "SIM-1")
@@ -57,8 +68,8 @@ class Bench:
         self.now = START
         self.strict = not profile.get("misbehaviours")
         self.station = Station(
-            StationProfile(**profile),
-            make_dialect=Ocpp16,
+            StationProfile(version=self.version, **profile),
+            make_dialect=DIALECTS[self.version],
             rng=random.Random(seed),  # noqa: S311  # noise, no secret
             now=self.now,
             password=password,
@@ -71,12 +82,12 @@ class Bench:
         self.asked: dict[str, str] = {}
         self._command_ids = count(1)
         self._transaction_ids = count(1)
-        self.answers: dict[str, Callable[[Payload], Payload]] = {
-            "BootNotification": lambda _: {
-                "status": "Accepted",
-                "currentTime": "2026-02-02T00:00:00Z",
-                "interval": 300,
-            },
+        self.answers = self.friendly_answers()
+
+    def friendly_answers(self) -> dict[str, Callable[[Payload], Payload]]:
+        """What a CSMS says to whom it knows, by action; an empty payload to all others."""
+        return {
+            "BootNotification": lambda _: self.ACCEPTED,
             "Heartbeat": lambda _: {"currentTime": "2026-02-02T00:00:00Z"},
             "Authorize": lambda _: {"idTagInfo": {"status": "Accepted"}},
             "StartTransaction": lambda _: {
@@ -121,19 +132,21 @@ class Bench:
     def booted(self, interval: int = 300) -> "Bench":
         """Power on, connect, be accepted, and answer the first status notifications."""
         self.power_on().connect()
-        self.reply(
-            self.expect("BootNotification"),
-            {"status": "Accepted", "currentTime": "2026-02-02T00:00:00Z", "interval": interval},
-        )
-        for _ in range(1 + len(self.station.connectors)):
-            self.reply(self.expect("StatusNotification"), {})
+        boot = self.expect("BootNotification")
+        self.reply(boot, {**self.ACCEPTED, "interval": interval})
+        self.skip("StatusNotification")
         assert not self.sent
         return self
 
+    def plug_in(self, id_token: str | None = None, *, connector_id: int = 1) -> None:
+        self.station.start_charging(
+            self.now, connector_id=connector_id, id_token=id_token or "TOKEN"
+        )
+        self._collect()
+
     def charge(self, *, transaction_id: int = 7, connector_id: int = 1) -> Frame:
         """Start a charge and confirm it; returns the StartTransaction."""
-        self.station.start_charging(self.now, connector_id=connector_id, id_token="TOKEN")
-        self._collect()
+        self.plug_in(connector_id=connector_id)
         self.reply(self.expect("StatusNotification"), {})
         self.reply(self.expect("Authorize"), {"idTagInfo": {"status": "Accepted"}})
         start = self.expect("StartTransaction")
@@ -236,11 +249,14 @@ class Bench:
             assert len(frame) == 4
             assert len(frame.id) <= 36
             if self.strict:
-                _schema(str(frame.action)).validate(frame.payload)
+                self._validate(f"{frame.action}{self.request_suffix}", frame.payload)
         elif frame[0] == 3:
             assert len(frame) == 3
-            _schema(f"{self.asked[frame.id]}Response").validate(frame.payload)
+            self._validate(f"{self.asked[frame.id]}Response", frame.payload)
         else:
             assert frame[0] == 4
             assert len(frame) == 5
             assert isinstance(frame[4], dict)
+
+    def _validate(self, name: str, payload: Payload) -> None:
+        _validator(self.schemas, name).validate(payload)

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
+from ocpp.charge_point import ChargePoint
 from ocpp.routing import on
-from ocpp.v16 import ChargePoint, call_result
-from ocpp.v16.datatypes import IdTagInfo
-from ocpp.v16.enums import AuthorizationStatus, RegistrationStatus
+from ocpp.v16 import ChargePoint as ChargePoint16
+from ocpp.v16 import call_result as result16
+from ocpp.v201 import ChargePoint as ChargePoint201
+from ocpp.v201 import call_result as result201
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -22,7 +24,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat()
 
 
-class Peer(ChargePoint):
+class Peer(ChargePoint):  # type: ignore[misc]  # the package has no types
     """The server's side of one connection."""
 
     def __init__(self, station_id: str, connection: ServerConnection, csms: "Csms") -> None:
@@ -30,46 +32,8 @@ class Peer(ChargePoint):
         self.connection = connection
         self.csms = csms
 
-    @on("BootNotification")
-    def boot(self, **_: Any) -> call_result.BootNotification:
-        return call_result.BootNotification(
-            current_time=_now(),
-            interval=self.csms.heartbeat_interval_s,
-            status=RegistrationStatus.accepted,
-        )
-
-    @on("Heartbeat")
-    def heartbeat(self) -> call_result.Heartbeat:
-        return call_result.Heartbeat(current_time=_now())
-
-    @on("StatusNotification")
-    def status(self, **_: Any) -> call_result.StatusNotification:
-        return call_result.StatusNotification()
-
-    @on("Authorize")
-    def authorize(self, id_tag: str) -> call_result.Authorize:
-        return call_result.Authorize(id_tag_info=self._info(id_tag))
-
-    @on("StartTransaction")
-    def start_transaction(self, **start: Any) -> call_result.StartTransaction:
-        key = (self.id, start["connector_id"], start["timestamp"])
-        transaction_id = self.csms.transactions.setdefault(key, len(self.csms.transactions) + 1)
-        return call_result.StartTransaction(
-            transaction_id=transaction_id, id_tag_info=self._info(start["id_tag"])
-        )
-
-    @on("MeterValues")
-    def meter_values(self, **_: Any) -> call_result.MeterValues:
-        return call_result.MeterValues()
-
-    @on("StopTransaction")
-    def stop_transaction(self, **_: Any) -> call_result.StopTransaction:
-        return call_result.StopTransaction()
-
-    def _info(self, id_tag: str) -> IdTagInfo:
-        known = id_tag not in self.csms.blocked
-        status = AuthorizationStatus.accepted if known else AuthorizationStatus.blocked
-        return IdTagInfo(status=status)
+    def status_of(self, id_token: str) -> str:
+        return "Blocked" if id_token in self.csms.blocked else "Accepted"
 
     async def _handle_call(self, msg: Any) -> Any:
         self.csms.received.append((self.id, msg.action, msg.payload))
@@ -77,6 +41,81 @@ class Peer(ChargePoint):
         if msg.action in self.csms.silent_about:
             return None
         return await super()._handle_call(msg)
+
+
+class Peer16(Peer, ChargePoint16):
+    @on("BootNotification")
+    def boot(self, **_: Any) -> Any:
+        return result16.BootNotification(
+            current_time=_now(), interval=self.csms.heartbeat_interval_s, status="Accepted"
+        )
+
+    @on("Heartbeat")
+    def heartbeat(self) -> Any:
+        return result16.Heartbeat(current_time=_now())
+
+    @on("StatusNotification")
+    def status(self, **_: Any) -> Any:
+        return result16.StatusNotification()
+
+    @on("Authorize")
+    def authorize(self, id_tag: str) -> Any:
+        return result16.Authorize(id_tag_info={"status": self.status_of(id_tag)})
+
+    @on("StartTransaction")
+    def start_transaction(self, **start: Any) -> Any:
+        key = (self.id, start["connector_id"], start["timestamp"])
+        transaction_id = self.csms.transactions.setdefault(key, len(self.csms.transactions) + 1)
+        return result16.StartTransaction(
+            transaction_id=transaction_id, id_tag_info={"status": self.status_of(start["id_tag"])}
+        )
+
+    @on("MeterValues")
+    def meter_values(self, **_: Any) -> Any:
+        return result16.MeterValues()
+
+    @on("StopTransaction")
+    def stop_transaction(self, **_: Any) -> Any:
+        return result16.StopTransaction()
+
+
+class Peer201(Peer, ChargePoint201):
+    @on("BootNotification")
+    def boot(self, **_: Any) -> Any:
+        return result201.BootNotification(
+            current_time=_now(), interval=self.csms.heartbeat_interval_s, status="Accepted"
+        )
+
+    @on("Heartbeat")
+    def heartbeat(self) -> Any:
+        return result201.Heartbeat(current_time=_now())
+
+    @on("StatusNotification")
+    def status(self, **_: Any) -> Any:
+        return result201.StatusNotification()
+
+    @on("Authorize")
+    def authorize(self, id_token: dict[str, str]) -> Any:
+        return result201.Authorize(id_token_info={"status": self.status_of(id_token["id_token"])})
+
+    @on("TransactionEvent")
+    def transaction_event(self, id_token: dict[str, str] | None = None, **_: Any) -> Any:
+        if id_token is None:
+            return result201.TransactionEvent()
+        return result201.TransactionEvent(
+            id_token_info={"status": self.status_of(id_token["id_token"])}
+        )
+
+    @on("NotifyReport")
+    def notify_report(self, **_: Any) -> Any:
+        return result201.NotifyReport()
+
+    @on("MeterValues")
+    def meter_values(self, **_: Any) -> Any:
+        return result201.MeterValues()
+
+
+_PEERS: dict[str | None, type[Peer]] = {"ocpp1.6": Peer16, "ocpp2.0.1": Peer201}
 
 
 class Csms:
@@ -130,7 +169,8 @@ class Csms:
 
     async def on_connection(self, connection: ServerConnection) -> None:
         assert connection.request is not None
-        peer = Peer(connection.request.path.rpartition("/")[2], connection, self)
+        kind = _PEERS.get(connection.subprotocol, Peer16)
+        peer = kind(connection.request.path.rpartition("/")[2], connection, self)
         self.peers[peer.id] = peer
         try:
             await peer.start()
@@ -140,14 +180,18 @@ class Csms:
 
 
 @asynccontextmanager
-async def running_csms(*, subprotocol: str = "ocpp1.6") -> AsyncIterator[Csms]:
+async def running_csms(*subprotocols: str) -> AsyncIterator[Csms]:
+    """Run a CSMS that speaks 1.6, unless others are named."""
     csms = Csms()
+    spoken = [Subprotocol(each) for each in subprotocols or ["ocpp1.6"]]
     async with serve(
         csms.on_connection,
         "127.0.0.1",
         0,
-        subprotocols=[Subprotocol(subprotocol)],
-        select_subprotocol=lambda _, offered: subprotocol if subprotocol in offered else None,
+        subprotocols=spoken,
+        select_subprotocol=lambda _, offered: next(
+            (each for each in spoken if each in offered), None
+        ),
         process_request=csms.on_request,
         compression=None,
     ) as server:

@@ -93,7 +93,7 @@ def test_a_soft_reset_delivers_the_stop_then_restarts_and_boots(bench: type[Benc
         {"status": "Accepted", "currentTime": "2026-02-02T00:00:00Z", "interval": 300},
     )
     assert _statuses(station.settle()) == [(0, "Available"), (1, "Available")]
-    assert [event.reason for event in station.events_of(Rebooting)] == ["soft reset"]
+    assert [event.reason for event in station.events_of(Rebooting)] == ["orderly reset"]
 
 
 def test_a_soft_reset_does_not_wait_for_ever(bench: type[Bench]) -> None:

@@ -174,7 +174,7 @@ async def test_nobody_there_is_tried_again() -> None:
 
 async def test_a_server_of_another_version_is_left_alone() -> None:
     async with (
-        running_csms(subprotocol="ocpp2.0.1") as csms,
+        running_csms("ocpp2.0.1") as csms,
         run_station(_profile(), url=csms.url) as station,
     ):
         refused = await station.wait_for(ConnectionRefused)

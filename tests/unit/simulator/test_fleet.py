@@ -147,6 +147,30 @@ async def test_the_command_runs_stations_for_a_while_and_tells_json(csms: Csms) 
     assert {payload["idTag"] for payload in csms.payloads("StartTransaction")} == {"RFID"}
 
 
+async def test_stations_take_turns_in_the_versions_they_speak() -> None:
+    async with running_csms("ocpp1.6", "ocpp2.0.1") as csms:
+        process = await _voltaro_sim(
+            *("--url", csms.url, "--stations", "5", "--version", "1.6", "--version", "2.0.1"),
+            *("--scenario", "idle", "--duration-s", "4"),
+        )
+        await csms.until(lambda: len(csms.payloads("BootNotification")) == 5)
+        process.terminate()
+        code, _, stderr = await _output(process)
+    assert (code, stderr) == (0, "")
+    spoken = {
+        station_id: "2.0.1" if "reason" in boot else "1.6"
+        for station_id, action, boot in csms.received
+        if action == "BootNotification"
+    }
+    assert spoken == {
+        "SIM-1": "1.6",
+        "SIM-2": "2.0.1",
+        "SIM-3": "1.6",
+        "SIM-4": "2.0.1",
+        "SIM-5": "1.6",
+    }
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_the_command_stops_cleanly_on_a_signal(csms: Csms, number: signal.Signals) -> None:
     process = await _voltaro_sim("--url", csms.url, "--station", "ONLY", "--scenario", "idle")
@@ -166,6 +190,7 @@ async def test_mistakes_on_the_command_line_are_told_in_words() -> None:
         (("--station", "x" * 49), "1 to 48 characters"),
         (("--session-s", "5", "1"), "session_s must be a range"),
         (("--misbehave", "sulk"), "duplicate-start"),
+        (("--version", "1.5"), "2.0.1"),
     ):
         code, _, stderr = await _output(await _voltaro_sim(*arguments))
         assert code == 2

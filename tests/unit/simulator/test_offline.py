@@ -123,7 +123,7 @@ def test_a_late_refusal_does_not_end_the_next_driver_s_charge(bench: type[Bench]
     station.settle()
     running = station.station.connectors[1].charge
     assert running is not None
-    assert running.id_token == "OWNER"
+    assert running.id_token.value == "OWNER"
 
 
 def test_an_interrupted_call_is_sent_again_and_does_not_count_as_a_failure(

@@ -7,7 +7,16 @@ import pytest
 from simulator.backoff import Backoff, ReconnectPolicy
 from simulator.profile import Scenario, StationProfile
 from simulator.retry_after import MAX_RETRY_AFTER_S, retry_after_s
-from simulator.rpc import Call, CallError, CallResult, Malformed, decode, encode_call, encode_error
+from simulator.rpc import (
+    Call,
+    CallError,
+    CallResult,
+    Flaw,
+    Malformed,
+    decode,
+    encode_call,
+    encode_error,
+)
 from simulator.timers import Timers
 
 NOW = 1_770_000_000.0
@@ -97,6 +106,28 @@ def test_frames_are_read() -> None:
     assert decode('[4,"1","GenericError"]') == CallError("1", "GenericError", "")
     assert isinstance(decode('[true,"1","X",{}]'), Malformed)
     assert isinstance(decode('[2.0,"1","X",{}]'), Malformed)
+
+
+@pytest.mark.parametrize(
+    ("text", "flaw", "message_id"),
+    [
+        ("{", Flaw.NO_FRAME, None),
+        ("{}", Flaw.NO_FRAME, None),
+        ('[2,7,"ClearCache",{}]', Flaw.NO_FRAME, None),
+        ('[5,"a"]', Flaw.UNKNOWN_TYPE, "a"),
+        ('[2,"a"]', Flaw.BROKEN_CALL, "a"),
+        ('[2,"a","ClearCache",[]]', Flaw.BROKEN_CALL, "a"),
+        ("[3]", Flaw.BROKEN_ANSWER, None),
+        ('[3,"a",[]]', Flaw.BROKEN_ANSWER, None),
+        ('[4,"a"]', Flaw.BROKEN_ANSWER, None),
+    ],
+)
+def test_what_is_wrong_with_a_frame_is_told_apart(
+    text: str, flaw: Flaw, message_id: str | None
+) -> None:
+    frame = decode(text)
+    assert isinstance(frame, Malformed)
+    assert (frame.flaw, frame.message_id) == (flaw, message_id)
 
 
 def test_timers_run_in_order_and_see_what_they_add() -> None:
