@@ -1,5 +1,6 @@
-"""The yardstick: a `websockets` echo server and nothing else, set up as the gateway's is."""
+"""A `websockets` echo server and nothing else, on the event loop that the gateway has."""
 
+import asyncio
 import json
 import os
 from contextlib import suppress
@@ -20,7 +21,7 @@ async def _serve() -> None:
     ) as server:
         (listening,) = server.sockets
         print(json.dumps({"port": listening.getsockname()[1], "pid": os.getpid()}), flush=True)
-        await server.serve_forever()
+        await asyncio.get_running_loop().create_future()
 
 
 def main() -> None:

@@ -1,0 +1,145 @@
+"""One run: the order in which everything is measured, and under which conditions."""
+
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import uvloop
+
+from loadtest.bench.context import Bench, open_bench
+from loadtest.bench.figures import Figure
+from loadtest.bench.measures import (
+    boot_storm,
+    fleet_size,
+    latency,
+    memory,
+    meter_rows,
+    receiving,
+    redis_operations,
+    remote_commands,
+    start,
+    station_list,
+)
+from loadtest.bench.plan import Plan
+from loadtest.bench.processes import Bystanders
+from loadtest.bench.servers import Cluster, cluster
+
+# Files that a process of the run has open beside its stations' sockets.
+_OTHER_FILES = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a run came to, and under which conditions.
+
+    Attributes:
+        plan: how much was measured.
+        figures: in the order of the measurements.
+        seconds: how long it took.
+        others_share: what other programs used of all processors meanwhile.
+        servers: the versions of Postgres and Redis.
+        left_out: what the plan asks for and this machine does not allow.
+    """
+
+    plan: Plan
+    figures: list[Figure]
+    seconds: float
+    others_share: float
+    servers: dict[str, str]
+    left_out: list[str]
+
+
+async def _load(bench: Bench) -> list[Figure]:
+    figures, rate_per_s = await receiving.measure_throughput(bench)
+    return figures + await latency.measure(bench, rate_per_s)
+
+
+MEASURES: dict[str, Callable[[Bench], Awaitable[list[Figure]]]] = {
+    "memory": memory.measure,  # first: see there
+    "heartbeats": receiving.measure_heartbeats,
+    "meter-values": receiving.measure_meter_values,
+    "load": _load,
+    "redis": redis_operations.measure,
+    "commands": remote_commands.measure,
+    "rows": meter_rows.measure,
+    "fleet-size": fleet_size.measure,
+    "storm": boot_storm.measure,
+    "list": station_list.measure,  # last: it leaves many stations behind
+}
+"""Every measurement on a running cluster, in its order."""
+
+
+def run(plan: Plan, names: Collection[str]) -> Run:
+    """Start a cluster, measure, and stop it.
+
+    Args:
+        plan: how much.
+        names: which of `MEASURES`; the start time is measured if they are all.
+    """
+    began_s, bystanders = time.perf_counter(), Bystanders()
+    plan, left_out = _fit(plan)
+    every = len(names) == len(MEASURES)
+    with ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="voltaro-bench-"))
+        data = Path(directory) / "data"
+        starts_s = _start_and_stop(data, plan.starts) if every else []
+        with cluster(data) as running:
+            figures, servers = uvloop.run(_measure(plan, running, names))
+        if every:
+            figures += start.measure([*starts_s, running.start_s][1:])
+    return Run(
+        plan=plan,
+        figures=figures,
+        seconds=time.perf_counter() - began_s,
+        others_share=bystanders.share(),
+        servers=servers,
+        left_out=left_out,
+    )
+
+
+async def _measure(
+    plan: Plan, running: Cluster, names: Collection[str]
+) -> tuple[list[Figure], dict[str, str]]:
+    figures: list[Figure] = []
+    async with open_bench(plan, running) as bench:
+        servers = {
+            "Postgres": await bench.postgres.version(),
+            "Redis": await bench.redis.version(),
+        }
+        for name, measure in MEASURES.items():
+            if name in names:
+                print(f"measuring {name}", file=sys.stderr, flush=True)
+                bystanders = Bystanders()
+                measured = await measure(bench)
+                others_share = bystanders.share()
+                figures += [replace(figure, others_share=others_share) for figure in measured]
+    return figures, servers
+
+
+def _start_and_stop(data: Path, times: int) -> list[float]:
+    """Start the cluster so many times, the first time with new data; return what each took."""
+    starts_s = []
+    for _ in range(times):
+        with cluster(data) as running:
+            starts_s.append(running.start_s)
+    return starts_s
+
+
+def _fit(plan: Plan) -> tuple[Plan, list[str]]:
+    """Leave out what needs more open files than this user may have."""
+    _, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed == resource.RLIM_INFINITY:
+        allowed = max(plan.fleet_sizes) + _OTHER_FILES
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
+    fitting = tuple(size for size in plan.fleet_sizes if size + _OTHER_FILES <= allowed)
+    left_out = [
+        f"a fleet of {size:,}: this user may open only {allowed:,} files (`ulimit -Hn`)"
+        for size in plan.fleet_sizes
+        if size not in fitting
+    ]
+    return replace(plan, fleet_sizes=fitting), left_out

@@ -1,0 +1,1 @@
+"""What the figures stand beside: the least that could be done, and what is usually done."""
