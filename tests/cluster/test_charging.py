@@ -12,6 +12,7 @@ from ocpp.v16 import ChargePoint, call, call_result
 from ocpp.v16.enums import Action, RegistrationStatus, RemoteStartStopStatus
 from websockets.asyncio.client import connect
 
+from simulator.backoff import ReconnectPolicy
 from simulator.events import Registered
 from simulator.profile import StationProfile
 from simulator.running import SimulatedStation, run_station
@@ -206,7 +207,12 @@ async def test_stations_of_a_killed_gateway_return_on_the_other_and_commands_rea
 ) -> None:
     await cluster.api.post("/v1/id-tokens", json={"id_token": "DRIVER"})
     profiles = [
-        StationProfile(station_id=await register(cluster, f"K-{number}"), meter_interval_s=0.5)
+        StationProfile(
+            station_id=await register(cluster, f"K-{number}"),
+            meter_interval_s=0.5,
+            # Sooner back than the gateway, which `up` starts again within a second or two.
+            reconnect=ReconnectPolicy(minimum_s=0.05, maximum_s=0.2),
+        )
         for number in range(8)
     ]
     async with asyncio.TaskGroup() as tasks:
