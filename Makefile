@@ -59,6 +59,10 @@ bench: $(READY) ## Measure everything beside yardsticks of the same run: eight m
 bench-quick: $(READY) ## Measure for two minutes, and compare with the baseline
 	@$(BIN)/python -m loadtest.bench --quick --compare docs/performance/baseline.json $(ARGS)
 
+.PHONY: load
+load: $(READY) ## Load a running `make up` with simulated stations; ARGS=--headful for the web page
+	@$(BIN)/python -P -m loadtest.locust --headless $(ARGS)
+
 .PHONY: docs
 docs: $(READY) ## Write the reference pages anew from the code
 	@$(BIN)/python -P -m docs.render_reference
