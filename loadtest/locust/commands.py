@@ -102,7 +102,12 @@ class Operators:
         self._per_s = per_minute / 60
         self._report = report
         self._rng = random.Random()  # noqa: S311 - a choice of stations, no secret
-        self._room = threading.Semaphore(_MOST_AT_ONCE)
+        self._under_way = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether every command has ended."""
+        return not self._under_way
 
     def run(self, stop: threading.Event) -> None:
         """Send commands until told to stop; those on their way are left to end."""
@@ -110,7 +115,8 @@ class Operators:
             command = choose(self._rng, self._stations(), self._id_token)
             if command is None:
                 continue
-            if self._room.acquire(blocking=False):
+            if self._under_way < _MOST_AT_ONCE:
+                self._under_way += 1
                 threading.Thread(target=self._send, args=(command,), daemon=True).start()
             else:
                 self._report(
@@ -127,7 +133,7 @@ class Operators:
         except httpx.HTTPError as error:
             problem = repr(error)
         finally:
-            self._room.release()
+            self._under_way -= 1
         self._report(command.body["type"], time.monotonic() - began, problem)
 
 

@@ -27,8 +27,8 @@ from loadtest.locust.verdict import Outcome, Verdict, look_up
 log = logging.getLogger(__name__)
 
 _FAILED = 2
-#: Beyond the time that stations have, for the way there and back.
-_SETTLE_GRACE_S = 5.0
+#: Beyond the time that stations have: for commands on their way, and for the way there and back.
+_SETTLE_GRACE_S = 10.0
 _SETTLE_LOOK_S = 0.05
 
 

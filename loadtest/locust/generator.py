@@ -4,7 +4,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ from loadtest.locust.commands import Operators
 from loadtest.locust.driver import StationDriver, WebSocketSettings
 from loadtest.locust.identities import Shard, share_of
 from loadtest.locust.lag import LagMeter
+from loadtest.locust.open_files import TOO_FEW_FILES, make_room
 from loadtest.locust.profiles import RunPlan
 from loadtest.locust.settings import Settings, settings_of
 from loadtest.locust.thresholds import KINDS, Kind
@@ -37,6 +38,8 @@ REGISTER, REGISTERED = "voltaro_register", "voltaro_registered"
 
 _REGISTRATION_TIMEOUT_S = 30.0
 _SETTLE_LOOK_S = 0.05
+#: For commands on their way: a station that has hung up cannot answer them.
+_COMMANDS_GRACE_S = 3.0
 
 
 class Generator:
@@ -138,21 +141,24 @@ class Run:
         )
         self._drivers: dict[int, StationDriver] = {}
         self._registrations: dict[str, threading.Event] = {}
+        if not make_room(share_of(plan.users, len(plan.processes))):
+            log.error("%s", TOO_FEW_FILES)
         self._settling = False
         self._load_ended, self._ended = threading.Event(), threading.Event()
         self.ledger = ledger.Ledger(began_ms=round(self._began_at * 1000))
         self._api: Api | None = None
+        self._operators: Operators | None = None
         self._start("lag", LagMeter(self._late).run, self._ended)
         if settings.api_key and settings.commands_per_minute:
             self._api = Api(settings.api_url, settings.api_key)
-            operators = Operators(
+            self._operators = Operators(
                 self._api,
                 lambda: [driver.station for driver in self._drivers.values()],
                 id_token=settings.id_token,
                 per_minute=settings.commands_per_minute / len(plan.processes),
                 report=self._commanded,
             )
-            self._start("operators", operators.run, self._load_ended)
+            self._start("operators", self._operators.run, self._load_ended)
 
     @property
     def settling(self) -> bool:
@@ -182,11 +188,10 @@ class Run:
         """
         self._settling = True
         self._load_ended.set()
+        self._wait(lambda: self._operators is None or self._operators.idle, _COMMANDS_GRACE_S)
         for driver in list(self._drivers.values()):
             threading.Thread(target=driver.settle, daemon=True).start()
-        deadline = time.monotonic() + self._settings.settle_timeout_s
-        while self._drivers and time.monotonic() < deadline:
-            time.sleep(_SETTLE_LOOK_S)
+        self._wait(lambda: not self._drivers, self._settings.settle_timeout_s)
         self._ended.set()
         return sum(driver.station.link.undelivered for driver in self._drivers.values())
 
@@ -197,6 +202,12 @@ class Run:
         self._ended.set()
         if self._api is not None:
             self._api.close()
+
+    @staticmethod
+    def _wait(holds: Callable[[], bool], timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not holds() and time.monotonic() < deadline:
+            time.sleep(_SETTLE_LOOK_S)
 
     def registered(self, station_id: str) -> None:
         """Let a station begin that was not among those registered beforehand."""
@@ -254,7 +265,7 @@ class Run:
         )
 
     @staticmethod
-    def _start(name: str, run: Any, stop: threading.Event) -> None:  # noqa: ANN401
+    def _start(name: str, run: Callable[[threading.Event], None], stop: threading.Event) -> None:
         threading.Thread(target=run, args=(stop,), name=name, daemon=True).start()
 
     # What the statistics are told
