@@ -102,7 +102,7 @@ class Operators:
         self._per_s = per_minute / 60
         self._report = report
         self._rng = random.Random()  # noqa: S311 - a choice of stations, no secret
-        self._under_way = 0
+        self._under_way: list[RemoteCommand] = []
 
     @property
     def idle(self) -> bool:
@@ -115,8 +115,8 @@ class Operators:
             command = choose(self._rng, self._stations(), self._id_token)
             if command is None:
                 continue
-            if self._under_way < _MOST_AT_ONCE:
-                self._under_way += 1
+            if len(self._under_way) < _MOST_AT_ONCE:
+                self._under_way.append(command)
                 threading.Thread(target=self._send, args=(command,), daemon=True).start()
             else:
                 self._report(
@@ -133,7 +133,7 @@ class Operators:
         except httpx.HTTPError as error:
             problem = repr(error)
         finally:
-            self._under_way -= 1
+            self._under_way.remove(command)
         self._report(command.body["type"], time.monotonic() - began, problem)
 
 
