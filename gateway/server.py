@@ -41,6 +41,7 @@ _PATH_PREFIX = "/ocpp/"
 _RETRY_AFTER_S = 5
 _PING_OLD_TIMEOUT_S = 5.0
 _CLOSE_AT_ONCE = 100
+_SHARE_FOR_AUTHENTICATION = 0.7
 
 
 class StationSocket(ServerConnection):
@@ -180,10 +181,20 @@ class OcppServer:
             return socket.respond(http.HTTPStatus.BAD_REQUEST, f"{error}\n")
         if reason := self._busy():
             return _try_again_later(socket, reason)
+        return await self._authenticate(socket, station_id, request)
+
+    async def _authenticate(
+        self, socket: StationSocket, station_id: str, request: Request
+    ) -> Response | None:
+        # An answer in time: at the handshake's own end the socket would close without one.
+        timeout_s = _SHARE_FOR_AUTHENTICATION * self._settings.handshake_timeout_s
         try:
-            credentials = await self._authenticator.authenticate(
-                station_id, request.headers.get("Authorization")
-            )
+            async with asyncio.timeout(timeout_s):
+                credentials = await self._authenticator.authenticate(
+                    station_id, request.headers.get("Authorization")
+                )
+        except TimeoutError:
+            return _try_again_later(socket, "too many stations are coming in at the same time")
         except Exception:
             # Whatever it is, a station that is refused with 503 comes back with its messages.
             log.exception("a station could not be authenticated", station_id=station_id)

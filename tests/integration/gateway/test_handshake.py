@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from argon2 import PasswordHasher
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -118,6 +119,18 @@ async def test_a_full_pod_says_503_and_when_to_come_back(db: Database, start_pod
     await register(db, "CP-2")
     async with start_pod(max_connections=1) as gateway, station_client(gateway.url):
         refused = await refusal(f"{gateway.url}/CP-2", basic_auth("CP-2"))
+        assert refused.response.status_code == 503
+        assert int(refused.response.headers["Retry-After"]) > 0
+
+
+async def test_a_password_that_cannot_be_checked_in_time_gets_503_and_not_silence(
+    db: Database, start_pod: StartPod
+) -> None:
+    await register(db)
+    slow = PasswordHasher(time_cost=20, memory_cost=65_536, parallelism=1).hash(PASSWORD)
+    await db.execute("UPDATE stations SET password_hash = $1", slow)
+    async with start_pod(handshake_timeout_s=0.1) as gateway:
+        refused = await refusal(f"{gateway.url}/CP-1", basic_auth("CP-1"))
         assert refused.response.status_code == 503
         assert int(refused.response.headers["Retry-After"]) > 0
 
