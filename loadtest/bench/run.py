@@ -54,16 +54,12 @@ class Run:
     left_out: list[str]
 
 
-async def _load(bench: Bench) -> list[Figure]:
-    figures, rate_per_s = await receiving.measure_throughput(bench)
-    return figures + await latency.measure(bench, rate_per_s)
-
-
 MEASURES: dict[str, Callable[[Bench], Awaitable[list[Figure]]]] = {
     "memory": memory.measure,  # first: see there
     "heartbeats": receiving.measure_heartbeats,
     "meter-values": receiving.measure_meter_values,
-    "load": _load,
+    "throughput": receiving.measure_throughput,
+    "latency": latency.measure,
     "redis": redis_operations.measure,
     "commands": remote_commands.measure,
     "rows": meter_rows.measure,
