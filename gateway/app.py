@@ -105,6 +105,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
         reader = PodRequestReader(redis, pod_id)
         runner = CommandRunner(
             db=db,
+            ingest=ingest,
             reader=reader,
             announcer=OutcomeAnnouncer(redis),
             connections=server,

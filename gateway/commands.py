@@ -9,7 +9,9 @@ from websockets.frames import CloseCode
 
 from gateway import rpc
 from gateway.connection import ConnectionLostError, StationConnection
-from gateway.errors import CallRefusedError, CannotBeSaidError
+from gateway.errors import CallRefusedError, CannotBeSaidError, StoreAwayError
+from gateway.ingest import Ingest
+from gateway.routing import AnsweredCall
 from gateway.settings import GatewaySettings
 from shared.bus.streams import (
     CloseConnection,
@@ -52,6 +54,7 @@ class CommandRunner:
 
     Args:
         db: where commands are kept.
+        ingest: commits what answers tell.
         reader: this pod's stream.
         announcer: wakes who waits for an outcome.
         connections: what this pod holds.
@@ -63,6 +66,7 @@ class CommandRunner:
         self,
         *,
         db: Database,
+        ingest: Ingest,
         reader: PodRequestReader,
         announcer: OutcomeAnnouncer,
         connections: Connections,
@@ -70,6 +74,7 @@ class CommandRunner:
         settings: GatewaySettings,
     ) -> None:
         self._db = db
+        self._ingest = ingest
         self._reader = reader
         self._announcer = announcer
         self._connections = connections
@@ -184,7 +189,42 @@ class CommandRunner:
             return outcome_without_answer(
                 command, "the connection was lost before the station answered"
             )
-        return _outcome(connection, action, answer)
+        if isinstance(answer, rpc.CallError):
+            return Outcome(
+                state=CommandState.FAILED,
+                error_code=answer.code,
+                error_description=answer.description,
+                response=answer.details or None,
+            )
+        answered = AnsweredCall(record.command_id, payload, answer.payload)
+        return await self._read(connection, action, answered)
+
+    async def _read(
+        self, connection: StationConnection, action: str, call: AnsweredCall
+    ) -> Outcome:
+        """Commit what an answer tells, and return it as the command's outcome."""
+        error_code = error_description = None
+        try:
+            connection.protocol.validate_answer(action, call.answer)
+            facts = connection.read_answer(action, call)
+            await asyncio.gather(*map(self._ingest.submit, facts))
+        except CallRefusedError as error:
+            # Kept as it is: what the station does is known, only its words are off.
+            error_code, error_description = error.code, str(error)
+        except StoreAwayError:
+            log.warning("what an answer told could not be kept", command_id=call.command_id)
+        status = connection.protocol.find_status(action, call.answer)
+        if status is None:
+            state = CommandState.ANSWERED
+        else:
+            state = CommandState.ACCEPTED if status in _ACCEPTED else CommandState.REJECTED
+        return Outcome(
+            state=state,
+            status=status,
+            response=call.answer,
+            error_code=error_code,
+            error_description=error_description,
+        )
 
     async def _finish(self, request: RunCommand, outcome: Outcome) -> None:
         for attempt in range(1, _FINISH_ATTEMPTS + 1):
@@ -201,33 +241,3 @@ class CommandRunner:
             )
         except UnavailableError as error:
             log.warning("an outcome could not be announced", error=str(error))
-
-
-def _outcome(
-    connection: StationConnection, action: str, answer: rpc.CallResult | rpc.CallError
-) -> Outcome:
-    if isinstance(answer, rpc.CallError):
-        return Outcome(
-            state=CommandState.FAILED,
-            error_code=answer.code,
-            error_description=answer.description,
-            response=answer.details or None,
-        )
-    error_code = error_description = None
-    try:
-        connection.protocol.validate_answer(action, answer.payload)
-    except CallRefusedError as error:
-        # Kept as it is: what the station does is known, only its words are off.
-        error_code, error_description = error.code, str(error)
-    status = connection.protocol.find_status(action, answer.payload)
-    if status is None:
-        state = CommandState.ANSWERED
-    else:
-        state = CommandState.ACCEPTED if status in _ACCEPTED else CommandState.REJECTED
-    return Outcome(
-        state=state,
-        status=status,
-        response=answer.payload,
-        error_code=error_code,
-        error_description=error_description,
-    )

@@ -17,8 +17,9 @@ from websockets.frames import CloseCode
 from gateway import rpc
 from gateway.errors import CallRefusedError, ErrorCode, StoreAwayError
 from gateway.handlers import ConnectedStation, Handlers
-from gateway.routing import Protocol, to_payload
+from gateway.routing import AnsweredCall, Protocol, to_payload
 from shared.domain.commands import Command
+from shared.store.facts import Fact
 from shared.telemetry import metrics
 
 log = structlog.get_logger()
@@ -150,6 +151,14 @@ class StationConnection:
         """
         command = await self._handlers.complete(command)
         return self.protocol.encode_command(self._handlers, command)
+
+    def read_answer(self, action: str, call: AnsweredCall) -> list[Fact]:
+        """Return the facts that the station's answer to a CALL of ours tells.
+
+        Raises:
+            CallRefusedError: it says what cannot be.
+        """
+        return self.protocol.read_answer(self._handlers, action, call)
 
     async def _receive(self, data: bytes) -> None:
         event = self._peer.receive(data)

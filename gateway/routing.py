@@ -12,10 +12,16 @@ Handlers are written with `@on`, commands with `@sends` beside them::
 A handler gets the members of the payload as keyword arguments in snake_case. What is nested in them
 stays as it was on the wire. A plain method answers at once; a coroutine may wait, for a commit or a
 look-up, but never for a CALL of ours: the station's next message would wait for it.
+
+What a station's answer to a CALL of ours tells is translated by a method with `@answered`; its
+facts are committed before the command ends::
+
+        @answered(Action.get_configuration)
+        def configuration_answered(self, call: AnsweredCall) -> Iterable[Fact]: ...
 """
 
 import inspect
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeAlias, TypeVar, cast
@@ -27,6 +33,7 @@ from gateway import schemas
 from gateway.errors import CallRefusedError, CannotBeSaidError, ErrorCode
 from gateway.schemas import Schema
 from shared.domain.commands import Call, Command
+from shared.store.facts import Fact
 
 Handler: TypeAlias = Callable[..., Any]
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -48,6 +55,15 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class AnsweredCall:
+    """A CALL of ours and the station's CALLRESULT, as they were on the wire."""
+
+    command_id: str
+    request: dict[str, Any]
+    answer: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Protocol:
     """One version of OCPP-J: what it is called, what it routes, how it spells errors.
 
@@ -64,6 +80,7 @@ class Protocol:
     handlers: Callable[..., Any]
     routes: Mapping[str, Route]
     senders: Mapping[type[Command], Handler]
+    answer_readers: Mapping[str, Handler]
     actions: frozenset[str]
     error_spelling: Mapping[ErrorCode, str]
     answers_broken_frames: bool
@@ -102,6 +119,15 @@ class Protocol:
         """
         schemas.load(self.schema_folder, f"{action}Response").validate(payload)
 
+    def read_answer(self, handlers: object, action: str, call: AnsweredCall) -> list[Fact]:
+        """Return the facts that a valid CALLRESULT tells.
+
+        Raises:
+            CallRefusedError: it says what cannot be, such as a time that is none.
+        """
+        reader = self.answer_readers.get(action)
+        return [] if reader is None else list(reader(handlers, call))
+
     def find_status(self, action: str, answer: dict[str, Any]) -> str | None:
         """Return the station's word for yes or no, or None if its answer has no single one."""
         items_in = self.item_statuses.get(action)
@@ -138,6 +164,22 @@ def sends(command: type[Command]) -> Callable[[Method], Method]:
     return mark
 
 
+def answered(
+    action: str,
+) -> Callable[
+    [Callable[[Any, AnsweredCall], Iterable[Fact]]], Callable[[Any, AnsweredCall], Iterable[Fact]]
+]:
+    """Mark the method that translates a station's answer to a CALL of ours into facts."""
+
+    def mark(
+        method: Callable[[Any, AnsweredCall], Iterable[Fact]],
+    ) -> Callable[[Any, AnsweredCall], Iterable[Fact]]:
+        method._answered = action  # type: ignore[attr-defined]  # noqa: SLF001 - as `@on` does
+        return method
+
+    return mark
+
+
 def find_routes(handlers: type, schema_folder: str, request_suffix: str) -> dict[str, Route]:
     """Collect the `@on` methods of a class."""
     routes = {}
@@ -163,6 +205,15 @@ def find_senders(handlers: type) -> dict[type[Command], Handler]:
         method._sends: method  # noqa: SLF001 - set above
         for _, method in inspect.getmembers(handlers, inspect.isfunction)
         if hasattr(method, "_sends")
+    }
+
+
+def find_answer_readers(handlers: type) -> dict[str, Handler]:
+    """Collect the `@answered` methods of a class."""
+    return {
+        str(method._answered): method  # noqa: SLF001 - set above
+        for _, method in inspect.getmembers(handlers, inspect.isfunction)
+        if hasattr(method, "_answered")
     }
 
 

@@ -5,7 +5,7 @@ from ocpp.v16.enums import Action
 from gateway.errors import ErrorCode
 from gateway.ocpp16.core import Core
 from gateway.ocpp16.remote_trigger import RemoteTrigger
-from gateway.routing import Protocol, find_routes, find_senders
+from gateway.routing import Protocol, find_answer_readers, find_routes, find_senders
 
 
 class Ocpp16(Core, RemoteTrigger):
@@ -22,6 +22,7 @@ PROTOCOL = Protocol(
     handlers=Ocpp16,
     routes=find_routes(Ocpp16, "v16", ""),
     senders=find_senders(Ocpp16),
+    answer_readers=find_answer_readers(Ocpp16),
     actions=frozenset(Action),
     # OCPP-J 1.6 §4.2.3 spells these two so.
     error_spelling={

@@ -12,7 +12,7 @@ from gateway.ocpp201.provisioning import Provisioning
 from gateway.ocpp201.remote_control import RemoteControl
 from gateway.ocpp201.security import Security
 from gateway.ocpp201.transactions import Transactions
-from gateway.routing import Protocol, find_routes, find_senders
+from gateway.routing import Protocol, find_answer_readers, find_routes, find_senders
 
 
 class Ocpp201(
@@ -39,6 +39,7 @@ PROTOCOL = Protocol(
     handlers=Ocpp201,
     routes=find_routes(Ocpp201, "v201", "Request"),
     senders=find_senders(Ocpp201),
+    answer_readers=find_answer_readers(Ocpp201),
     actions=frozenset(Action),
     error_spelling={},
     answers_broken_frames=True,

@@ -19,7 +19,7 @@ from gateway.routing import Protocol
 from shared.domain.commands import COMMANDS, Call
 
 ROOT = Path(__file__).parents[2]
-DOMAIN = sorted((ROOT / "shared" / "domain").glob("*.py"))
+DOMAIN = sorted((ROOT / "shared" / "domain").rglob("*.py"))
 
 VERSIONS = pytest.mark.parametrize(
     ("package", "words"),
@@ -65,6 +65,9 @@ def test_every_action_has_one_home(package: ModuleType, words: str) -> None:
         for action in actions_of(method):
             homes[action].append(module)
     assert homes
+    for module, method in methods(package):
+        if hasattr(method, "_answered"):  # beside the method that sends it
+            assert homes[str(method._answered)] == [module]
     # DataTransfer goes both ways: two methods, one file.
     assert {action: files for action, files in homes.items() if len(set(files)) > 1} == {}
     twice = {action for action, files in homes.items() if len(files) > 1}
@@ -82,6 +85,8 @@ def test_a_version_routes_and_sends_what_is_written_in_its_package(
     routed = {str(m._on_action) for m in written if hasattr(m, "_on_action")}
     assert protocol.routes.keys() == routed
     assert set(protocol.senders.values()) == {m for m in written if hasattr(m, "_sends")}
+    readers = {m for m in written if hasattr(m, "_answered")}
+    assert set(protocol.answer_readers.values()) == readers
     assert {action for m in written for action in actions_of(m)} <= protocol.actions
 
 
@@ -90,6 +95,8 @@ def test_a_version_speaks_in_its_own_words(package: ModuleType, words: str) -> N
     for _, method in methods(package):
         if hasattr(method, "_on_action"):
             assert type(method._on_action).__module__ == f"{words}.enums"
+        if hasattr(method, "_answered"):
+            assert type(method._answered).__module__ == f"{words}.enums"
         if hasattr(method, "_sends"):
             assert {m.__module__ for m in messages_sent(method)} == {f"{words}.call"}
 

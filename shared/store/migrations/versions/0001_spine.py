@@ -1,6 +1,6 @@
 """Stations, their connections and connectors, sessions, meter values, id tokens, commands."""
 
-from alembic import op
+from shared.store.migrations.statements import execute, refuse
 
 revision = "0001"
 down_revision = None
@@ -195,11 +195,8 @@ STATEMENTS = (
 
 
 def upgrade() -> None:
-    """Create the tables."""
-    for statement in STATEMENTS:
-        op.execute(statement)
+    """Change the schema."""
+    execute(STATEMENTS)
 
 
-def downgrade() -> None:
-    """Refuse: a database is restored from a backup, not migrated back."""
-    raise RuntimeError("this migration cannot be undone: restore a backup instead")
+downgrade = refuse

@@ -1,6 +1,6 @@
 """OCPP 2.0.1: sessions merged from events; what stations tell about themselves."""
 
-from alembic import op
+from shared.store.migrations.statements import execute, refuse
 
 revision = "0002"
 down_revision = "0001"
@@ -121,11 +121,8 @@ STATEMENTS = (
 
 
 def upgrade() -> None:
-    """Add columns and tables; the code before this one neither sees nor misses them."""
-    for statement in STATEMENTS:
-        op.execute(statement)
+    """Change the schema."""
+    execute(STATEMENTS)
 
 
-def downgrade() -> None:
-    """Refuse: a database is restored from a backup, not migrated back."""
-    raise RuntimeError("this migration cannot be undone: restore a backup instead")
+downgrade = refuse

@@ -1,39 +1,15 @@
-"""Commands in the words of the API: one request per command of the domain, and the record."""
+"""Requests of the commands that any station can be asked."""
 
-from dataclasses import fields
-from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from control.api.schemas.commands.request import CommandRequest
 from control.api.schemas.types import FREE_TEXT, ONE_LINE, Ordinal, Payload
-from control.redaction import redact
-from shared.domain import commands as domain
-from shared.domain.commands import CommandState, MessageTrigger, OperationalStatus, ResetType
+from shared.domain.commands import MessageTrigger, OperationalStatus, ResetType
 from shared.domain.tokens import IdTokenType
-
-TIMEOUT_MAX_S = 300.0
-WAIT_MAX_S = 330.0
-
-_RECORD_EXAMPLE: dict[str, Any] = {
-    "command_id": "0197278e-7e02-7d1c-a6d5-5a3f0f6b7a11",
-    "station_id": "CS-0001",
-    "type": "RemoteStart",
-    "params": {"id_token": "04A2B3C4D5E6F7", "evse_id": 1},
-    "state": "accepted",
-    "status": "Accepted",
-    "response": {"status": "Accepted"},
-    "error_code": None,
-    "error_description": None,
-    "idempotency_key": "order-4711",
-    "expires_at": "2025-06-01T09:00:30Z",
-    "created_at": "2025-06-01T09:00:00Z",
-    "sent_at": "2025-06-01T09:00:00.004Z",
-    "finished_at": "2025-06-01T09:00:00.131Z",
-    "pod_id": "gateway-0-3fa1c2",
-}
 
 ConfigurationKey = Annotated[
     str,
@@ -52,32 +28,6 @@ ConfigurationKey = Annotated[
     ),
     ONE_LINE,
 ]
-
-
-class CommandRequest(BaseModel):
-    """What every command takes beside its own fields."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    type: str
-    timeout_s: float | None = Field(
-        default=None,
-        gt=0,
-        le=TIMEOUT_MAX_S,
-        description="deadline: the command is not sent later than this; 30 if left out",
-    )
-    wait_s: float | None = Field(
-        default=None,
-        ge=0,
-        le=WAIT_MAX_S,
-        description="how long this call waits for the outcome before it answers 202; 0 does not "
-        "wait. Left out, it waits as long as `timeout_s` and a little longer",
-    )
-
-    def to_command(self) -> domain.Command:
-        """Return the command of the domain of the same name, with the same fields."""
-        command = domain.COMMANDS[self.type]
-        return command(**{field.name: getattr(self, field.name) for field in fields(command)})
 
 
 class RemoteStart(CommandRequest):
@@ -197,21 +147,6 @@ class Call(CommandRequest):
     payload: Payload
 
 
-AnyCommandRequest = Annotated[
-    RemoteStart
-    | RemoteStop
-    | Reset
-    | ChangeAvailability
-    | UnlockConnector
-    | GetConfiguration
-    | ChangeConfiguration
-    | ClearCache
-    | TriggerMessage
-    | DataTransfer
-    | Call,
-    Field(discriminator="type"),
-]
-
 EXAMPLES: dict[str, dict[str, Any]] = {
     "RemoteStart": {"id_token": "04A2B3C4D5E6F7", "evse_id": 1},
     "RemoteStop": {"session_id": "0197278e-7e02-7d1c-a6d5-5a3f0f6b7a11"},
@@ -226,52 +161,3 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Call": {"action": "GetLocalListVersion", "payload": {}},
 }
 """The fields of one request of each type."""
-
-OPENAPI_EXAMPLES: dict[str, Any] = {
-    name: {"summary": name, "value": {"type": name, **example}}
-    for name, example in EXAMPLES.items()
-}
-
-
-class Command(BaseModel):
-    """A command, from `queued` to its outcome."""
-
-    model_config = ConfigDict(
-        from_attributes=True, json_schema_extra={"examples": [_RECORD_EXAMPLE]}
-    )
-
-    command_id: str
-    station_id: str
-    type: str
-    params: dict[str, Any] = Field(description="the command's own fields; secrets are left out")
-    state: CommandState = Field(
-        description=(
-            "`queued`: not yet sent. `sent`: no answer yet. "
-            "`accepted`, `rejected`: the station said yes or no; yes is not yet the deed. "
-            "`answered`: its answer is neither. "
-            "`failed`: it answered with an error, or the command cannot be said in its version. "
-            "`timed_out`: no answer, and asking again is harmless. "
-            "`unknown`: no answer, and it may have been carried out all the same. "
-            "`expired`, `cancelled`: never sent."
-        )
-    )
-    status: str | None = Field(description="the station's own word, such as Accepted")
-    response: dict[str, Any] | None = Field(
-        description="the station's whole answer; secrets are left out"
-    )
-    error_code: str | None
-    error_description: str | None
-    idempotency_key: str | None
-    expires_at: datetime = Field(description="it is not sent later than this")
-    created_at: datetime
-    sent_at: datetime | None
-    finished_at: datetime | None
-    pod_id: str | None = Field(description="the gateway pod that sent it")
-
-    @classmethod
-    def of(cls, record: domain.CommandRecord) -> Self:
-        """Return the command as it is answered."""
-        answer = cls.model_validate(record)
-        answer.params = redact(answer.params)
-        answer.response = redact(answer.response)
-        return answer

@@ -1,0 +1,98 @@
+"""Commands: what we ask of a station, in words that every version of OCPP can be asked in.
+
+A command is at most once on the wire. Its life::
+
+    queued ──> sent ──> accepted | answered | rejected | failed    the station's own answer
+      │          └────> timed_out | unknown                        no answer came
+      ├───────────────> failed                                     it could not be sent
+      └───────────────> expired | cancelled                        never sent
+"""
+
+from dataclasses import fields
+from typing import Any
+
+from shared.domain.commands.command import (
+    Command,
+    CommandRecord,
+    CommandState,
+    Outcome,
+    outcome_without_answer,
+)
+from shared.domain.commands.core import (
+    Call,
+    ChangeAvailability,
+    ChangeConfiguration,
+    ClearCache,
+    DataTransfer,
+    GetConfiguration,
+    MessageTrigger,
+    OperationalStatus,
+    RemoteStart,
+    RemoteStop,
+    Reset,
+    ResetType,
+    TriggerMessage,
+    UnlockConnector,
+)
+from shared.domain.errors import InvalidInputError
+
+__all__ = [
+    "COMMANDS",
+    "Call",
+    "ChangeAvailability",
+    "ChangeConfiguration",
+    "ClearCache",
+    "Command",
+    "CommandRecord",
+    "CommandState",
+    "DataTransfer",
+    "GetConfiguration",
+    "MessageTrigger",
+    "OperationalStatus",
+    "Outcome",
+    "RemoteStart",
+    "RemoteStop",
+    "Reset",
+    "ResetType",
+    "TriggerMessage",
+    "UnlockConnector",
+    "command_params",
+    "outcome_without_answer",
+    "parse_command",
+]
+
+COMMANDS: dict[str, type[Command]] = {
+    command.__name__: command
+    for command in (
+        RemoteStart,
+        RemoteStop,
+        Reset,
+        ChangeAvailability,
+        UnlockConnector,
+        GetConfiguration,
+        ChangeConfiguration,
+        ClearCache,
+        TriggerMessage,
+        DataTransfer,
+        Call,
+    )
+}
+"""Every command by the name it has in the API and in the store."""
+
+
+def command_params(command: Command) -> dict[str, Any]:
+    """Return a command's fields, ready to be kept as JSON."""
+    return {field.name: getattr(command, field.name) for field in fields(command)}
+
+
+def parse_command(name: str, params: dict[str, Any]) -> Command:
+    """Build the command `name` from what `command_params` gave.
+
+    Raises:
+        InvalidInputError: no command has that name or those fields, as after a roll-back to a
+            version that does not know it yet.
+    """
+    try:
+        return COMMANDS[name](**params)
+    except (KeyError, TypeError) as error:
+        raise InvalidInputError(f"there is no command {name} with these fields: {error}") from error
