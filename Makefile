@@ -66,6 +66,7 @@ load: $(READY) ## Load a running `make up` with simulated stations; ARGS=--headf
 .PHONY: docs
 docs: $(READY) ## Write the reference pages anew from the code
 	@$(BIN)/python -P -m docs.render_reference
+	@$(BIN)/python -P -m docs.render_conformance
 
 .PHONY: lock
 lock: | $(if $(filter .uv/%,$(UV)),$(UV)) ## Pin the packages anew (ARGS=--upgrade takes newer ones)

@@ -1,25 +1,16 @@
 """A gateway pod in the test's own process, on the real Postgres and Redis."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 import pytest
 
-from cli.up.ports import free_ports
-from gateway.app import pod
-from gateway.server import OcppServer
-from gateway.settings import GatewaySettings
 from shared.settings import DatabaseSettings
 from shared.store.pool import Database, open_database
+from tests.support.pods import Pod, running_pod
 
-
-@dataclass(frozen=True)
-class Pod:
-    server: OcppServer
-    url: str
-    management_url: str
-
+__all__ = ["Pod", "StartPod"]
 
 StartPod = Callable[..., AbstractAsyncContextManager[Pod]]
 
@@ -32,29 +23,7 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def start_pod(database_url: str, redis_url: str) -> StartPod:
-    @asynccontextmanager
-    async def start(**settings: object) -> AsyncIterator[Pod]:
-        ocpp_port, management_port = free_ports(2)
-        async with pod(
-            GatewaySettings(
-                **{
-                    "database_url": database_url,
-                    "redis_url": redis_url,
-                    "pod_name": "pod",
-                    "ocpp_host": "127.0.0.1",
-                    "ocpp_port": ocpp_port,
-                    "management_host": "127.0.0.1",
-                    "management_port": management_port,
-                    "interval_jitter": 0.0,
-                    **settings,
-                }
-            )
-        ) as server:
-            yield Pod(
-                server, f"ws://127.0.0.1:{ocpp_port}/ocpp", f"http://127.0.0.1:{management_port}"
-            )
-
-    return start
+    return partial(running_pod, database_url, redis_url)
 
 
 @pytest.fixture
