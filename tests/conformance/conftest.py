@@ -36,7 +36,7 @@ async def api(database_url: str, redis_url: str) -> AsyncIterator[Api]:
 
 @pytest.fixture
 async def play(db: Database, gateway: Pod, api: Api) -> AsyncIterator[Play]:
-    """Station CP-1, connected, booted and accepted; the id token TAG may charge, BLOCKED may not."""
+    """Station CP-1, connected and accepted; the id token TAG may charge, BLOCKED may not."""
     await register(db)
     for id_token, status in (
         ("TAG", AuthorizationStatus.ACCEPTED),

@@ -43,7 +43,7 @@ class Play:
     def __init__(self, station: StationClient, station_id: str, api: httpx.AsyncClient) -> None:
         self.named: dict[str, Any] = {}
         """The values behind `$name`."""
-        self._station = station
+        self.station = station
         self._station_id = station_id
         self._api = api
         self._message_id = 0
@@ -59,16 +59,16 @@ class Play:
     async def _play(self, marker: str, word: str, value: Any) -> None:
         match marker:
             case ">>":
-                await self._station.send(self._filled(value))
+                await self.station.send(self._filled(value))
             case "<<":
-                self._match(value, await self._station.receive())
+                self._match(value, await self.station.receive())
             case ">" if word == "CALLERROR":
-                await self._station.send([4, self._our_call, *self._filled(value)])
+                await self.station.send([4, self._our_call, *self._filled(value)])
             case ">" if not word:
-                await self._station.send([3, self._our_call, self._filled(value)])
+                await self.station.send([3, self._our_call, self._filled(value)])
             case ">":
                 self._message_id += 1
-                await self._station.send([2, str(self._message_id), word, self._filled(value)])
+                await self.station.send([2, str(self._message_id), word, self._filled(value)])
             case "<":
                 await self._expect(word, value)
             case "!":
@@ -85,7 +85,7 @@ class Play:
                 self._match(expected, {name: record[name] for name in expected})
 
     async def _expect(self, word: str, value: Any) -> None:
-        frame = await self._station.receive()
+        frame = await self.station.receive()
         match frame:
             case [3, message_id, payload] if not word:
                 assert message_id == str(self._message_id)

@@ -57,7 +57,7 @@ class Row(StrEnum):
     MESSAGE_ID_LONG = "a message id of more than 36 characters: CALLERROR"
     MESSAGE_ID_IN_WORK = "a message id that is still in work: CALLERROR, no second effect"
     ANSWER_UNASKED = "a late, duplicate or unasked answer: ignored and counted"
-    FRAME_HOSTILE = "NUL, a lone surrogate, NaN, an integer too wide, 200,000 nested arrays"
+    FRAME_HOSTILE = "NUL, a lone surrogate, NaN, an integer too wide, arrays nested without end"
     CALLS_QUEUED = "a second CALL before the answer to the first: in order, bounded"
     SUBPROTOCOL_NONE = "no common subprotocol: 101 without the header, then closed"
     UNAUTHORIZED = "unknown station, wrong password, other user name: 401 for all three"
