@@ -39,6 +39,10 @@ up: $(READY) ## Run the whole cluster on this machine until Ctrl-C
 test: $(READY) ## Run every test, against servers of its own
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(ARGS)
 
+.PHONY: faults
+faults: $(READY) ## Break a running cluster in every way we know, and print what held
+	@VOLTARO_TEST_FAULTS=1 $(BIN)/python -m pytest tests/faults --faults-report build/faults.json $(ARGS)
+
 .PHONY: lint
 lint: $(READY) ## Check style, types and the import rules
 	@$(BIN)/python -m ruff check
@@ -52,7 +56,7 @@ fmt: $(READY) ## Format the code and mend what can be mended
 	@$(BIN)/python -m ruff format
 
 .PHONY: bench
-bench: $(READY) ## Measure everything beside yardsticks of the same run: eight minutes
+bench: $(READY) ## Measure everything beside yardsticks of the same run: ten minutes
 	@$(BIN)/python -m loadtest.bench $(ARGS)
 
 .PHONY: bench-quick

@@ -6,6 +6,7 @@ meet, a test may stop a server without disturbing other workers, and a killed py
 process behind.
 """
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import fields
@@ -15,6 +16,7 @@ import pytest
 import pytest_asyncio
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.faults.table import PROPERTY, Finding, render, write
 from tests.support.local_cluster import Cluster, RunningCluster, running_cluster
 from tests.support.local_servers import (
     PostgresServer,
@@ -120,14 +122,30 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ClustersT
     return ClustersTogether(config, log)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what tests have measured and told through `record_property`."""
-    measured = [
-        f"{name}: {value}"
-        for report in terminalreporter.getreports("passed")
-        for name, value in report.user_properties
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add where `make faults` writes what it found."""
+    parser.addoption("--faults-report", type=Path, help="write the table of faults there as JSON")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print what tests have measured and told, and the table of faults."""
+    properties = [
+        each
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        for each in report.user_properties
     ]
-    if measured:
+    if measured := [f"{name}: {value}" for name, value in properties if name != PROPERTY]:
         terminalreporter.section("measured")
         for line in measured:
             terminalreporter.write_line(line)
+    if findings := [
+        Finding(**json.loads(str(value))) for name, value in properties if name == PROPERTY
+    ]:
+        terminalreporter.section("faults")
+        for line in render(findings):
+            terminalreporter.write_line(line)
+        if path := config.getoption("--faults-report"):
+            write(findings, path)

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +11,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 
-from tests.support.stations import basic_auth
+from tests.support.local_cluster import Cluster
+from tests.support.stations import PASSWORD, basic_auth
 
 _ANSWER_TIMEOUT_S = 10.0
 _RECONNECT_S = 0.1
@@ -123,3 +126,32 @@ class ChargingStation:
             frame = json.loads(await websocket.recv())
         assert frame[:2] == [3, message_id], f"{action} was answered with {frame}"
         return dict(frame[2])
+
+
+async def register_stations(cluster: Cluster, count: int) -> list[str]:
+    """Register stations CP-0, CP-1 … and the token TAG."""
+    station_ids = [f"CP-{number}" for number in range(count)]
+    for station_id in station_ids:
+        answer = await cluster.api.post(
+            "/v1/stations", json={"station_id": station_id, "password": PASSWORD}
+        )
+        answer.raise_for_status()
+    token = await cluster.api.post("/v1/id-tokens", json={"id_token": "TAG"})
+    token.raise_for_status()
+    return station_ids
+
+
+@asynccontextmanager
+async def charging(cluster: Cluster, stations: int) -> AsyncIterator[Acknowledged]:
+    """Have stations charge while the context lasts, and finish their last charge at its end."""
+    acknowledged = Acknowledged()
+    stop = asyncio.Event()
+    station_ids = await register_stations(cluster, stations)
+    async with asyncio.TaskGroup() as tasks:
+        for station_id in station_ids:
+            station = ChargingStation(cluster.ocpp_url, station_id, acknowledged)
+            tasks.create_task(station.charge_until(stop))
+        try:
+            yield acknowledged
+        finally:
+            stop.set()
