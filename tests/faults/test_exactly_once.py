@@ -1,0 +1,167 @@
+"""What a station says again, on whichever pod, changes nothing; what is bad costs only itself."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+
+from gateway.ingest import Ingest
+from gateway.settings import GatewaySettings
+from shared.domain.meter_values import MeterValue, MeterValuesReported
+from shared.settings import DatabaseSettings
+from shared.store.pool import open_database
+from tests.faults.table import Finding, invariant, scaled
+from tests.support.local_cluster import Cluster
+from tests.support.stations import PASSWORD, station_client
+
+
+def charge(number: int) -> list[tuple[str, dict[str, Any]]]:
+    """Return the messages of one charge; `$` stands for its transaction id."""
+    minute = f"2026-01-01T{number // 60 % 24:02}:{number % 60:02}"
+    value = {"timestamp": f"{minute}:10Z", "sampledValue": [{"value": str(number)}]}
+    return [
+        (
+            "StatusNotification",
+            {"connectorId": 1, "errorCode": "NoError", "status": "Preparing"},
+        ),
+        (
+            "StartTransaction",
+            {"connectorId": 1, "idTag": "TAG", "meterStart": 0, "timestamp": f"{minute}:00Z"},
+        ),
+        ("MeterValues", {"connectorId": 1, "transactionId": "$", "meterValue": [value]}),
+        ("MeterValues", {"connectorId": 1, "meterValue": [value]}),
+        (
+            "StopTransaction",
+            {"transactionId": "$", "meterStop": number, "timestamp": f"{minute}:30Z"},
+        ),
+    ]
+
+
+async def replay(
+    cluster: Cluster, station_id: str, charges: int, *, times: int, change: bool = False
+) -> int:
+    """Say every message on each gateway in turn, `times` times, and count the messages.
+
+    Args:
+        cluster: where.
+        station_id: who says it.
+        charges: how many different ones.
+        times: how often all of it is said.
+        change: let each telling differ in its registers, which makes it another charge.
+    """
+    said = 0
+    gateways = sorted(cluster.gateway_urls.values())
+    for telling in range(times):
+        url = gateways[telling % len(gateways)]
+        async with station_client(url, station_id) as station:
+            await station.boot()
+            for number in range(charges):
+                transaction_id = 0
+                for action, payload in charge(number):
+                    filled = {
+                        name: transaction_id if value == "$" else value
+                        for name, value in payload.items()
+                    }
+                    if change and "meterStart" in filled:
+                        filled["meterStart"] = telling
+                    # The message ids start again with each connection, as real stations' do.
+                    frame = await station.call(action, filled)
+                    assert frame[0] == 3, frame
+                    transaction_id = frame[2].get("transactionId", transaction_id)
+                    said += 1
+    return said
+
+
+async def rows(cluster: Cluster, station_id: str) -> tuple[int, int, int]:
+    """Count a station's sessions, meter values and dead letters."""
+    connection = await asyncpg.connect(cluster.database_url)
+    try:
+        sessions, values, letters = [
+            await connection.fetchval(
+                f"SELECT count(*) FROM {table} WHERE station_id = $1",  # noqa: S608 - ours
+                station_id,
+            )
+            for table in ("sessions", "meter_values", "dead_letters")
+        ]
+    finally:
+        await connection.close()
+    return sessions, values, letters
+
+
+async def prepare(cluster: Cluster, station_id: str) -> None:
+    created = await cluster.api.post(
+        "/v1/stations", json={"station_id": station_id, "password": PASSWORD}
+    )
+    created.raise_for_status()
+
+
+@invariant(2, "every message said 3 times, across pods")
+async def test_what_is_said_three_times_is_stored_once(
+    shared_cluster: Cluster, finding: Finding
+) -> None:
+    charges = scaled(20, 200)
+    await prepare(shared_cluster, "REPLAY")
+    finding.times = await replay(shared_cluster, "REPLAY", charges, times=3)
+    sessions, values, letters = await rows(shared_cluster, "REPLAY")
+    duplicates = sessions - charges + values - 2 * charges + letters
+    finding.tell(messages=finding.times, duplicate_rows=duplicates)
+    assert (sessions, values, letters) == (charges, 2 * charges, 0)
+
+
+@invariant(2, "the registers differ each time", control=True)
+async def test_what_differs_is_not_taken_for_the_same(
+    shared_cluster: Cluster, finding: Finding
+) -> None:
+    await prepare(shared_cluster, "DIFFERS")
+    finding.times = await replay(shared_cluster, "DIFFERS", 3, times=3, change=True)
+    sessions, _, _ = await rows(shared_cluster, "DIFFERS")
+    finding.tell(duplicate_rows=sessions - 3)
+    assert sessions == 9
+
+
+@invariant(3, "1 bad fact among 1,000 in one batch")
+@pytest.mark.timeout(300)
+async def test_good_rows_survive_a_poisoned_one(database_url: str, finding: Finding) -> None:
+    rounds = scaled(3, 20)
+    clean_s, poisoned_s = 0.0, 0.0
+    stored = 0
+    async with open_database(DatabaseSettings(database_url=database_url)) as db:
+        settings = GatewaySettings(database_url=database_url, redis_url="redis://unused")
+        ingest = Ingest(db, settings, on_away=lambda: None)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(ingest.run())
+            for number in range(rounds):
+                clean_s += await write_batch(ingest, f"CLEAN-{number}", bad=None)
+                poisoned_s += await write_batch(ingest, f"BAD-{number}", bad=number * 7 % 1000)
+            running.cancel()
+        stored = await db.fetchval(
+            "SELECT count(*) FROM meter_values WHERE station_id LIKE 'BAD-%'"
+        )
+        letters = await db.fetchval("SELECT count(*) FROM dead_letters")
+    finding.times = rounds
+    finding.tell(
+        stored_of_1000=stored / rounds,
+        set_aside=letters / rounds,
+        added_ms=1000 * (poisoned_s - clean_s) / rounds,
+    )
+    assert stored == 999 * rounds
+    assert letters == rounds
+
+
+async def write_batch(ingest: Ingest, station_id: str, *, bad: int | None) -> float:
+    """Submit 1,000 facts at once and return how long their commit took, in seconds."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    facts = []
+    for number in range(1000):
+        sampled_at = at + timedelta(seconds=number)
+        value = "\0" if number == bad else str(number)
+        sample = {"value": value, "measurand": "Voltage", "context": "Other", "location": "Body"}
+        facts.append(
+            MeterValuesReported(station_id, 1, None, [MeterValue(sampled_at, [sample], None)])
+        )
+    began = time.perf_counter()
+    await asyncio.gather(*map(ingest.submit, facts))
+    return time.perf_counter() - began
