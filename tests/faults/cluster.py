@@ -2,6 +2,8 @@
 
 import asyncpg
 import httpx
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from tests.support.eventually import eventually
 from tests.support.local_cluster import Cluster
@@ -26,6 +28,14 @@ async def _serves(cluster: Cluster, name: str) -> bool:
             return False
         await connection.close()
         return True
+    if name == "redis":
+        redis = Redis.from_url(cluster.redis_url)
+        try:
+            return bool(await redis.ping())
+        except RedisError:
+            return False
+        finally:
+            await redis.aclose()
     async with httpx.AsyncClient(trust_env=False) as client:
         try:
             return (await client.get(f"{cluster.management_urls[name]}/readyz")).is_success
