@@ -51,11 +51,16 @@ class CommandedStation:
     station_id: str
     answering: Answer = accept
     calls: list[ReceivedCall] = field(default_factory=list)
-    connections: int = 0
+    connected_at_s: list[float] = field(default_factory=list)
     unanswered: int = 0
     most_unanswered: int = 0
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _websocket: ClientConnection | None = None
+
+    @property
+    def connections(self) -> int:
+        """How often it has connected."""
+        return len(self.connected_at_s)
 
     async def run(self) -> None:
         """Stay connected, and connect again whenever the connection is lost."""
@@ -85,7 +90,7 @@ class CommandedStation:
 
     async def _serve(self, websocket: ClientConnection) -> None:
         self._websocket = websocket
-        self.connections += 1
+        self.connected_at_s.append(time.monotonic())
         self.unanswered = 0
         boot = {"chargePointVendor": "Vendor", "chargePointModel": "Model"}
         await websocket.send(json.dumps([2, "boot", "BootNotification", boot]))
