@@ -1,4 +1,4 @@
-"""Sessions and their meter values; stations make them, the API only reads."""
+"""Sessions and their meter values: stations make them, operators decide about suspects."""
 
 from datetime import datetime
 from typing import Annotated
@@ -7,7 +7,14 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from control import problems
-from control.api.schemas.sessions import MeterValue, Session
+from control.api.schemas.sessions import (
+    MeterValue,
+    Session,
+    SessionDetail,
+    SessionHistoryEntry,
+    SessionReview,
+    columns_of,
+)
 from control.api.schemas.types import StationId
 from control.paging import (
     DEFAULT_LIMIT,
@@ -20,24 +27,30 @@ from control.paging import (
     decode_uuid,
     encode_cursor,
 )
-from control.services import ServicesDep
-from shared.store import sessions
+from control.services import OPERATOR, Services, ServicesDep
+from shared.domain.meter_values import ReadingContext
+from shared.store import session_history, session_reviews, sessions, transaction_events
 from shared.store.sessions import MeterValuePosition
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
 _SESSIONS = "sessions"
 _METER_VALUES = "meter-values"
+_HISTORY = "session-history"
 _METER_VALUE_KEY_PARTS = 2
 _BIGINT_MAX = 2**63 - 1
 
 
 @router.get("")
-async def list_sessions(
+async def list_sessions(  # noqa: PLR0917 - FastAPI calls it by name
     services: ServicesDep,
     station_id: Annotated[StationId | None, Query(description="only this station's")] = None,
     active: Annotated[
         bool | None, Query(description="only those that go on, or only those that have ended")
+    ] = None,
+    needs_review: Annotated[
+        bool | None,
+        Query(description="only those that a person has to look at, or only the others"),
     ] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
@@ -50,6 +63,7 @@ async def list_sessions(
             limit=limit + 1,
             station_id=station_id,
             active=active,
+            needs_review=needs_review,
         ),
         limit=limit,
         cursor_of=lambda session: encode_cursor(_SESSIONS, session.session_id),
@@ -58,15 +72,62 @@ async def list_sessions(
 
 
 @router.get("/{session_id}", responses=problems.responses(problems.NOT_FOUND))
-async def get_session(session_id: UUID, services: ServicesDep) -> Session:
-    """Return one session."""
-    return Session.of(await sessions.get(services.db, str(session_id)))
+async def get_session(session_id: UUID, services: ServicesDep) -> SessionDetail:
+    """Return one session with what it was made of."""
+    return await _detail(services, str(session_id))
+
+
+@router.post(
+    "/{session_id}/review", responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT)
+)
+async def review_session(
+    session_id: UUID, body: SessionReview, services: ServicesDep
+) -> SessionDetail:
+    """Decide about a session; the latest decision stands, and what comes later may question it."""
+    await session_reviews.review(
+        services.db,
+        str(session_id),
+        decision=body.decision,
+        energy_wh=body.energy_wh,
+        ended_at=body.ended_at,
+        note=body.note,
+        reviewed_by=OPERATOR,
+    )
+    return await _detail(services, str(session_id))
+
+
+@router.get("/{session_id}/history", responses=problems.responses(problems.NOT_FOUND))
+async def list_session_history(
+    session_id: UUID,
+    services: ServicesDep,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[SessionHistoryEntry]:
+    """List what happened to a session beside what its station said, the oldest first."""
+    session = await sessions.get(services.db, str(session_id))
+    rows, next_cursor = cut_page(
+        await session_history.list_after(
+            services.db,
+            session.session_id,
+            after=decode_uuid(_HISTORY, cursor),
+            limit=limit + 1,
+        ),
+        limit=limit,
+        cursor_of=lambda entry: encode_cursor(_HISTORY, entry.history_id),
+    )
+    return Page(
+        items=[SessionHistoryEntry.model_validate(row) for row in rows], next_cursor=next_cursor
+    )
 
 
 @router.get("/{session_id}/meter-values", responses=problems.responses(problems.NOT_FOUND))
 async def list_session_meter_values(
     session_id: UUID,
     services: ServicesDep,
+    context: Annotated[
+        ReadingContext | None,
+        Query(description="only samples of this context; `Sample.Clock`: those by the clock"),
+    ] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Page[MeterValue]:
@@ -74,13 +135,32 @@ async def list_session_meter_values(
     session = await sessions.get(services.db, str(session_id))
     rows, next_cursor = cut_page(
         await sessions.list_meter_values_after(
-            services.db, session, after=_decode_position(cursor), limit=limit + 1
+            services.db,
+            session,
+            after=_decode_position(cursor),
+            limit=limit + 1,
+            context=context,
         ),
         limit=limit,
         cursor_of=lambda row: _encode_position(row[0]),
     )
     return Page(
         items=[MeterValue.model_validate(value) for _, value in rows], next_cursor=next_cursor
+    )
+
+
+async def _detail(services: Services, session_id: str) -> SessionDetail:
+    session = await sessions.get(services.db, session_id)
+    gaps = await transaction_events.list_gaps(
+        services.db, station_id=session.station_id, transaction_id=session.transaction_id
+    )
+    return SessionDetail.model_validate(
+        {
+            **columns_of(session),
+            "ends": await session_reviews.list_ends(services.db, session_id),
+            "event_gaps": gaps,
+            "energy_estimates": await session_reviews.list_estimates(services.db, session_id),
+        }
     )
 
 

@@ -1,10 +1,25 @@
-"""Keeping facts that cannot be kept where they belong, for a person to look at."""
+"""Facts that cannot be kept where they belong, for a person to look at and decide upon."""
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
+from typing import Any, Protocol
 
+import asyncpg
+import msgspec
+
+from shared.domain.dead_letters import DeadLetter, DeadLetterStatus, StrayTransactionEnd
+from shared.domain.errors import ConflictError, NotFoundError
+from shared.domain.sessions import HistoryKind, TransactionEnded
+from shared.store import session_history
 from shared.store.fingerprints import fingerprint
 from shared.store.pool import Connection, Database
+
+_UNKNOWN_TRANSACTION = "the station has no transaction with this id"
+
+_COLUMNS = ", ".join(
+    f"{field.name}::text" if field.name in {"dead_letter_id", "session_id"} else field.name
+    for field in fields(DeadLetter)
+)
 
 
 class AnyFact(Protocol):
@@ -17,23 +32,237 @@ class AnyFact(Protocol):
 
 async def insert(db: "Database | Connection", letters: Iterable[tuple[AnyFact, str]]) -> None:
     """Keep facts, each with the reason why it is here; the same fact again is kept once."""
-    rows = []
-    for fact, reason in letters:
-        # ASCII with escapes, so that not even a NUL or half a surrogate pair is refused again.
-        encoded = ascii(fact)
-        rows.append(
-            (
-                ascii(fact.station_id)[1:-1],
-                type(fact).__name__,
-                ascii(reason)[1:-1],
-                encoded,
-                fingerprint(encoded.encode()),
-            )
-        )
     await db.executemany(
         """
         INSERT INTO dead_letters (station_id, kind, reason, fact, fingerprint)
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
         """,
-        rows,
+        [_row(fact, reason) for fact, reason in letters],
     )
+
+
+def _row(fact: AnyFact, reason: str) -> tuple[Any, ...]:
+    # ASCII with escapes, so that not even a NUL or half a surrogate pair is refused again.
+    encoded = ascii(fact)
+    return (
+        ascii(fact.station_id)[1:-1],
+        type(fact).__name__,
+        ascii(reason)[1:-1],
+        encoded,
+        fingerprint(encoded.encode()),
+    )
+
+
+async def insert_strays(connection: Connection, facts: Sequence[TransactionEnded]) -> None:
+    """Keep ends that name no transaction of their station.
+
+    They can be given to a session. The worker looks at the station's open sessions next, because
+    one of them may be meant.
+    """
+    await connection.executemany(
+        """
+        INSERT INTO dead_letters (station_id, kind, reason, fact, fingerprint, transaction_end)
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
+        """,
+        [(*_row(fact, _UNKNOWN_TRANSACTION), _transaction_end(fact)) for fact in facts],
+    )
+    await connection.execute(
+        """
+        WITH meant AS (
+            SELECT session_id FROM sessions
+            WHERE station_id = ANY ($1) AND ended_by IS DISTINCT FROM 'station'
+              AND (ended_at IS NULL OR ended_by IS NOT NULL)
+            ORDER BY station_id, transaction_id FOR UPDATE
+        )
+        UPDATE sessions SET settle_at = now()
+        FROM meant WHERE sessions.session_id = meant.session_id
+        """,
+        [fact.station_id for fact in facts],
+    )
+
+
+def _transaction_end(fact: TransactionEnded) -> dict[str, Any]:
+    end = StrayTransactionEnd(
+        transaction_id=fact.transaction_id,
+        ended_at=fact.ended_at,
+        meter_stop_wh=fact.meter_stop_wh,
+        stopped_reason=fact.stopped_reason,
+        id_token=fact.id_token,
+    )
+    return asdict(end)
+
+
+def read_transaction_end(document: dict[str, Any]) -> StrayTransactionEnd:
+    """Return what `transaction_end` holds."""
+    return msgspec.convert(document, StrayTransactionEnd, strict=False)
+
+
+def _dead_letter(record: asyncpg.Record) -> DeadLetter:
+    document = record["transaction_end"]
+    return DeadLetter(
+        **{
+            **record,
+            "status": DeadLetterStatus(record["status"]),
+            "transaction_end": None if document is None else read_transaction_end(document),
+        }
+    )
+
+
+async def get(db: Database, dead_letter_id: str) -> DeadLetter:
+    """Return one dead letter.
+
+    Raises:
+        NotFoundError: there is none with this id.
+    """
+    record = await db.fetchrow(
+        f"SELECT {_COLUMNS} FROM dead_letters WHERE dead_letter_id = $1",  # noqa: S608 - a dataclass
+        dead_letter_id,
+    )
+    if record is None:
+        raise NotFoundError(f"there is no dead letter {dead_letter_id}")
+    return _dead_letter(record)
+
+
+async def list_before(
+    db: Database,
+    *,
+    before: str | None,
+    limit: int,
+    station_id: str | None = None,
+    status: DeadLetterStatus | None = None,
+) -> list[DeadLetter]:
+    """Return up to `limit` dead letters, newest first.
+
+    Args:
+        db: the pool.
+        before: a dead letter's id; the list begins with the next older one.
+        limit: how many at most.
+        station_id: only this station's.
+        status: only those of which this became.
+    """
+    # Only what is asked for stands there, as one plan for everything reads the whole table.
+    asked = {"dead_letter_id < ": before, "station_id = ": station_id, "status = ": status}
+    given = {words: value for words, value in asked.items() if value is not None}
+    conditions = [f"{words}${position}" for position, words in enumerate(given, start=2)]
+    records = await db.fetch(
+        f"""
+        SELECT {_COLUMNS} FROM dead_letters
+        {"WHERE" if conditions else ""} {" AND ".join(conditions)}
+        ORDER BY dead_letters.dead_letter_id DESC LIMIT $1
+        """,  # noqa: S608 - columns of a dataclass, and the words above
+        limit,
+        *given.values(),
+    )
+    return [_dead_letter(record) for record in records]
+
+
+async def assign(
+    db: Database, dead_letter_id: str, *, session_id: str, decided_by: str, note: str | None
+) -> DeadLetter:
+    """Give an end to a session of the same station.
+
+    Raises:
+        NotFoundError: there is no such dead letter or session.
+        ConflictError: it is no end, it has been decided upon, or the session is another station's.
+    """
+    async with db.acquire() as connection, connection.transaction():
+        letter = await _lock_undecided(connection, dead_letter_id)
+        if letter["transaction_end"] is None:
+            raise ConflictError(
+                f"dead letter {dead_letter_id} is no end of a transaction, but a {letter['kind']}: "
+                "dismiss it once it has been looked at"
+            )
+        owner = await connection.fetchval(
+            """
+            UPDATE sessions SET settle_at = now(), settled_at = NULL, updated_at = now()
+            WHERE session_id = $1 RETURNING station_id
+            """,
+            session_id,
+        )
+        if owner is None:
+            raise NotFoundError(f"there is no session {session_id}")
+        if owner != letter["station_id"]:
+            raise ConflictError(
+                f"dead letter {dead_letter_id} is of station {letter['station_id']!r}, and session "
+                f"{session_id} of {owner!r}: it can only be given to a session of its own station"
+            )
+        await session_history.insert(
+            connection,
+            [(session_id, HistoryKind.END_ASSIGNED, {"dead_letter_id": dead_letter_id})],
+        )
+        return await _decide(
+            connection,
+            dead_letter_id,
+            status=DeadLetterStatus.ASSIGNED,
+            session_id=session_id,
+            decided_by=decided_by,
+            note=note,
+        )
+
+
+async def dismiss(
+    db: Database, dead_letter_id: str, *, decided_by: str, note: str | None
+) -> DeadLetter:
+    """Decide that a dead letter means nothing; a session that it was matched with is told.
+
+    Raises:
+        NotFoundError: there is no such dead letter.
+        ConflictError: it has been decided upon.
+    """
+    async with db.acquire() as connection, connection.transaction():
+        letter = await _lock_undecided(connection, dead_letter_id)
+        await connection.execute(
+            "UPDATE sessions SET settle_at = now(), settled_at = NULL WHERE session_id = $1",
+            letter["session_id"],
+        )
+        return await _decide(
+            connection,
+            dead_letter_id,
+            status=DeadLetterStatus.DISMISSED,
+            session_id=None,
+            decided_by=decided_by,
+            note=note,
+        )
+
+
+async def _lock_undecided(connection: Connection, dead_letter_id: str) -> asyncpg.Record:
+    letter = await connection.fetchrow(
+        """
+        SELECT station_id, kind, status, transaction_end, session_id FROM dead_letters
+        WHERE dead_letter_id = $1 FOR UPDATE
+        """,
+        dead_letter_id,
+    )
+    if letter is None:
+        raise NotFoundError(f"there is no dead letter {dead_letter_id}")
+    if letter["status"] in {DeadLetterStatus.ASSIGNED, DeadLetterStatus.DISMISSED}:
+        raise ConflictError(
+            f"dead letter {dead_letter_id} has been {letter['status']} already: "
+            "what was decided stands"
+        )
+    return letter
+
+
+async def _decide(
+    connection: Connection,
+    dead_letter_id: str,
+    *,
+    status: DeadLetterStatus,
+    session_id: str | None,
+    decided_by: str,
+    note: str | None,
+) -> DeadLetter:
+    record = await connection.fetchrow(
+        f"""
+        UPDATE dead_letters
+        SET status = $2, session_id = $3, decided_by = $4, note = $5, decided_at = now()
+        WHERE dead_letter_id = $1 RETURNING {_COLUMNS}
+        """,  # noqa: S608 - columns of a dataclass
+        dead_letter_id,
+        status,
+        session_id,
+        decided_by,
+        note,
+    )
+    assert record is not None  # noqa: S101 - it is locked
+    return _dead_letter(record)

@@ -2,12 +2,20 @@
 
 from dataclasses import dataclass, fields
 from datetime import datetime
+from enum import StrEnum
 
 import asyncpg
 
 from shared.domain.errors import NotFoundError
-from shared.domain.meter_values import StoredMeterValue
-from shared.domain.sessions import Session
+from shared.domain.meter_values import ReadingContext, StoredMeterValue
+from shared.domain.sessions import (
+    EndRule,
+    EndSource,
+    EnergyMethod,
+    ReviewDecision,
+    ReviewReason,
+    Session,
+)
 from shared.domain.tokens import AuthorizationStatus
 from shared.store.pool import Database
 
@@ -16,13 +24,21 @@ _METER_VALUE_COLUMNS = ", ".join(field.name for field in fields(StoredMeterValue
 # While a session goes on its energy is the latest register's. For 1.6 that is looked up when
 # somebody asks, so that a meter value costs one insert and no update. In 2.0.1 registers come in
 # events, which the session is merged from: meter_stop_wh holds the latest one before the end too.
+# Once it is settled its energy is what the worker found, or what an operator put in its place.
 _SELECT = """
     SELECT session_id::text, session.station_id, session.evse_id, connector_id,
            session.transaction_id, ocpp_version, id_token, authorization_status, reservation_id,
-           started_at, meter_start_wh, ended_at,
+           started_at, meter_start_wh,
+           CASE WHEN corrects_end THEN reviewed_ended_at ELSE ended_at END AS ended_at,
            CASE WHEN ended_at IS NOT NULL THEN meter_stop_wh END AS meter_stop_wh,
-           coalesce(meter_stop_wh, latest.energy_wh) - meter_start_wh AS energy_wh,
-           stopped_reason, created_at, updated_at
+           CASE WHEN corrects_energy THEN reviewed_energy_wh
+                WHEN ended_at IS NOT NULL AND settled_at IS NOT NULL THEN session.energy_wh
+                ELSE coalesce(meter_stop_wh, latest.energy_wh) - meter_start_wh
+                END AS energy_wh,
+           CASE WHEN corrects_energy THEN 'operator' ELSE energy_method END AS energy_method,
+           stopped_reason, ended_by, CASE WHEN ended_by = 'rule' THEN end_rule END AS end_rule,
+           settled_at, needs_review, review_reasons, review_decision, review_note, reviewed_at,
+           reviewed_by, created_at, updated_at
     FROM sessions AS session
     LEFT JOIN LATERAL (
         SELECT energy_wh FROM meter_values
@@ -36,8 +52,21 @@ _SELECT = """
 
 
 def _session(record: asyncpg.Record) -> Session:
-    status = record["authorization_status"]
-    return Session(**{**record, "authorization_status": status and AuthorizationStatus(status)})
+    columns = dict(record)
+    for name, kind in _ENUMS.items():
+        if columns[name] is not None:
+            columns[name] = kind(columns[name])
+    columns["review_reasons"] = tuple(map(ReviewReason, columns["review_reasons"]))
+    return Session(**columns)
+
+
+_ENUMS: dict[str, type[StrEnum]] = {
+    "authorization_status": AuthorizationStatus,
+    "energy_method": EnergyMethod,
+    "ended_by": EndSource,
+    "end_rule": EndRule,
+    "review_decision": ReviewDecision,
+}
 
 
 async def get(db: Database, session_id: str) -> Session:
@@ -59,6 +88,7 @@ async def list_before(
     limit: int,
     station_id: str | None = None,
     active: bool | None = None,
+    needs_review: bool | None = None,
 ) -> list[Session]:
     """Return up to `limit` sessions, newest first.
 
@@ -68,6 +98,7 @@ async def list_before(
         limit: how many at most.
         station_id: only this station's.
         active: only those that go on, or only those that have ended.
+        needs_review: only those that a person has to look at, or only the others.
     """
     conditions = ["true"]
     parameters: list[object] = [limit]
@@ -82,8 +113,10 @@ async def list_before(
         conditions.append(f"session.station_id = {parameter(station_id)}")
     if active is not None:
         conditions.append("ended_at IS NULL" if active else "ended_at IS NOT NULL")
+    if needs_review is not None:
+        conditions.append("needs_review" if needs_review else "NOT needs_review")
     records = await db.fetch(
-        f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY session_id DESC LIMIT $1",
+        f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY session.session_id DESC LIMIT $1",
         *parameters,
     )
     return [_session(record) for record in records]
@@ -98,21 +131,35 @@ class MeterValuePosition:
 
 
 async def list_meter_values_after(
-    db: Database, session: Session, *, after: MeterValuePosition | None, limit: int
+    db: Database,
+    session: Session,
+    *,
+    after: MeterValuePosition | None,
+    limit: int,
+    context: ReadingContext | None = None,
 ) -> list[tuple[MeterValuePosition, StoredMeterValue]]:
     """Return up to `limit` meter values of a session in the order of their time.
 
     Args:
         db: the pool.
-        session: whose; those that carry its transaction id.
+        session: whose; those that carry its transaction id, and those that were told for its EVSE
+            while it went on with a transaction id that the station does not have.
         after: the list begins behind it.
         limit: how many at most.
+        context: only those with a sample of this context, and of these only such samples.
     """
     records = await db.fetch(
         f"""
         SELECT {_METER_VALUE_COLUMNS}, fingerprint FROM meter_values
-        WHERE station_id = $1 AND evse_id = $2 AND transaction_id = $3
+        WHERE station_id = $1 AND evse_id = $2
+          AND (transaction_id = $3 OR (
+                sampled_at BETWEEN $7 AND coalesce($8, 'infinity'::timestamptz)
+                AND transaction_id IS NOT NULL
+                AND NOT EXISTS (SELECT FROM sessions AS other
+                                WHERE other.station_id = meter_values.station_id
+                                  AND other.transaction_id = meter_values.transaction_id)))
           AND ($4::timestamptz IS NULL OR (sampled_at, fingerprint) > ($4, $5::bigint))
+          AND ($9::jsonb IS NULL OR samples @> $9)
         ORDER BY sampled_at, fingerprint LIMIT $6
         """,  # noqa: S608 - column names of a dataclass
         session.station_id,
@@ -121,10 +168,14 @@ async def list_meter_values_after(
         after and after.sampled_at,
         after and after.fingerprint,
         limit,
+        session.started_at,
+        session.ended_at,
+        None if context is None else [{"context": context}],
     )
     values = []
     for record in records:
         columns = dict(record)
         position = MeterValuePosition(columns["sampled_at"], columns.pop("fingerprint"))
-        values.append((position, StoredMeterValue(**columns)))
+        value = StoredMeterValue(**columns)
+        values.append((position, value if context is None else value.only(context)))
     return values

@@ -6,24 +6,19 @@ by rules that do not ask which came first. What is told once, such as the EVSE, 
 whoever tells it. What several events may rightly tell is taken from the one with the lowest rank.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, TypeAlias
 
 import asyncpg
 
-from shared.domain.meter_values import MeterValuesReported
-from shared.domain.sessions import (
-    TransactionEventReported,
-    TransactionEventType,
-    TransactionIdIssuer,
-)
+from shared.domain.sessions import TransactionEventReported, TransactionIdIssuer
 from shared.store import dead_letters, meter_values
-from shared.store.fingerprints import fingerprint_of
+from shared.store.fingerprints import encode_json, fingerprint_of
 from shared.store.pool import Connection, Database
 
-_SessionKey: TypeAlias = tuple[str, str]
 _EventKey: TypeAlias = tuple[str, str, int]
 
 
@@ -52,35 +47,19 @@ async def list_gaps(db: Database, *, station_id: str, transaction_id: str) -> li
 
 
 async def write(connection: Connection, facts: Sequence[TransactionEventReported]) -> list[None]:
-    """Keep events and their meter values, and merge them into their sessions."""
-    sessions = {_session_key(record): record for record in await _merge(connection, facts)}
-    if strangers := [fact for fact in facts if _session_key(fact) not in sessions]:
-        reason = "we gave its transaction id to another transaction, of OCPP 1.6"
-        await dead_letters.insert(connection, [(fact, reason) for fact in strangers])
-        facts_ours = [fact for fact in facts if _session_key(fact) in sessions]
-    else:
-        facts_ours = list(facts)
-    await _insert(connection, facts_ours)
-    if learned := [record for record in sessions.values() if record["evse_learned"]]:
-        await _move_meter_values(connection, learned)
-    if with_values := [
-        MeterValuesReported(
-            fact.station_id,
-            sessions[_session_key(fact)]["evse_id"] or 0,
-            fact.transaction_id,
-            fact.meter_values,
-        )
-        for fact in facts_ours
-        if fact.meter_values
-    ]:
-        await meter_values.write(connection, with_values)
+    """Keep events and their meter values, and merge them into their sessions.
+
+    One statement does it for nearly all of them. What it leaves alone is written after it, which is
+    another transaction unless the caller has begun one.
+    """
+    if left_alone := await _merge(connection, facts):
+        async with connection.transaction():
+            if learned := await _learn_evses(connection, left_alone):
+                await _move_meter_values(connection, learned)
+            if strangers := await _merge(connection, left_alone):
+                reason = "we gave its transaction id to another transaction, of OCPP 1.6"
+                await dead_letters.insert(connection, [(fact, reason) for fact in strangers])
     return [None] * len(facts)
-
-
-def _session_key(of: TransactionEventReported | asyncpg.Record) -> _SessionKey:
-    if isinstance(of, TransactionEventReported):
-        return of.station_id, of.transaction_id
-    return of["station_id"], of["transaction_id"]
 
 
 def _lowest(column: str, *, by: str) -> str:
@@ -89,106 +68,10 @@ def _lowest(column: str, *, by: str) -> str:
         THEN excluded.{column} ELSE session.{column} END"""
 
 
-# The events of one batch are merged with each other first, then with what is there, by the same
-# rules. Two tellings of what is told once agree; the lowest is taken so that the order does not
-# matter even if they do not. Sessions are locked in the order of their keys, so that two pods with
-# events of the same transactions, as after a reconnect, cannot wait for each other in a circle.
-_MERGE = f"""
-    INSERT INTO sessions AS session (
-        station_id, transaction_id, transaction_id_issuer, ocpp_version, evse_id, connector_id,
-        reservation_id, started_at, ended_at, stopped_reason,
-        id_token, authorization_status, id_token_rank, end_id_token, end_id_token_rank,
-        meter_start_wh, meter_start_rank, meter_stop_wh, meter_stop_rank)
-    SELECT station_id, transaction_id, $1, min(ocpp_version), min(evse_id), min(connector_id),
-        min(reservation_id), min(started_at), min(ended_at),
-        (array_agg(stopped_reason ORDER BY ended_at, stopped_reason))[1],
-        (array_agg(id_token ORDER BY id_token_rank))[1],
-        (array_agg(authorization_status ORDER BY id_token_rank))[1],
-        min(id_token_rank),
-        (array_agg(end_id_token ORDER BY end_id_token_rank))[1],
-        min(end_id_token_rank),
-        (array_agg(meter_start_wh ORDER BY meter_start_rank))[1],
-        min(meter_start_rank),
-        (array_agg(meter_stop_wh ORDER BY meter_stop_rank))[1],
-        min(meter_stop_rank)
-    FROM unnest($2::text[], $3::text[], $4::text[], $5::integer[], $6::integer[], $7::integer[],
-                $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[], $12::text[],
-                $13::bigint[], $14::text[], $15::bigint[], $16::numeric[], $17::bigint[],
-                $18::numeric[], $19::bigint[])
-         AS event (station_id, transaction_id, ocpp_version, evse_id, connector_id, reservation_id,
-                   started_at, ended_at, stopped_reason, id_token, authorization_status,
-                   id_token_rank, end_id_token, end_id_token_rank, meter_start_wh,
-                   meter_start_rank, meter_stop_wh, meter_stop_rank)
-    GROUP BY station_id, transaction_id
-    ORDER BY station_id, transaction_id
-    ON CONFLICT (station_id, transaction_id) DO UPDATE SET
-        updated_at = now(),
-        evse_id = least(session.evse_id, excluded.evse_id),
-        connector_id = least(session.connector_id, excluded.connector_id),
-        reservation_id = least(session.reservation_id, excluded.reservation_id),
-        started_at = least(session.started_at, excluded.started_at),
-        ended_at = least(session.ended_at, excluded.ended_at),
-        stopped_reason = CASE
-            WHEN session.ended_at IS NULL
-              OR (excluded.ended_at, excluded.stopped_reason)
-                 < (session.ended_at, session.stopped_reason)
-            THEN excluded.stopped_reason ELSE session.stopped_reason END,
-        {_lowest("id_token", by="id_token_rank")},
-        {_lowest("authorization_status", by="id_token_rank")},
-        {_lowest("id_token_rank", by="id_token_rank")},
-        {_lowest("end_id_token", by="end_id_token_rank")},
-        {_lowest("end_id_token_rank", by="end_id_token_rank")},
-        {_lowest("meter_start_wh", by="meter_start_rank")},
-        {_lowest("meter_start_rank", by="meter_start_rank")},
-        {_lowest("meter_stop_wh", by="meter_stop_rank")},
-        {_lowest("meter_stop_rank", by="meter_stop_rank")}
-    WHERE session.transaction_id_issuer = excluded.transaction_id_issuer
-    RETURNING session.station_id, session.transaction_id, session.evse_id,
-              old.station_id IS NOT NULL AND old.evse_id IS NULL AND new.evse_id IS NOT NULL
-              AS evse_learned
-"""  # noqa: S608 - the columns named above
-
-
-async def _merge(
-    connection: Connection, facts: Sequence[TransactionEventReported]
-) -> list[asyncpg.Record]:
-    """Merge events into their sessions.
-
-    Returns:
-        Each session's EVSE, and whether it was not known before. Without those whose transaction id
-        is taken by a transaction of OCPP 1.6, which is left alone.
-    """
-    rows: list[tuple[Any, ...]] = []
-    for fact in facts:
-        started = fact.event_type is TransactionEventType.STARTED
-        ended = fact.event_type is TransactionEventType.ENDED
-        starting = fact.id_token_type is not None and not fact.ends_authorization
-        ending = fact.id_token_type is not None and fact.ends_authorization
-        first, last = fact.first_register(), fact.last_register()
-        rows.append(
-            (
-                fact.station_id,
-                fact.transaction_id,
-                fact.ocpp_version,
-                fact.evse_id,
-                fact.connector_id,
-                fact.reservation_id,
-                fact.occurred_at if started else None,
-                fact.occurred_at if ended else None,
-                fact.stopped_reason if ended else None,
-                fact.id_token if starting else None,
-                fact.authorization_status if starting else None,
-                fact.seq_no if starting else None,
-                fact.id_token if ending else None,
-                -fact.seq_no if ending else None,
-                first and first.energy_wh,
-                first and first.rank,
-                last and last.energy_wh,
-                last and last.rank,
-            )
-        )
-    return await connection.fetch(_MERGE, TransactionIdIssuer.STATION, *zip(*rows, strict=True))
-
+# An end that a rule or an operator put there gives way to the station's own.
+_GIVES_WAY = "(session.ended_by <> 'station' AND excluded.ended_at IS NOT NULL)"
+# What comes for a session that is over has to be worked in; while it goes on that can wait.
+_ENDED = "coalesce(session.ended_at, excluded.ended_at) IS NOT NULL"
 
 # What the station says. Whether it was offline is left out: that may have changed when it says it
 # again (E11.FR.07).
@@ -220,44 +103,236 @@ _COLUMNS = {
     "sampled_until": "timestamptz",
     "fingerprint": "bigint",
 }
-_INSERT = f"""
-    INSERT INTO transaction_events ({", ".join(_COLUMNS)})
-    SELECT * FROM unnest({", ".join(f"${i}::{t}[]" for i, t in enumerate(_COLUMNS.values(), 1))})
-    ON CONFLICT DO NOTHING
-    RETURNING station_id, transaction_id, seq_no
-"""  # noqa: S608 - the names and types above
+_MEMBERS = {
+    **_COLUMNS,
+    "number": "integer",
+    "ocpp_version": "text",
+    "meter_start_wh": "numeric",
+    "meter_start_rank": "bigint",
+    "meter_stop_wh": "numeric",
+    "meter_stop_rank": "bigint",
+}
+
+# The events of one batch are merged with each other first, then with what is there, by the same
+# rules. Two tellings of what is told once agree; the lowest is taken so that the order does not
+# matter even if they do not. Sessions are locked in the order of their keys, so that two pods with
+# events of the same transactions, as after a reconnect, cannot wait for each other in a circle.
+#
+# Two kinds of session are left alone: transactions of OCPP 1.6 that have the same id, and those
+# that learn their EVSE now, because meter values have to be moved there before others are kept.
+#
+# Events come as one JSON document, because most of their members are missing: to look at each
+# element of an array per member takes asyncpg longer than anything else here.
+_MERGE = f"""
+    WITH event AS (
+        SELECT *, id_token_type IS NOT NULL AND trigger_reason <> 'StopAuthorized' AS starts,
+               id_token_type IS NOT NULL AND trigger_reason = 'StopAuthorized' AS stops
+        FROM json_to_recordset($1) AS event ({", ".join(f"{n} {t}" for n, t in _MEMBERS.items())})
+    ),
+    merged AS (
+        INSERT INTO sessions AS session (
+            station_id, transaction_id, transaction_id_issuer, ocpp_version, evse_id, connector_id,
+            reservation_id, started_at, ended_at, ended_by, stopped_reason,
+            id_token, authorization_status, id_token_rank, end_id_token, end_id_token_rank,
+            meter_start_wh, meter_start_rank, meter_stop_wh, meter_stop_rank)
+        SELECT station_id, transaction_id, $2, min(ocpp_version), min(evse_id), min(connector_id),
+            min(reservation_id),
+            min(occurred_at) FILTER (WHERE event_type = 'Started'),
+            min(occurred_at) FILTER (WHERE event_type = 'Ended'),
+            CASE WHEN bool_or(event_type = 'Ended') THEN 'station' END,
+            (array_agg(stopped_reason ORDER BY occurred_at, stopped_reason)
+                FILTER (WHERE event_type = 'Ended'))[1],
+            (array_agg(id_token ORDER BY seq_no) FILTER (WHERE starts))[1],
+            (array_agg(authorization_status ORDER BY seq_no) FILTER (WHERE starts))[1],
+            min(seq_no) FILTER (WHERE starts),
+            (array_agg(id_token ORDER BY seq_no DESC) FILTER (WHERE stops))[1],
+            -max(seq_no::bigint) FILTER (WHERE stops),
+            (array_agg(meter_start_wh ORDER BY meter_start_rank)
+                FILTER (WHERE meter_start_rank IS NOT NULL))[1],
+            min(meter_start_rank),
+            (array_agg(meter_stop_wh ORDER BY meter_stop_rank)
+                FILTER (WHERE meter_stop_rank IS NOT NULL))[1],
+            min(meter_stop_rank)
+        FROM event
+        GROUP BY station_id, transaction_id
+        ORDER BY station_id, transaction_id
+        ON CONFLICT (station_id, transaction_id) DO UPDATE SET
+            updated_at = now(),
+            evse_id = least(session.evse_id, excluded.evse_id),
+            connector_id = least(session.connector_id, excluded.connector_id),
+            reservation_id = least(session.reservation_id, excluded.reservation_id),
+            started_at = least(session.started_at, excluded.started_at),
+            ended_at = CASE
+                WHEN {_GIVES_WAY} THEN excluded.ended_at
+                ELSE least(session.ended_at, excluded.ended_at) END,
+            ended_by = CASE WHEN excluded.ended_at IS NULL THEN session.ended_by ELSE 'station' END,
+            settle_at = CASE WHEN {_ENDED} THEN now() ELSE session.settle_at END,
+            settled_at = CASE WHEN {_ENDED} THEN NULL ELSE session.settled_at END,
+            stopped_reason = CASE
+                WHEN session.ended_at IS NULL OR {_GIVES_WAY}
+                  OR (excluded.ended_at, excluded.stopped_reason)
+                     < (session.ended_at, session.stopped_reason)
+                THEN excluded.stopped_reason ELSE session.stopped_reason END,
+            {_lowest("id_token", by="id_token_rank")},
+            {_lowest("authorization_status", by="id_token_rank")},
+            {_lowest("id_token_rank", by="id_token_rank")},
+            {_lowest("end_id_token", by="end_id_token_rank")},
+            {_lowest("end_id_token_rank", by="end_id_token_rank")},
+            {_lowest("meter_start_wh", by="meter_start_rank")},
+            {_lowest("meter_start_rank", by="meter_start_rank")},
+            {_lowest("meter_stop_wh", by="meter_stop_rank")},
+            {_lowest("meter_stop_rank", by="meter_stop_rank")}
+        WHERE session.transaction_id_issuer = excluded.transaction_id_issuer
+          AND (session.evse_id IS NOT NULL OR excluded.evse_id IS NULL)
+        RETURNING station_id, transaction_id, evse_id
+    ),
+    kept AS (
+        INSERT INTO transaction_events ({", ".join(_COLUMNS)})
+        SELECT {", ".join(f"event.{name}" for name in _COLUMNS)}
+        FROM event JOIN merged USING (station_id, transaction_id)
+        ON CONFLICT DO NOTHING
+        RETURNING station_id, transaction_id, seq_no, fingerprint
+    ),
+    valued AS (
+        INSERT INTO meter_values (station_id, evse_id, sampled_at, fingerprint, transaction_id,
+                                  energy_wh, samples)
+        SELECT station_id, coalesce(merged.evse_id, 0), value.sampled_at, value.fingerprint,
+               transaction_id, value.energy_wh::numeric, value.samples::jsonb
+        FROM unnest($3::integer[], $4::timestamptz[], $5::bigint[], $6::text[], $7::text[])
+             AS value (number, sampled_at, fingerprint, energy_wh, samples)
+        JOIN event USING (number)
+        JOIN merged USING (station_id, transaction_id)
+        ON CONFLICT DO NOTHING
+    )
+    SELECT number, merged.station_id IS NOT NULL AS merged
+    FROM event
+    LEFT JOIN merged USING (station_id, transaction_id)
+    LEFT JOIN kept USING (station_id, transaction_id, seq_no, fingerprint)
+    WHERE kept.station_id IS NULL
+    ORDER BY number
+"""  # noqa: S608 - the columns named above
 
 
-async def _insert(connection: Connection, facts: Sequence[TransactionEventReported]) -> None:
-    """Insert events. One that is told again is kept once, another with its number set aside."""
-    if not facts:
-        return
-    fingerprints = [fingerprint_of((_words(fact), fact.meter_values)) for fact in facts]
-    rows = []
-    for fact, fingerprint in zip(facts, fingerprints, strict=True):
-        times = [meter_value.sampled_at for meter_value in fact.meter_values]
-        rows.append(
-            (
-                *_words(fact),
-                fact.offline,
-                fact.authorization_status,
-                min(times, default=None),
-                max(times, default=None),
-                fingerprint,
-            )
+async def _merge(
+    connection: Connection, facts: Sequence[TransactionEventReported]
+) -> list[TransactionEventReported]:
+    """Write events and their meter values.
+
+    Returns:
+        The events of sessions that were left alone, of which nothing is written.
+    """
+    events = [_to_event(number, fact) for number, fact in enumerate(facts)]
+    numbers: list[int] = []
+    sampled_at: list[datetime] = []
+    fingerprints: list[int] = []
+    energy_wh: list[str | None] = []
+    samples: list[str] = []
+    for number, fact in enumerate(facts):
+        for meter_value in fact.meter_values:
+            fingerprint, wh, encoded = meter_values.encode(meter_value, fact.transaction_id)
+            numbers.append(number)
+            sampled_at.append(meter_value.sampled_at)
+            fingerprints.append(fingerprint)
+            energy_wh.append(wh)
+            samples.append(encoded)
+    left = await connection.fetch(
+        _MERGE,
+        encode_json(events).decode(),
+        TransactionIdIssuer.STATION,
+        numbers,
+        sampled_at,
+        fingerprints,
+        energy_wh,
+        samples,
+    )
+    if not left:
+        return []
+    if told_before := [record["number"] for record in left if record["merged"]]:
+        await _set_contradictions_aside(
+            connection, {number: events[number]["fingerprint"] for number in told_before}, facts
         )
-    new = {tuple(record) for record in await connection.fetch(_INSERT, *zip(*rows, strict=True))}
-    if len(new) == len(facts):
-        return
-    keys: list[_EventKey] = [(fact.station_id, fact.transaction_id, fact.seq_no) for fact in facts]
-    kept = await _find_fingerprints(connection, [key for key in keys if key not in new])
-    letters = []
-    for key, fact, fingerprint in zip(keys, facts, fingerprints, strict=True):
-        if kept.setdefault(key, fingerprint) != fingerprint:
-            # Merged all the same: bad numbers must not cost the end of a session.
-            letters.append((fact, "another event of the transaction has its sequence number"))
-    if letters:
+    return [facts[record["number"]] for record in left if not record["merged"]]
+
+
+def _to_event(number: int, fact: TransactionEventReported) -> dict[str, Any]:
+    """Return an event as an element of the document, without what is not there."""
+    words = _words(fact)
+    event = {name: word for name, word in zip(_WORDS, words, strict=True) if word is not None}
+    event["number"] = number
+    event["ocpp_version"] = fact.ocpp_version
+    event["offline"] = fact.offline
+    event["fingerprint"] = fingerprint_of((words, fact.meter_values))
+    if fact.authorization_status is not None:
+        event["authorization_status"] = fact.authorization_status
+    if fact.meter_values:
+        times = [meter_value.sampled_at for meter_value in fact.meter_values]
+        event["sampled_from"], event["sampled_until"] = min(times), max(times)
+        first, last = fact.registers()
+        if first is not None:
+            event["meter_start_wh"], event["meter_start_rank"] = first.energy_wh, first.rank
+        if last is not None:
+            event["meter_stop_wh"], event["meter_stop_rank"] = last.energy_wh, last.rank
+    return event
+
+
+async def _learn_evses(
+    connection: Connection, facts: Sequence[TransactionEventReported]
+) -> list[asyncpg.Record]:
+    """Write down the EVSE of sessions that had none; they stay locked until the commit."""
+    known = [fact for fact in facts if fact.evse_id is not None]
+    return await connection.fetch(
+        """
+        WITH told AS (
+            SELECT station_id, transaction_id, min(evse_id) AS evse_id
+            FROM unnest($1::text[], $2::text[], $3::integer[])
+                 AS event (station_id, transaction_id, evse_id)
+            GROUP BY station_id, transaction_id
+        ),
+        locked AS (
+            SELECT session_id, told.evse_id
+            FROM sessions JOIN told USING (station_id, transaction_id)
+            WHERE transaction_id_issuer = $4 AND sessions.evse_id IS NULL
+            ORDER BY station_id, transaction_id
+            FOR UPDATE OF sessions
+        )
+        UPDATE sessions SET evse_id = locked.evse_id
+        FROM locked WHERE sessions.session_id = locked.session_id
+        RETURNING station_id, transaction_id, sessions.evse_id
+        """,
+        [fact.station_id for fact in known],
+        [fact.transaction_id for fact in known],
+        [fact.evse_id for fact in known],
+        TransactionIdIssuer.STATION,
+    )
+
+
+async def _set_contradictions_aside(
+    connection: Connection,
+    fingerprints: Mapping[int, int],
+    facts: Sequence[TransactionEventReported],
+) -> None:
+    """Set events aside whose sequence number another one has; who is told again is kept once.
+
+    Merged they are all the same: bad numbers must not cost the end of a session.
+
+    Args:
+        connection: to Postgres.
+        fingerprints: of the events whose number is taken, by their place in `facts`.
+        facts: the batch.
+    """
+    keys = {number: _event_key(facts[number]) for number in fingerprints}
+    kept = await _find_fingerprints(connection, list(keys.values()))
+    reason = "another event of the transaction has its sequence number"
+    if letters := [
+        (facts[number], reason)
+        for number, key in keys.items()
+        if kept.get(key, fingerprints[number]) != fingerprints[number]
+    ]:
         await dead_letters.insert(connection, letters)
+
+
+def _event_key(fact: TransactionEventReported) -> _EventKey:
+    return fact.station_id, fact.transaction_id, fact.seq_no
 
 
 async def _find_fingerprints(

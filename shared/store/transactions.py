@@ -55,40 +55,79 @@ async def write_starts(connection: Connection, facts: Sequence[TransactionStarte
     return [transaction_ids[_start_key(fact)] for fact in facts]
 
 
-async def write_ends(connection: Connection, facts: Sequence[TransactionEnded]) -> list[None]:
-    """End sessions; the first telling stands, what another one says is set aside."""
-    distinct = {(fact.station_id, fact.transaction_id): fact for fact in reversed(facts)}
-    ended = await connection.fetch(
-        """
+_GIVES_WAY = "(sessions.ended_at IS NULL OR sessions.ended_by <> 'station')"
+
+
+def _first(column: str, *, into: str | None = None) -> str:
+    into = into or column
+    return f"{into} = CASE WHEN {_GIVES_WAY} THEN stop.{column} ELSE sessions.{into} END"
+
+
+# Each different end is kept once. The first one shows in the session at once, unless the station
+# has ended it before; an end that a rule, a match or an operator put there gives way. Sessions are
+# locked in the order of their keys, so that two pods cannot wait for each other in a circle.
+_END = f"""
+    WITH told AS (
+        SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::numeric[], $5::text[],
+                             $6::text[])
+            WITH ORDINALITY AS told (station_id, transaction_id, ended_at, meter_stop_wh,
+                                     stopped_reason, id_token, position)
+    ), known AS (
+        SELECT station_id, transaction_id, evse_id FROM sessions
+        WHERE (station_id, transaction_id) IN (SELECT station_id, transaction_id FROM told)
+          AND transaction_id_issuer = $7
+        ORDER BY station_id, transaction_id FOR UPDATE
+    ), kept AS (
+        INSERT INTO transaction_ends (station_id, transaction_id, ended_at, meter_stop_wh,
+                                      stopped_reason, id_token)
+        SELECT station_id, transaction_id, ended_at, meter_stop_wh, stopped_reason, id_token
+        FROM told JOIN known USING (station_id, transaction_id)
+        ORDER BY position
+        ON CONFLICT DO NOTHING
+        RETURNING *
+    ), stop AS (
+        SELECT DISTINCT ON (station_id, transaction_id) * FROM kept
+        ORDER BY station_id, transaction_id, end_no
+    ), ended AS (
         UPDATE sessions
-        SET ended_at = stop.ended_at, meter_stop_wh = stop.meter_stop_wh,
-            stopped_reason = stop.stopped_reason, end_id_token = stop.id_token, updated_at = now()
-        FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::numeric[], $5::text[],
-                    $6::text[])
-             AS stop (station_id, transaction_id, ended_at, meter_stop_wh, stopped_reason, id_token)
+        SET {_first("ended_at")},
+            {_first("meter_stop_wh")},
+            {_first("stopped_reason")},
+            {_first("id_token", into="end_id_token")},
+            ended_by = CASE WHEN {_GIVES_WAY} THEN 'station' ELSE sessions.ended_by END,
+            settle_at = now(), settled_at = NULL, updated_at = now()
+        FROM stop
         WHERE sessions.station_id = stop.station_id
           AND sessions.transaction_id = stop.transaction_id
-          AND sessions.ended_at IS NULL
-        RETURNING sessions.station_id, sessions.transaction_id, sessions.evse_id
-        """,
-        [fact.station_id for fact in distinct.values()],
-        [fact.transaction_id for fact in distinct.values()],
-        [fact.ended_at for fact in distinct.values()],
-        [fact.meter_stop_wh for fact in distinct.values()],
-        [fact.stopped_reason for fact in distinct.values()],
-        [fact.id_token for fact in distinct.values()],
+    )
+    SELECT station_id, transaction_id, evse_id FROM known
+"""  # noqa: S608 - the columns named above
+
+
+async def write_ends(connection: Connection, facts: Sequence[TransactionEnded]) -> list[None]:
+    """Keep ends; the first telling stands, another one stands beside it.
+
+    What names no transaction of its station is a dead letter, until the worker finds the one
+    session that can be meant, or an operator does.
+    """
+    records = await connection.fetch(
+        _END,
+        [fact.station_id for fact in facts],
+        [fact.transaction_id for fact in facts],
+        [fact.ended_at for fact in facts],
+        [fact.meter_stop_wh for fact in facts],
+        [fact.stopped_reason for fact in facts],
+        [fact.id_token for fact in facts],
+        TransactionIdIssuer.CSMS,
     )
     evse_ids = {(record["station_id"], record["transaction_id"]): record["evse_id"]
-                for record in ended}  # fmt: skip
-    if again := [fact for key, fact in distinct.items() if key not in evse_ids]:
-        evse_ids |= await _keep_what_differs(connection, again)
+                for record in records}  # fmt: skip
+    if strays := [fact for fact in facts if _key(fact) not in evse_ids]:
+        await dead_letters.insert_strays(connection, strays)
     # A 1.6 StopTransaction carries meter values but not the connector: that is the session's.
     if with_values := [
         MeterValuesReported(
-            fact.station_id,
-            evse_ids.get((fact.station_id, fact.transaction_id), 0),
-            fact.transaction_id,
-            fact.meter_values,
+            fact.station_id, evse_ids.get(_key(fact), 0), fact.transaction_id, fact.meter_values
         )
         for fact in facts
         if fact.meter_values
@@ -97,34 +136,5 @@ async def write_ends(connection: Connection, facts: Sequence[TransactionEnded]) 
     return [None] * len(facts)
 
 
-async def _keep_what_differs(
-    connection: Connection, facts: Sequence[TransactionEnded]
-) -> dict[tuple[str, str], int]:
-    """Compare ends that found no open session with what is kept; what differs is a dead letter.
-
-    Returns:
-        The EVSE of each transaction that is known.
-    """
-    records = await connection.fetch(
-        """
-        SELECT sessions.station_id, sessions.transaction_id, evse_id, ended_at, meter_stop_wh,
-               stopped_reason
-        FROM sessions JOIN unnest($1::text[], $2::text[]) AS stop (station_id, transaction_id)
-            USING (station_id, transaction_id)
-        """,
-        [fact.station_id for fact in facts],
-        [fact.transaction_id for fact in facts],
-    )
-    known = {(record["station_id"], record["transaction_id"]): record for record in records}
-    letters: list[tuple[TransactionEnded, str]] = []
-    for fact in facts:
-        session = known.get((fact.station_id, fact.transaction_id))
-        if session is None:
-            letters.append((fact, "the station has no transaction with this id"))
-        elif (session["ended_at"], session["meter_stop_wh"], session["stopped_reason"]) != (
-            fact.ended_at, fact.meter_stop_wh, fact.stopped_reason
-        ):  # fmt: skip
-            letters.append((fact, "the transaction had ended before, with other values"))
-    if letters:
-        await dead_letters.insert(connection, letters)
-    return {key: record["evse_id"] for key, record in known.items()}
+def _key(fact: TransactionEnded) -> tuple[str, str]:
+    return fact.station_id, fact.transaction_id

@@ -1,10 +1,14 @@
 """Sessions stay right whatever a station sends twice, late, or wrongly."""
 
 import asyncio
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from shared.domain.sessions import TransactionEnded
+from shared.store import facts
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod
 from tests.support.stations import StationClient, register, station_client
@@ -88,11 +92,29 @@ async def test_the_first_stop_stands_and_another_one_is_kept_beside_it(
     for payload in (stop, stop, {**stop, "meterStop": 9999}):
         assert (await station.call("StopTransaction", payload))[0] == 3
     assert await db.fetchval("SELECT meter_stop_wh FROM sessions") == 1100
-    letters = await db.fetch("SELECT reason, fact FROM dead_letters")
-    assert [letter["reason"] for letter in letters] == [
-        "the transaction had ended before, with other values"
+    told = await db.fetch("SELECT meter_stop_wh FROM transaction_ends ORDER BY end_no")
+    assert [end["meter_stop_wh"] for end in told] == [1100, 9999]
+    assert await count(db, "dead_letters") == 0
+
+
+async def test_two_different_stops_of_one_batch_are_both_kept(
+    db: Database, station: StationClient
+) -> None:
+    transaction_id = await start(station)
+    ends = [
+        TransactionEnded(
+            station_id="CP-1",
+            transaction_id=str(transaction_id),
+            ended_at=datetime(2026, 1, 2, 4, tzinfo=UTC),
+            meter_stop_wh=Decimal(meter_stop_wh),
+            stopped_reason="Local",
+        )
+        for meter_stop_wh in (1100, 1100, 900)
     ]
-    assert "9999" in letters[0]["fact"]
+    await facts.write(db, ends)
+    told = await db.fetch("SELECT meter_stop_wh FROM transaction_ends ORDER BY end_no")
+    assert [end["meter_stop_wh"] for end in told] == [1100, 900]
+    assert await db.fetchval("SELECT meter_stop_wh FROM sessions") == 1100
 
 
 @pytest.mark.parametrize("transaction_id", [0, -1, 424242])

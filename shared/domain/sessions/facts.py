@@ -1,4 +1,4 @@
-"""Sessions: our stored, billable record of what a station calls a transaction."""
+"""What stations say of their transactions, which is what sessions are made of."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -42,7 +42,11 @@ class TransactionStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransactionEnded:
-    """A charge ended. The first telling stands; what a second one says is kept beside it."""
+    """A charge ended. The first telling stands; what a second one says is kept beside it.
+
+    `transaction_id` is as told, which need not be one of the station's: some send 0 or -1 when they
+    never got the answer to their start.
+    """
 
     station_id: str
     transaction_id: str
@@ -106,25 +110,33 @@ class TransactionEventReported:
         """Whether its token is the one that the driver stopped with (E07.FR.02)."""
         return self.trigger_reason == "StopAuthorized"
 
-    def first_register(self) -> RankedRegister | None:
-        """Return what may be the session's register at its start.
+    def registers(self) -> tuple[RankedRegister | None, RankedRegister | None]:
+        """Return what may be the session's register at its start, and what at its end.
 
         A sample of the context Transaction.Begin is the register at the start, whichever event
         brings it (E01.FR.09, E01.FR.17). Without one, that of the earliest event stands for it, by
-        sequence number: a station's clock may jump.
+        sequence number: a station's clock may jump. The register at the end is that of the context
+        Transaction.End (E06.FR.11), or the latest.
         """
-        return self._best_register("Transaction.Begin", "Transaction.End", sign=1)
-
-    def last_register(self) -> RankedRegister | None:
-        """Return what may be the register at the session's end (E06.FR.11), or its latest."""
-        return self._best_register("Transaction.End", "Transaction.Begin", sign=-1)
-
-    def _best_register(self, certain: str, never: str, *, sign: int) -> RankedRegister | None:
-        found = [
-            (context != certain, sign * meter_value.sampled_at.timestamp(), energy_wh)
+        told = [
+            (context, meter_value.sampled_at.timestamp(), energy_wh)
             for meter_value in self.meter_values
             if meter_value.energy_wh is not None
             for energy_wh, context in import_registers(meter_value.samples)
+        ]
+        if not told:
+            return None, None
+        return (
+            self._best_register(told, "Transaction.Begin", "Transaction.End", sign=1),
+            self._best_register(told, "Transaction.End", "Transaction.Begin", sign=-1),
+        )
+
+    def _best_register(
+        self, told: list[tuple[str, float, Decimal]], certain: str, never: str, *, sign: int
+    ) -> RankedRegister | None:
+        found = [
+            (context != certain, sign * sampled_at_s, energy_wh)
+            for context, sampled_at_s, energy_wh in told
             if context != never
         ]
         if not found:
@@ -132,31 +144,3 @@ class TransactionEventReported:
         uncertain, _, energy_wh = min(found)
         rank = sign * self.seq_no + _UNCERTAIN if uncertain else self.seq_no
         return RankedRegister(energy_wh, rank)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
-    """A session as it is kept; `ended_at` is None while it goes on.
-
-    `evse_id` is None until the station tells which one it is: in OCPP 2.0.1 a driver may be
-    authorized before the cable is plugged in (E03). `energy_wh` is stop minus start, and while the
-    session goes on the latest register minus start.
-    """
-
-    session_id: str
-    station_id: str
-    evse_id: int | None
-    connector_id: int | None
-    transaction_id: str
-    ocpp_version: str
-    id_token: str | None
-    authorization_status: AuthorizationStatus | None
-    reservation_id: int | None
-    started_at: datetime | None
-    meter_start_wh: Decimal | None
-    ended_at: datetime | None
-    meter_stop_wh: Decimal | None
-    energy_wh: Decimal | None
-    stopped_reason: str | None
-    created_at: datetime
-    updated_at: datetime

@@ -1,0 +1,89 @@
+"""Dead letters: what stations said that fits nowhere, and what operators make of it."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from control import problems
+from control.api.schemas.dead_letters import DeadLetter, DeadLetterAssignment, DeadLetterDismissal
+from control.api.schemas.types import StationId
+from control.paging import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    Page,
+    cut_page,
+    decode_uuid,
+    encode_cursor,
+)
+from control.services import OPERATOR, ServicesDep
+from shared.domain.dead_letters import DeadLetterStatus
+from shared.store import dead_letters
+
+router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
+
+_RESOURCE = "dead-letters"
+
+
+@router.get("")
+async def list_dead_letters(
+    services: ServicesDep,
+    station_id: Annotated[StationId | None, Query(description="only this station's")] = None,
+    status: Annotated[
+        DeadLetterStatus | None, Query(description="only those of which this became")
+    ] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[DeadLetter]:
+    """List the dead letters, the newest first."""
+    rows, next_cursor = cut_page(
+        await dead_letters.list_before(
+            services.db,
+            before=decode_uuid(_RESOURCE, cursor),
+            limit=limit + 1,
+            station_id=station_id,
+            status=status,
+        ),
+        limit=limit,
+        cursor_of=lambda letter: encode_cursor(_RESOURCE, letter.dead_letter_id),
+    )
+    return Page(items=[DeadLetter.model_validate(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/{dead_letter_id}", responses=problems.responses(problems.NOT_FOUND))
+async def get_dead_letter(dead_letter_id: UUID, services: ServicesDep) -> DeadLetter:
+    """Return one dead letter."""
+    return DeadLetter.model_validate(await dead_letters.get(services.db, str(dead_letter_id)))
+
+
+@router.post(
+    "/{dead_letter_id}/assign",
+    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+)
+async def assign_dead_letter(
+    dead_letter_id: UUID, body: DeadLetterAssignment, services: ServicesDep
+) -> DeadLetter:
+    """Give an end to a session of its station. The session is worked out anew within seconds."""
+    letter = await dead_letters.assign(
+        services.db,
+        str(dead_letter_id),
+        session_id=str(body.session_id),
+        decided_by=OPERATOR,
+        note=body.note,
+    )
+    return DeadLetter.model_validate(letter)
+
+
+@router.post(
+    "/{dead_letter_id}/dismiss",
+    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+)
+async def dismiss_dead_letter(
+    dead_letter_id: UUID, body: DeadLetterDismissal, services: ServicesDep
+) -> DeadLetter:
+    """Decide that a dead letter means nothing."""
+    letter = await dead_letters.dismiss(
+        services.db, str(dead_letter_id), decided_by=OPERATOR, note=body.note
+    )
+    return DeadLetter.model_validate(letter)

@@ -1,0 +1,216 @@
+"""How much energy meter values tell: from registers, phases, intervals, or power."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from itertools import pairwise
+
+from shared.domain.meter_values import ENERGY_IMPORT_REGISTER, MeterSample
+
+_INTERVAL = "Energy.Active.Import.Interval"
+_POWER = "Power.Active.Import"
+_UNITS = {
+    ENERGY_IMPORT_REGISTER: {"Wh": Decimal(1), "kWh": Decimal(1000)},
+    _INTERVAL: {"Wh": Decimal(1), "kWh": Decimal(1000)},
+    _POWER: {"W": Decimal(1), "kW": Decimal(1000)},
+}
+_DEFAULT_UNIT = {ENERGY_IMPORT_REGISTER: "Wh", _INTERVAL: "Wh", _POWER: "W"}
+# "L1-N" is the phase L1; what lies between two phases, or flows in the neutral, is none of the sum.
+_PHASES = {"L1": "L1", "L2": "L2", "L3": "L3", "L1-N": "L1", "L2-N": "L2", "L3-N": "L3"}
+_CLOCK_ALIGNED = "Sample.Clock"
+_MULTIPLIER_MAX = 24
+# Power says nothing of the time between samples that are further apart.
+_POWER_GAP_MAX = timedelta(minutes=30)
+_MICROSECOND = timedelta(microseconds=1)
+_MICROSECONDS_PER_HOUR = 3_600_000_000
+_DIGITS = Decimal("0.001")
+
+
+class EnergyMethod(StrEnum):
+    """How a session's energy was worked out, the best one first."""
+
+    REGISTERS = "registers"
+    """Register at the stop minus register at the start."""
+    SAMPLED_REGISTERS = "sampled_registers"
+    """The last register among the meter values minus the one at the start, or the first one."""
+    PHASE_REGISTERS = "phase_registers"
+    """The same with the registers of the phases, summed up."""
+    INTERVALS = "intervals"
+    """Sum of Energy.Active.Import.Interval."""
+    POWER = "power"
+    """Power.Active.Import over time: an estimate."""
+    OPERATOR = "operator"
+    """An operator corrected it."""
+
+
+class ReadingOf(StrEnum):
+    """Which transaction meter values name that were told for a session's EVSE."""
+
+    SESSION = "session"
+    """The session's."""
+    UNKNOWN = "unknown"
+    """One that the station does not have: the session on the EVSE is meant (0 or -1, mostly)."""
+    NONE = "none"
+
+
+@dataclass(slots=True)
+class Reading:
+    """What the meter of a session's EVSE showed at one instant."""
+
+    sampled_at: datetime
+    received_at: datetime
+    samples: Sequence[MeterSample]
+    of: ReadingOf = ReadingOf.SESSION
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """The import register at one instant; `resolution_wh` is what its last digit stands for."""
+
+    at: datetime
+    energy_wh: Decimal
+    resolution_wh: Decimal = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyEstimate:
+    """What one method makes of the meter values between two instants."""
+
+    method: EnergyMethod
+    energy_wh: Decimal
+    first_at: datetime
+    last_at: datetime
+
+
+def sampled_registers(readings: Iterable[Reading]) -> list[Register]:
+    """Return every total of the import register, in the order of time and, at one time, size."""
+    found = []
+    for reading in readings:
+        for sample in reading.samples:
+            if sample["measurand"] == ENERGY_IMPORT_REGISTER and "phase" not in sample:
+                amount = _amount(sample)
+                if amount is not None:
+                    found.append(Register(reading.sampled_at, amount, _resolution_wh(sample)))
+    found.sort(key=lambda register: (register.at, register.energy_wh))
+    return found
+
+
+def estimate_by_phases(readings: Iterable[Reading]) -> EnergyEstimate | None:
+    """Return the rise of the phases' registers between the instants that tell all of them."""
+    by_time = _by_phase(readings, ENERGY_IMPORT_REGISTER)
+    phases = {phase for amounts in by_time.values() for phase in amounts}
+    whole = sorted(at for at, amounts in by_time.items() if amounts.keys() == phases)
+    if len(whole) < 2:  # noqa: PLR2004 - a difference needs two
+        return None
+    first, last = by_time[whole[0]], by_time[whole[-1]]
+    energy_wh = sum(last.values(), Decimal(0)) - sum(first.values(), Decimal(0))
+    return EnergyEstimate(EnergyMethod.PHASE_REGISTERS, energy_wh, whole[0], whole[-1])
+
+
+def estimate_by_intervals(readings: Sequence[Reading]) -> EnergyEstimate | None:
+    """Return the sum of the intervals."""
+    series = _series(readings, _INTERVAL)
+    if not series:
+        return None
+    energy_wh = sum(series.values(), Decimal(0))
+    return EnergyEstimate(EnergyMethod.INTERVALS, energy_wh, min(series), max(series))
+
+
+def estimate_by_power(readings: Sequence[Reading]) -> EnergyEstimate | None:
+    """Return the power over time, as if it changed evenly between two samples."""
+    series = sorted(_series(readings, _POWER).items())
+    energy_wh = Decimal(0)
+    covered = []
+    for (start, start_w), (end, end_w) in pairwise(series):
+        if end - start <= _POWER_GAP_MAX:
+            hours = Decimal((end - start) // _MICROSECOND) / _MICROSECONDS_PER_HOUR
+            energy_wh += (start_w + end_w) / 2 * hours
+            covered += [start, end]
+    if not covered:
+        return None
+    energy_wh = energy_wh.quantize(_DIGITS) if energy_wh < 10**20 else energy_wh
+    return EnergyEstimate(EnergyMethod.POWER, energy_wh, covered[0], covered[-1])
+
+
+def _series(readings: Sequence[Reading], measurand: str) -> dict[datetime, Decimal]:
+    """Return totals by time, or the sum of the phases where there is no total.
+
+    Clock-aligned values and those sampled for the transaction are two series of the same energy
+    (OCPP 1.6 §3.16), and must not be added up: the longer one is taken.
+    """
+    aligned, sampled = (
+        _totals(readings, measurand, clock_aligned=clock_aligned) for clock_aligned in (True, False)
+    )
+    return aligned if len(aligned) > len(sampled) else sampled
+
+
+def _totals(
+    readings: Iterable[Reading], measurand: str, *, clock_aligned: bool
+) -> dict[datetime, Decimal]:
+    totals: dict[datetime, Decimal] = {}
+    phases: dict[datetime, dict[str, Decimal]] = {}
+    for at, sample, amount in _amounts(readings, measurand):
+        if (sample["context"] == _CLOCK_ALIGNED) is not clock_aligned:
+            continue
+        phase = sample.get("phase")
+        if phase is None:
+            totals[at] = max(amount, totals.get(at, amount))
+        elif phase in _PHASES:
+            _keep(phases, at, _PHASES[phase], amount)
+    for at, amounts in phases.items():
+        totals.setdefault(at, sum(amounts.values(), Decimal(0)))
+    return totals
+
+
+def _by_phase(readings: Iterable[Reading], measurand: str) -> Mapping[datetime, dict[str, Decimal]]:
+    found: dict[datetime, dict[str, Decimal]] = {}
+    for at, sample, amount in _amounts(readings, measurand):
+        phase = _PHASES.get(sample.get("phase", ""))
+        if phase is not None:
+            _keep(found, at, phase, amount)
+    return found
+
+
+def _keep(
+    found: dict[datetime, dict[str, Decimal]], at: datetime, phase: str, amount: Decimal
+) -> None:
+    # Of two values for one instant the larger counts, so that their order does not.
+    amounts = found.setdefault(at, {})
+    amounts[phase] = max(amount, amounts.get(phase, amount))
+
+
+def _amounts(
+    readings: Iterable[Reading], measurand: str
+) -> Iterator[tuple[datetime, MeterSample, Decimal]]:
+    for reading in readings:
+        for sample in reading.samples:
+            if sample["measurand"] == measurand and (amount := _amount(sample)) is not None:
+                yield reading.sampled_at, sample, amount
+
+
+def _scale(sample: MeterSample) -> Decimal | None:
+    """Return what a sample's value is multiplied with, or None if it is not of this EVSE's meter.
+
+    The inlet and the EV have meters of their own, and signed data is no number.
+    """
+    if sample["location"] != "Outlet" or sample.get("format") == "SignedData":
+        return None
+    measurand = sample["measurand"]
+    scale = _UNITS[measurand].get(sample.get("unit") or _DEFAULT_UNIT[measurand])
+    multiplier = sample.get("multiplier") or 0
+    if scale is None or abs(multiplier) > _MULTIPLIER_MAX:
+        return None
+    return scale.scaleb(multiplier)
+
+
+def _amount(sample: MeterSample) -> Decimal | None:
+    scale = _scale(sample)
+    return None if scale is None else Decimal(sample["value"]) * scale
+
+
+def _resolution_wh(sample: MeterSample) -> Decimal:
+    exponent = Decimal(sample["value"]).as_tuple().exponent
+    scale = _scale(sample) or Decimal(1)
+    return scale.scaleb(min(exponent, 0)) if isinstance(exponent, int) else scale

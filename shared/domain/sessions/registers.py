@@ -1,0 +1,95 @@
+"""A session's register from its start to its end: does it rise as a meter's does?"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from shared.domain.sessions.energy import Register
+from shared.domain.sessions.limits import Limits
+from shared.domain.sessions.review import ReviewReason
+
+
+@dataclass(slots=True)
+class RegisterWalk:
+    """What walking along the registers found.
+
+    `first` and `last` are the believable ones among those sampled. `start_holds` says that the
+    register at the start is not a placeholder for one that was not known yet.
+    """
+
+    reasons: set[ReviewReason] = field(default_factory=set)
+    first: Register | None = None
+    last: Register | None = None
+    start_holds: bool = True
+    stop_holds: bool = True
+
+
+def walk(
+    start: Register | None, sampled: Sequence[Register], stop: Register | None, limits: Limits
+) -> RegisterWalk:
+    """Compare each register with the one before.
+
+    Args:
+        start: as told with the start.
+        sampled: among the meter values, in the order of time, from the start to the end.
+        stop: as told with the end.
+        limits: what is possible.
+    """
+    found = RegisterWalk()
+    believable = list(_without_placeholders(start, sampled, found.reasons))
+    if believable:
+        found.first, found.last = believable[0], believable[-1]
+    before = start
+    for register in believable:
+        if before is not None and (reason := _compare(before, register, limits)):
+            if reason is ReviewReason.REGISTER_JUMPED and before.energy_wh == 0:
+                # The meter had not been read yet; its first real register is this one.
+                found.start_holds, found.first = False, register
+                reason = ReviewReason.PLACEHOLDER_REGISTER
+            found.reasons.add(reason)
+        before = register
+    if stop is not None and before is not None:
+        _compare_stop(start, before, stop, found, limits)
+    return found
+
+
+def _without_placeholders(
+    start: Register | None, sampled: Iterable[Register], reasons: set[ReviewReason]
+) -> Iterable[Register]:
+    """Leave out zeros of a meter that had shown more before."""
+    shown = start is not None and start.energy_wh > 0
+    rest = list(sampled)
+    largest = max((register.energy_wh for register in rest), default=Decimal(0))
+    for register in rest:
+        if register.energy_wh == 0 and shown and largest > 0:
+            reasons.add(ReviewReason.PLACEHOLDER_REGISTER)
+            continue
+        shown = shown or register.energy_wh > 0
+        yield register
+
+
+def _compare(before: Register, after: Register, limits: Limits) -> ReviewReason | None:
+    digits_wh = before.resolution_wh + after.resolution_wh
+    rise_wh = after.energy_wh - before.energy_wh
+    if rise_wh < -(digits_wh + limits.tolerance_wh):
+        return ReviewReason.REGISTER_DECREASED
+    if rise_wh > limits.most_wh(after.at - before.at) + digits_wh:
+        return ReviewReason.REGISTER_JUMPED
+    return None
+
+
+def _compare_stop(
+    start: Register | None, before: Register, stop: Register, found: RegisterWalk, limits: Limits
+) -> None:
+    if start is not None and stop.energy_wh < start.energy_wh:
+        found.stop_holds = False
+        found.reasons.add(ReviewReason.METER_STOP_BELOW_START)
+        return
+    reason = _compare(before, stop, limits)
+    if reason is None:
+        return
+    if reason is ReviewReason.REGISTER_DECREASED and stop.energy_wh == 0:
+        found.stop_holds, reason = False, ReviewReason.PLACEHOLDER_REGISTER
+    elif reason is ReviewReason.REGISTER_JUMPED and before.energy_wh == 0:
+        found.start_holds, reason = False, ReviewReason.PLACEHOLDER_REGISTER
+    found.reasons.add(reason)

@@ -1,0 +1,67 @@
+"""Why a session must be looked at before it is billed, and what became of that."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+
+class ReviewReason(StrEnum):
+    """What is suspect about a session."""
+
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 - a word, no secret
+    """It went on although its id token was refused."""
+    START_MISSING = "start_missing"
+    """It ended, and its start was never told."""
+    END_MISSING = "end_missing"
+    """Its end was never told: a rule closed it."""
+    ENDS_DIFFER = "ends_differ"
+    """Its end was told more than once, with other times or registers; the first stands."""
+    ENDED_BEFORE_STARTED = "ended_before_started"
+    CLOCK_IMPLAUSIBLE = "clock_implausible"
+    """Its times are years old or in the future: the station's clock was off."""
+    METER_STOP_BELOW_START = "meter_stop_below_start"
+    REGISTER_DECREASED = "register_decreased"
+    """The meter's register fell: it was reset, or another meter took its place."""
+    REGISTER_JUMPED = "register_jumped"
+    """The register rose faster than any EVSE can deliver."""
+    PLACEHOLDER_REGISTER = "placeholder_register"
+    """A 0 stands where a register was not known yet."""
+    ENERGY_DISAGREES = "energy_disagrees"
+    """Phases, intervals or power tell another energy than the registers."""
+    ENERGY_ESTIMATED = "energy_estimated"
+    """There is no register and no interval: the energy was integrated from power."""
+    ENERGY_UNKNOWN = "energy_unknown"
+    """Nothing believable tells the energy."""
+    CHANGED_AFTER_REVIEW = "changed_after_review"
+    """What came later changes what an operator had decided upon."""
+
+
+class ReviewDecision(StrEnum):
+    """What an operator decided."""
+
+    ACCEPT = "accept"
+    """It is right as it is."""
+    CORRECT = "correct"
+    """It is right with another energy or end."""
+    VOID = "void"
+    """It is not to be billed at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """An operator's decision; the latest one stands.
+
+    `energy_wh` and `ended_at` are what was decided upon: with `correct` the operator's own where
+    told, else what the session said at that time. `reasons` are those that had been seen.
+    """
+
+    decision: ReviewDecision
+    reasons: frozenset[ReviewReason]
+    energy_wh: Decimal | None
+    ended_at: datetime | None
+    corrects_energy: bool = False
+    corrects_end: bool = False
+    note: str | None = None
+    reviewed_at: datetime | None = None
+    reviewed_by: str | None = None

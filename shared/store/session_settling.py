@@ -1,0 +1,161 @@
+"""Working sessions out: which are due, and what they came to.
+
+Nothing is locked while the worker works, because what stations say must not wait for it. A session
+is claimed by moving its `settle_at` into the future, and the result is written only if that is
+still there: a fact that came meanwhile has set it back, and the session is worked out once more. A
+worker that dies leaves a claim that runs out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import asyncpg
+import msgspec
+
+from shared.domain.sessions import HistoryKind, Settlement, TransactionIdIssuer
+from shared.store import session_history
+from shared.store.pool import Database
+from shared.store.session_facts import DueSession
+
+ClaimedSession: TypeAlias = asyncpg.Record
+"""A whole row of `sessions`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a session came to. `settle_at` is when to look again; None: never by itself."""
+
+    due: DueSession
+    settlement: Settlement
+    changes: Sequence[tuple[HistoryKind, Mapping[str, Any]]]
+    settle_at: datetime | None
+
+
+async def claim(db: Database, *, limit: int, lease_s: float) -> list[ClaimedSession]:
+    """Take up to `limit` sessions that are due; nobody else gets them for `lease_s`."""
+    return await db.fetch(
+        """
+        WITH due AS (
+            SELECT session_id FROM sessions WHERE settle_at <= now()
+            ORDER BY settle_at LIMIT $1 FOR UPDATE SKIP LOCKED
+        )
+        UPDATE sessions SET settle_at = now() + $2 * interval '1 second'
+        FROM due WHERE sessions.session_id = due.session_id
+        RETURNING sessions.*
+        """,
+        limit,
+        lease_s,
+    )
+
+
+async def store(db: Database, results: Sequence[Result]) -> list[Result]:
+    """Write results, and what they change into the sessions' history.
+
+    Returns:
+        Those that were written: the others have to be worked out once more.
+    """
+    async with db.acquire() as connection, connection.transaction():
+        records = await connection.fetch(_STORE, *_columns(results), TransactionIdIssuer.CSMS)
+        written = {str(record["session_id"]) for record in records}
+        stored = [result for result in results if result.due.session_id in written]
+        await session_history.insert(
+            connection,
+            [
+                (result.due.session_id, kind, dict(detail))
+                for result in stored
+                for kind, detail in result.changes
+            ],
+        )
+    return stored
+
+
+# What the station of an OCPP 2.0.1 transaction said is merged in the row itself, so that only the
+# end of a rule or an operator is written there.
+_STORE = """
+    WITH settled AS (
+        SELECT * FROM unnest(
+            $1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5::text[],
+            $6::text[], $7::timestamptz[], $8::numeric[], $9::text[], $10::text[], $11::numeric[],
+            $12::text[], $13::text[], $14::boolean[], $15::text[], $16::boolean[])
+        AS settled (session_id, claimed_until, settle_at, ended_at, ended_by, end_rule, end_rule_at,
+                    meter_stop_wh, stopped_reason, end_id_token, energy_wh, energy_method,
+                    energy_estimates, needs_review, review_reasons, changed)
+    ), mine AS (
+        SELECT session_id FROM sessions JOIN settled USING (session_id)
+        WHERE sessions.settle_at = settled.claimed_until
+        ORDER BY station_id, transaction_id FOR UPDATE OF sessions SKIP LOCKED
+    )
+    UPDATE sessions SET
+        settle_at = settled.settle_at,
+        settled_at = now(),
+        ended_at = settled.ended_at,
+        ended_by = settled.ended_by,
+        end_rule = settled.end_rule,
+        end_rule_at = settled.end_rule_at,
+        meter_stop_wh = CASE transaction_id_issuer
+            WHEN $17 THEN settled.meter_stop_wh ELSE sessions.meter_stop_wh END,
+        stopped_reason = CASE transaction_id_issuer
+            WHEN $17 THEN settled.stopped_reason ELSE sessions.stopped_reason END,
+        end_id_token = CASE transaction_id_issuer
+            WHEN $17 THEN settled.end_id_token ELSE sessions.end_id_token END,
+        energy_wh = settled.energy_wh,
+        energy_method = settled.energy_method,
+        energy_estimates = settled.energy_estimates::jsonb,
+        needs_review = settled.needs_review,
+        review_reasons = string_to_array(settled.review_reasons, ','),
+        updated_at = CASE WHEN settled.changed THEN now() ELSE sessions.updated_at END
+    FROM settled JOIN mine USING (session_id)
+    WHERE sessions.session_id = settled.session_id AND sessions.settle_at = settled.claimed_until
+    RETURNING sessions.session_id
+"""
+
+
+def _columns(results: Sequence[Result]) -> list[list[Any]]:
+    rows = []
+    for result in results:
+        settlement, end, rule_end = (
+            result.settlement, result.settlement.end, result.settlement.rule_end
+        )  # fmt: skip
+        shown = result.due.shown
+        rows.append(
+            (
+                result.due.session_id,
+                result.due.claimed_until,
+                result.settle_at,
+                end and end.ended_at,
+                end and end.source,
+                rule_end and rule_end.rule,
+                rule_end and rule_end.concluded_at,
+                end and end.meter_stop_wh,
+                end and end.stopped_reason,
+                end and end.id_token,
+                settlement.energy_wh,
+                settlement.energy_method,
+                msgspec.json.encode(settlement.estimates).decode(),
+                settlement.needs_review,
+                ",".join(sorted(settlement.reasons)),
+                bool(result.changes) or settlement.reasons != shown.reasons,
+            )
+        )
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+async def wake_predecessors(db: Database, session_ids: Sequence[str]) -> None:
+    """Have older sessions looked at that still go on at the EVSE of these: they must be over."""
+    await db.execute(
+        """
+        WITH open AS (
+            SELECT older.session_id
+            FROM sessions AS newer
+            JOIN sessions AS older USING (station_id, evse_id)
+            WHERE newer.session_id = ANY ($1::uuid[]) AND older.started_at < newer.started_at
+              AND older.ended_at IS NULL AND older.settle_at > now()
+            ORDER BY older.station_id, older.transaction_id FOR UPDATE OF older
+        )
+        UPDATE sessions SET settle_at = now()
+        FROM open WHERE sessions.session_id = open.session_id
+        """,
+        session_ids,
+    )
