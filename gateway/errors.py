@@ -24,11 +24,15 @@ class ErrorCode(StrEnum):
 
 
 class CallRefusedError(Exception):
-    """A CALL that is answered with a CALLERROR; `str()` of it is the error's description."""
+    """A CALL that is answered with a CALLERROR; `str()` of it is the error's description.
 
-    def __init__(self, code: ErrorCode, description: str) -> None:
+    `member` is where in the payload the fault is, without positions in lists.
+    """
+
+    def __init__(self, code: ErrorCode, description: str, *, member: str = "") -> None:
         super().__init__(description)
         self.code = code
+        self.member = member
 
 
 class CannotBeSaidError(Exception):

@@ -1,7 +1,9 @@
 """The JSON schemas of the `ocpp` package, compiled once, and what a violation is called."""
 
 import json
-from functools import cache
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ _ANY_NUMBER = {"SampledValueType": "value"}
 
 # Spelling mistakes of a specification, which stations rightly follow: JE 1.6 errata 2.1.
 _SYNONYMS = {"Celsius": "Celcius", "Celcius": "Celsius"}
+# The unit of the measurand Frequency, which one schema of 1.6 has and the other forgot.
+_FREQUENCY, _ITS_NEIGHBOURS = "Hertz", frozenset({"Wh", "Percent"})
 
 _CODES = {
     "Required": ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION,
@@ -31,6 +35,28 @@ _CODES = {
     "Type": ErrorCode.TYPE_CONSTRAINT_VIOLATION,
     "AdditionalProperties": ErrorCode.FORMAT_VIOLATION,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing that a schema does not allow.
+
+    `kind` is the schema's keyword as a class name, such as "MaxLength"; `names` are the words that
+    go with it: members that are too many or missing, types or words that would have been right.
+    """
+
+    schema: "Schema"
+    kind: str
+    path: tuple[str | int, ...]
+    names: tuple[str, ...]
+    message: str
+
+    def error(self) -> CallRefusedError:
+        """Return it as the refusal of its message."""
+        where = "/".join(map(str, self.path)) or "payload"
+        code = _CODES.get(self.kind, ErrorCode.PROPERTY_CONSTRAINT_VIOLATION)
+        member = ".".join(step for step in self.path if isinstance(step, str))
+        return CallRefusedError(code, f"{where}: {self.message}"[:255], member=member)
 
 
 class Schema:
@@ -43,6 +69,7 @@ class Schema:
     def __init__(self, schema: dict[str, Any]) -> None:
         # Formats are not validated: stations send times without a zone, and handlers read those.
         self._validator = jsonschema_rs.validator_for(_loosened(schema), validate_formats=False)
+        self._schema = schema
         self.properties: frozenset[str] = frozenset(schema.get("properties", ()))
 
     def validate(self, payload: object) -> None:
@@ -54,12 +81,36 @@ class Schema:
         try:
             self._validator.validate(payload)
         except jsonschema_rs.ValidationError as error:
-            where = "/".join(str(step) for step in error.instance_path) or "payload"
-            kind = type(error.kind).__name__.removeprefix("ValidationErrorKind_")
-            raise CallRefusedError(
-                _CODES.get(kind, ErrorCode.PROPERTY_CONSTRAINT_VIOLATION),
-                f"{where}: {error.message}"[:255],
-            ) from None
+            raise self._violation(error).error() from None
+
+    def find_violations(self, payload: object) -> Iterator[Violation]:
+        """Yield everything that is wrong with `payload`."""
+        return map(self._violation, self._validator.iter_errors(payload))
+
+    @cached_property
+    def spelling(self) -> dict[str, str]:
+        """Every member's name, at whatever depth, by its letters and digits in lower case."""
+        return {plain(name): name for name in _property_names(self._schema)}
+
+    def _violation(self, error: jsonschema_rs.ValidationError) -> Violation:
+        kind: Any = error.kind
+        name = type(kind).__name__.removeprefix("ValidationErrorKind_")
+        words: Any = ()
+        match name:
+            case "AdditionalProperties":
+                words = kind.unexpected
+            case "Required":
+                words = (kind.property,)
+            case "Type":
+                words = kind.types
+            case "Enum":
+                words = kind.options
+        return Violation(self, name, tuple(error.instance_path), tuple(words), error.message)
+
+
+def plain(word: str) -> str:
+    """Return a word without its letter case and punctuation."""
+    return "".join(character for character in word if character.isalnum()).casefold()
 
 
 @cache
@@ -95,4 +146,18 @@ def _loosened(schema: Any, name: str = "") -> Any:  # noqa: ANN401 - any JSON
         copy["enum"] = enum + [
             _SYNONYMS[word] for word in enum if word in _SYNONYMS and _SYNONYMS[word] not in enum
         ]
+        if _ITS_NEIGHBOURS.issubset(enum) and _FREQUENCY not in enum:
+            copy["enum"].append(_FREQUENCY)
     return copy
+
+
+def _property_names(schema: object) -> Iterator[str]:
+    if isinstance(schema, list):
+        for item in schema:
+            yield from _property_names(item)
+    elif isinstance(schema, dict):
+        properties = schema.get("properties")
+        if isinstance(properties, dict):
+            yield from properties
+        for value in schema.values():
+            yield from _property_names(value)

@@ -1,6 +1,7 @@
 """What a station gets at the door."""
 
 import asyncio
+import time
 
 import pytest
 from argon2 import PasswordHasher
@@ -10,6 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from shared.domain.stations import RegistrationStatus, SecurityProfile
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
+from tests.support.eventually import eventually
 from tests.support.stations import PASSWORD, basic_auth, register, station_client
 
 
@@ -158,3 +160,119 @@ async def test_a_station_that_floods_is_closed_and_the_others_are_not(
 async def _read_all(station: object) -> None:
     while True:
         await station.receive()  # type: ignore[attr-defined]
+
+
+async def test_the_best_version_that_both_speak_is_picked(db: Database, gateway: Pod) -> None:
+    await register(db)
+    for offered, picked in (
+        (["ocpp1.6", "ocpp2.0.1"], "ocpp2.0.1"),
+        (["ocpp1.5", "ocpp1.6"], "ocpp1.6"),
+    ):
+        async with connect(
+            f"{gateway.url}/CP-1", subprotocols=offered, additional_headers=basic_auth("CP-1")
+        ) as websocket:
+            assert websocket.subprotocol == picked
+
+
+@pytest.mark.parametrize(
+    ("station_id", "user_name"), [("CP-1", "CP-1"), ("CP-1", "CP-2"), ("NOBODY", "NOBODY")]
+)
+async def test_a_refusal_tells_nothing_apart_in_header_or_body(
+    db: Database, gateway: Pod, station_id: str, user_name: str
+) -> None:
+    await register(db)
+    first = await refusal(f"{gateway.url}/NOBODY-2", basic_auth("NOBODY-2", "wrong"))
+    this = await refusal(f"{gateway.url}/{station_id}", basic_auth(user_name, "wrong"))
+    assert this.response.body == first.response.body
+    assert dict(this.response.headers.raw_items()).keys() == (
+        dict(first.response.headers.raw_items()).keys()
+    )
+
+
+async def test_an_unknown_station_takes_as_long_as_a_wrong_password(
+    db: Database, start_pod: StartPod
+) -> None:
+    """By the work that is done: a password is hashed in both cases, with the same parameters."""
+    await register(db)
+    costly = PasswordHasher(time_cost=4, memory_cost=65_536, parallelism=1).hash(PASSWORD)
+    await db.execute("UPDATE stations SET password_hash = $1", costly)
+    async with start_pod() as gateway:
+        await refusal(f"{gateway.url}/CP-1", basic_auth("CP-1", "wrong"))  # its hash is known now
+        seconds: dict[str, float] = {}
+        for station_id in ("CP-1", "NOBODY"):
+            times = []
+            for _ in range(3):
+                started_at = time.perf_counter()
+                await refusal(f"{gateway.url}/{station_id}", basic_auth(station_id, "wrong"))
+                times.append(time.perf_counter() - started_at)
+            seconds[station_id] = min(times)
+        assert seconds["NOBODY"] > 0.3 * seconds["CP-1"]
+
+
+async def test_ids_that_cannot_be_are_stored_nowhere(db: Database, start_pod: StartPod) -> None:
+    async with start_pod(unknown_stations_interval_s=0.05) as gateway:
+        for station_id in ("a%2Fb", "..", "a:b", "a%00b", "a%0Ab", "x" * 49, "%F0%9F%94%8C"):
+            refused = await refusal(f"{gateway.url}/{station_id}", basic_auth("x"))
+            assert refused.response.status_code == 400
+        await refusal(f"{gateway.url}/" + "x" * 48, basic_auth("x"))
+        await eventually(lambda: _ids(db), lambda ids: ids == ["x" * 48])
+
+
+async def _ids(db: Database) -> list[str]:
+    return [r["station_id"] for r in await db.fetch("SELECT station_id FROM unknown_stations")]
+
+
+async def test_too_many_failures_get_429_and_a_password_that_was_right_does_not(
+    db: Database, start_pod: StartPod
+) -> None:
+    await register(db)
+    async with start_pod(station_failures=2, station_failure_refill_s=30) as gateway:
+        async with station_client(gateway.url):
+            pass
+        for station_id in ("CP-1", "NOBODY"):
+            url = f"{gateway.url}/{station_id}"
+            codes = [
+                (await refusal(url, basic_auth(station_id, "wrong"))).response.status_code
+                for _ in range(3)
+            ]
+            assert codes == [401, 401, 429]
+        refused = await refusal(f"{gateway.url}/CP-1", basic_auth("CP-1", "wrong"))
+        assert 0 < int(refused.response.headers["Retry-After"]) <= 30
+        async with station_client(gateway.url) as station:
+            await station.boot()
+
+
+async def test_an_address_that_fails_too_often_gets_429_without_any_hashing(
+    db: Database, start_pod: StartPod
+) -> None:
+    await register(db)
+    costly = PasswordHasher(time_cost=20, memory_cost=65_536, parallelism=1).hash(PASSWORD)
+    await db.execute("UPDATE stations SET password_hash = $1", costly)
+    async with start_pod(address_failures=3, address_failure_refill_s=60) as gateway:
+        scanner = {"X-Forwarded-For": "203.0.113.7"}
+        for number in range(3):
+            refused = await refusal(f"{gateway.url}/CP-{number + 2}", scanner)
+            assert refused.response.status_code == 401
+        started_at = time.perf_counter()
+        refused = await refusal(f"{gateway.url}/CP-1", scanner | basic_auth("CP-1", "guess"))
+        assert refused.response.status_code == 429
+        assert time.perf_counter() - started_at < 0.3
+        other = {"X-Forwarded-For": "203.0.113.8"} | basic_auth("CP-1", "guess")
+        assert (await refusal(f"{gateway.url}/CP-1", other)).response.status_code == 401
+
+
+async def test_headers_may_have_8_kilobytes_in_all(db: Database, gateway: Pod) -> None:
+    await register(db)
+    for headers in ({"X-Long": "x" * 9000}, {f"X-{n}": "x" * 900 for n in range(10)}):
+        refused = await refusal(f"{gateway.url}/CP-1", headers | basic_auth("CP-1"))
+        assert refused.response.status_code == 431
+
+
+async def test_a_slow_handshake_is_closed(start_pod: StartPod) -> None:
+    async with start_pod(handshake_timeout_s=0.3) as gateway:
+        host, port = gateway.url.removeprefix("ws://").removesuffix("/ocpp").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /ocpp/CP-1 HTTP/1.1\r\nHost: x\r\n")
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.close()

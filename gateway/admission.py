@@ -1,0 +1,227 @@
+"""Who may try to come in: where a handshake comes from, how often it may fail, and how many may.
+
+Checking a password takes milliseconds of a processor and megabytes of memory, so guessing is slowed
+down before anything is hashed. What is counted lives in this process and is bounded: a scan with
+random ids makes others of its kind forgotten, and then meets the limit of its address.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+from math import ceil
+from typing import TypeAlias
+
+from websockets.datastructures import Headers
+
+Network: TypeAlias = IPv4Network | IPv6Network
+Address: TypeAlias = IPv4Address | IPv6Address
+
+_IPV6_SITE_PREFIX = 64
+# Measured: a handshake takes 1 ms of a processor, and Argon2 with the usual parameters 4 ms.
+_TOKENS_FOR_HASHING = 4
+_TOKENS = 1 + _TOKENS_FOR_HASHING
+# Of a token: sums of intervals come out a hair above what they should be.
+_ROUNDING = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a handshake comes from.
+
+    `encrypted` is whether the station's own connection is TLS, ours or a proxy's in front;
+    `common_name` is that of the client certificate it was verified with, or None.
+    """
+
+    address: str
+    encrypted: bool
+    common_name: str | None
+
+
+class ProxyTrust:
+    """Tells a station's address and TLS from what a load balancer says of them.
+
+    Headers of anybody else are worth nothing: everyone can write them.
+
+    Args:
+        networks: where our load balancers are.
+        certificate_header: in which they tell the common name of a client certificate that they
+            have verified; None if they tell none.
+    """
+
+    def __init__(self, networks: Sequence[Network], certificate_header: str | None) -> None:
+        self._networks = networks
+        self._certificate_header = certificate_header
+
+    def find_origin(
+        self, peer: str, headers: Headers, *, encrypted: bool, common_name: str | None
+    ) -> Origin:
+        """Return where a handshake comes from.
+
+        Args:
+            peer: address at the other end of our socket.
+            headers: of the request.
+            encrypted: whether our socket is TLS.
+            common_name: of the client certificate that our own TLS has verified.
+        """
+        if not self._trusts(peer):
+            return Origin(peer, encrypted, common_name)
+        address = peer
+        hops = ",".join(headers.get_all("X-Forwarded-For")).split(",")
+        for hop in reversed(hops):
+            # The last one that none of ours has written is the station's.
+            known = _parse(hop.strip())
+            if known is None:
+                break
+            address = str(known)
+            if not self._trusts(address):
+                break
+        encrypted = encrypted or _only(headers, "X-Forwarded-Proto").lower() in {"https", "wss"}
+        if encrypted and self._certificate_header and common_name is None:
+            common_name = _only(headers, self._certificate_header) or None
+        return Origin(address, encrypted, common_name)
+
+    def _trusts(self, address: str) -> bool:
+        known = _parse(address)
+        return known is not None and any(known in network for network in self._networks)
+
+
+class HandshakeRate:
+    """How many handshakes are looked at: a token bucket that tells who found it empty when to come.
+
+    Those who are put off get one moment each, one behind the other at the same rate, so that a
+    fleet that came together comes back in the order and at the pace that it can be let in. Nothing
+    is kept for them: a station that comes at its moment takes a token like any other.
+
+    A handshake takes what it costs when its password has to be hashed, as in a storm that follows
+    the start of a pod, and gets most of it back when it did not.
+
+    Args:
+        per_s: tokens in a second.
+        burst: how many at once after a calm.
+        max_wait_s: nobody is put off for longer, however many there are.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        *,
+        per_s: float,
+        burst: int,
+        max_wait_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._interval_s = 1 / per_s
+        self._window_s = (burst + _ROUNDING) / per_s
+        self._max_wait_s = max_wait_s
+        self._clock = clock
+        # The bucket is full again then; it is empty while that is a whole window away.
+        self._full_at = clock()
+        # Moments up to this one have been given away.
+        self._promised_until = clock()
+
+    def take(self) -> float | None:
+        """Let one handshake in, or return after how many seconds it may try again."""
+        now = self._clock()
+        full_at = max(self._full_at, now) + _TOKENS * self._interval_s
+        if full_at - now <= self._window_s:
+            self._full_at = full_at
+            return None
+        promised = max(self._promised_until, now) + _TOKENS * self._interval_s
+        self._promised_until = min(promised, now + self._max_wait_s)
+        return self._promised_until - now
+
+    def give_back_hashing(self) -> None:
+        """Give back what hashing would have cost a handshake that was let in."""
+        self._full_at -= _TOKENS_FOR_HASHING * self._interval_s
+
+
+class FailureLimit:
+    """How often something may fail: `burst` times at once, then once in `refill_s`.
+
+    Args:
+        burst: failures in a row that are let through.
+        refill_s: after how many seconds one more is.
+        max_keys: how many are remembered; beyond, the one that failed longest ago is forgotten.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        *,
+        burst: int,
+        refill_s: float,
+        max_keys: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._burst = burst
+        self._refill_s = refill_s
+        self._max_keys = max_keys
+        self._clock = clock
+        # When the failures of each key are all forgiven; the later, the more there were.
+        self._forgiven_at: OrderedDict[str, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return how many keys are remembered."""
+        return len(self._forgiven_at)
+
+    def retry_after_s(self, key: str) -> int | None:
+        """Return after how many seconds `key` may try again, or None if it may now."""
+        forgiven_at = self._forgiven_at.get(key)
+        if forgiven_at is None:
+            return None
+        wait_s = forgiven_at - self._clock() - (self._burst - 1) * self._refill_s
+        return ceil(wait_s) if wait_s > 0 else None
+
+    def failed(self, key: str) -> None:
+        """Count one failure; beyond `burst` none counts, so that nobody is locked out for long."""
+        now = self._clock()
+        forgiven_at = max(now, self._forgiven_at.get(key, now)) + self._refill_s
+        self._forgiven_at[key] = min(forgiven_at, now + self._burst * self._refill_s)
+        self._forgiven_at.move_to_end(key)
+        if len(self._forgiven_at) > self._max_keys:
+            self._forgiven_at.popitem(last=False)
+
+    def succeeded(self, key: str) -> None:
+        """Forgive."""
+        self._forgiven_at.pop(key, None)
+
+
+def parse_networks(text: str) -> list[Network]:
+    """Read networks in CIDR notation, separated by commas.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    return [ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
+
+
+def address_key(address: str) -> str:
+    """Return what the failures of an address are counted under: its own, or an IPv6 site's /64."""
+    known = _parse(address)
+    if isinstance(known, IPv6Address):
+        return str(ip_network((known, _IPV6_SITE_PREFIX), strict=False))
+    return address
+
+
+def _only(headers: Headers, name: str) -> str:
+    """Return a header's value; an empty text if it is missing, or there are several."""
+    values = headers.get_all(name)
+    return values[0].strip() if len(values) == 1 else ""
+
+
+def _parse(text: str) -> Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address

@@ -1,0 +1,173 @@
+"""Who may try to come in, and from where."""
+
+import pytest
+from websockets.datastructures import Headers
+
+from gateway.admission import (
+    FailureLimit,
+    HandshakeRate,
+    Origin,
+    ProxyTrust,
+    address_key,
+    parse_networks,
+)
+
+PROXY, STATION = "10.0.0.5", "203.0.113.7"
+TRUST = ProxyTrust(parse_networks("10.0.0.0/8, ::1/128"), "X-SSL-Client-CN")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def limit(clock: Clock, *, max_keys: int = 100) -> FailureLimit:
+    return FailureLimit(burst=3, refill_s=10.0, max_keys=max_keys, clock=clock)
+
+
+def handshakes(clock: Clock, *, burst: int) -> HandshakeRate:
+    """Two a second that are hashed: five tokens each."""
+    return HandshakeRate(per_s=10, burst=burst, max_wait_s=60, clock=clock)
+
+
+def test_handshakes_are_let_in_as_a_burst_and_then_at_their_rate() -> None:
+    clock = Clock()
+    rate = handshakes(clock, burst=20)
+    assert [rate.take() for _ in range(4)] == [None] * 4
+    assert rate.take() is not None
+    for _ in range(20):
+        clock.now_s += 0.5001
+        assert rate.take() is None
+        assert rate.take() is not None
+    clock.now_s += 1000
+    assert [rate.take() for _ in range(5)].count(None) == 4
+
+
+def test_a_password_that_was_not_hashed_leaves_room_for_four_others() -> None:
+    rate = handshakes(Clock(), burst=20)
+    let_in = 0
+    while rate.take() is None:
+        rate.give_back_hashing()
+        let_in += 1
+    assert let_in == 16  # the last one that is let in still needs five tokens
+
+
+def test_who_is_put_off_gets_a_moment_of_its_own() -> None:
+    clock = Clock()
+    rate = handshakes(clock, burst=5)
+    assert rate.take() is None
+    waits = [rate.take() for _ in range(50)]
+    assert waits == pytest.approx([0.5 * number for number in range(1, 51)])
+    # Those who come at their moment find room, and nobody waits for ever.
+    for _ in range(50):
+        clock.now_s += 0.5001
+        assert rate.take() is None
+    for _ in range(1000):
+        rate.take()
+    assert rate.take() == pytest.approx(60)
+
+
+def test_a_burst_is_let_through_and_then_one_at_a_time() -> None:
+    clock = Clock()
+    failures = limit(clock)
+    for _ in range(3):
+        assert failures.retry_after_s("CP-1") is None
+        failures.failed("CP-1")
+    assert failures.retry_after_s("CP-1") == 10
+    assert failures.retry_after_s("CP-2") is None
+    clock.now_s += 10
+    assert failures.retry_after_s("CP-1") is None
+    failures.failed("CP-1")
+    assert failures.retry_after_s("CP-1") == 10
+    clock.now_s += 1000
+    for _ in range(3):
+        assert failures.retry_after_s("CP-1") is None
+        failures.failed("CP-1")
+
+
+def test_however_often_somebody_fails_the_next_try_is_one_refill_away() -> None:
+    """Some failures cost nothing to make: without a password nothing is hashed nor throttled."""
+    clock = Clock()
+    failures = limit(clock)
+    for _ in range(10_000):
+        failures.failed("CP-1")
+    wait_s = failures.retry_after_s("CP-1")
+    assert wait_s is not None
+    clock.now_s += wait_s
+    assert failures.retry_after_s("CP-1") is None
+
+
+def test_a_success_forgives() -> None:
+    failures = limit(Clock())
+    for _ in range(5):
+        failures.failed("CP-1")
+    failures.succeeded("CP-1")
+    assert failures.retry_after_s("CP-1") is None
+
+
+def test_what_is_remembered_is_bounded_and_the_busiest_stay() -> None:
+    failures = limit(Clock(), max_keys=10)
+    for number in range(1000):
+        failures.failed("guessed")
+        failures.failed(f"CP-{number}")
+    assert len(failures) == 10
+    assert failures.retry_after_s("guessed") is not None
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "origin"),
+    [
+        (STATION, {}, Origin(STATION, encrypted=False, common_name=None)),
+        (
+            STATION,
+            {
+                "X-Forwarded-For": "198.51.100.1",
+                "X-Forwarded-Proto": "https",
+                "X-SSL-Client-CN": "CP-1",
+            },
+            Origin(STATION, encrypted=False, common_name=None),
+        ),
+        (
+            PROXY,
+            {"X-Forwarded-For": STATION, "X-Forwarded-Proto": "https"},
+            Origin(STATION, encrypted=True, common_name=None),
+        ),
+        (
+            PROXY,
+            {"X-Forwarded-For": f"6.6.6.6, {STATION}, 10.1.1.1"},
+            Origin(STATION, encrypted=False, common_name=None),
+        ),
+        (
+            PROXY,
+            {"X-Forwarded-For": STATION, "X-Forwarded-Proto": "wss", "X-SSL-Client-CN": "CP-1"},
+            Origin(STATION, encrypted=True, common_name="CP-1"),
+        ),
+        # A certificate over a plain connection is a configuration gone wrong.
+        (
+            PROXY,
+            {"X-Forwarded-For": STATION, "X-SSL-Client-CN": "CP-1"},
+            Origin(STATION, encrypted=False, common_name=None),
+        ),
+        (PROXY, {"X-Forwarded-For": "rubbish"}, Origin(PROXY, encrypted=False, common_name=None)),
+    ],
+)
+def test_only_our_load_balancers_are_believed(
+    peer: str, headers: dict[str, str], origin: Origin
+) -> None:
+    found = TRUST.find_origin(peer, Headers(headers), encrypted=False, common_name=None)
+    assert found == origin
+
+
+def test_a_header_that_comes_twice_tells_nothing() -> None:
+    headers = Headers([("X-Forwarded-Proto", "https"), ("X-Forwarded-Proto", "https")])
+    found = TRUST.find_origin(PROXY, headers, encrypted=False, common_name=None)
+    assert not found.encrypted
+
+
+def test_addresses_of_one_ipv6_site_fail_together() -> None:
+    assert address_key("2001:db8::1") == address_key("2001:db8::ffff:2")
+    assert address_key("2001:db8::1") != address_key("2001:db8:0:1::1")
+    assert address_key("203.0.113.7") == "203.0.113.7"
