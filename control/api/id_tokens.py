@@ -39,7 +39,9 @@ async def create_id_token(
         status=body.status,
         expires_at=body.expires_at,
         group_id_token=body.group_id_token,
+        max_concurrent_sessions=body.max_concurrent_sessions,
     )
+    await services.authorization.id_token_changed(token.id_token)
     response.headers["Location"] = f"/v1/id-tokens/{quote(token.id_token, safe='')}"
     return IdToken.model_validate(token)
 
@@ -70,7 +72,9 @@ async def update_id_token(
 ) -> IdToken:
     """Change a token. Running charges go on; the next authorization sees the change."""
     changes = body.model_dump(exclude_unset=True)
-    return IdToken.model_validate(await id_tokens.update(services.db, id_token, changes))
+    token = await id_tokens.update(services.db, id_token, changes)
+    await services.authorization.id_token_changed(id_token)
+    return IdToken.model_validate(token)
 
 
 @router.delete(
@@ -81,3 +85,4 @@ async def update_id_token(
 async def delete_id_token(id_token: IdTokenValue, services: ServicesDep) -> None:
     """Remove a token: from now on it is Invalid."""
     await id_tokens.delete(services.db, id_token)
+    await services.authorization.id_token_changed(id_token)

@@ -9,7 +9,9 @@ from ocpp.v201.enums import Action, AuthorizationStatusEnumType, IdTokenEnumType
 from gateway.handlers import Handlers
 from gateway.routing import on, sends
 from gateway.translation import format_time
+from shared.domain import authorization as domain
 from shared.domain import commands, tokens
+from shared.domain.authorization import TransactionStart
 
 
 class Authorization(Handlers):
@@ -31,15 +33,23 @@ class Authorization(Handlers):
         return call.ClearCache()
 
 
-async def authorize_id_token(handlers: Handlers, id_token: dict[str, Any]) -> tokens.Authorization:
-    """Decide whether an IdTokenType may charge; a start button always may (C02.FR.02)."""
+async def authorize_id_token(
+    handlers: Handlers, id_token: dict[str, Any], *, start: TransactionStart | None = None
+) -> domain.Authorization:
+    """Decide whether an IdTokenType may charge; a start button always may (C02.FR.02).
+
+    Args:
+        handlers: of the connection.
+        id_token: as it was on the wire.
+        start: what it starts, None if it is only shown.
+    """
     type_ = tokens.IdTokenType(id_token["type"])
     if type_ is tokens.IdTokenType.NO_AUTHORIZATION:
-        return tokens.Authorization(tokens.AuthorizationStatus.ACCEPTED)
-    return await handlers.authorize(id_token["idToken"], type_)
+        return domain.Authorization(tokens.AuthorizationStatus.ACCEPTED)
+    return await handlers.authorize(id_token["idToken"], type_, start=start)
 
 
-def to_id_token_info(authorization: tokens.Authorization) -> IdTokenInfoType:
+def to_id_token_info(authorization: domain.Authorization) -> IdTokenInfoType:
     """Translate a decision, with the token's group (C01.FR.06, C09.FR.12)."""
     group = authorization.group_id_token
     return IdTokenInfoType(

@@ -1,4 +1,4 @@
-"""Id tokens: who may charge."""
+"""Id tokens and their groups: who may charge, as their owners decided it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,13 +6,17 @@ from enum import StrEnum
 
 
 class AuthorizationStatus(StrEnum):
-    """AuthorizationStatusEnumType, as far as it is decided here."""
+    """AuthorizationStatusEnumType; OCPP 1.6 knows the first five."""
 
     ACCEPTED = "Accepted"
     BLOCKED = "Blocked"
     EXPIRED = "Expired"
     INVALID = "Invalid"
     CONCURRENT_TX = "ConcurrentTx"
+    NO_CREDIT = "NoCredit"
+    NOT_ALLOWED_TYPE_EVSE = "NotAllowedTypeEVSE"
+    NOT_AT_THIS_LOCATION = "NotAtThisLocation"
+    NOT_AT_THIS_TIME = "NotAtThisTime"
     UNKNOWN = "Unknown"
 
 
@@ -29,67 +33,41 @@ class IdTokenType(StrEnum):
     NO_AUTHORIZATION = "NoAuthorization"
 
 
-_CARDS = {IdTokenType.ISO14443, IdTokenType.ISO15693}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdToken:
-    """A token as it is kept. `status` is what its owner set: Accepted, Blocked or Invalid."""
+    """A token as it is kept. `status` is what its owner set: Accepted, Blocked or Invalid.
+
+    `max_concurrent_sessions` is how many charges it may start side by side; None is any number.
+    """
 
     id_token: str
     type: IdTokenType
     status: AuthorizationStatus
     expires_at: datetime | None
     group_id_token: str | None
+    max_concurrent_sessions: int | None = None
     created_at: datetime
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Authorization:
-    """The answer to "may this token charge?" (IdTokenInfoType)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdTokenGroup:
+    """Rules for all tokens of a group: `status` is Accepted or Blocked, the limit is of them all.
 
+    OCPP 1.6 calls the group's id token parentIdTag. A group without rules need not be kept.
+    """
+
+    group_id_token: str
+    name: str | None
     status: AuthorizationStatus
-    expires_at: datetime | None = None
-    group_id_token: str | None = None
-
-    @property
-    def accepted(self) -> bool:
-        """Whether the token may charge."""
-        return self.status is AuthorizationStatus.ACCEPTED
+    max_concurrent_sessions: int | None
+    created_at: datetime
+    updated_at: datetime
 
 
 def id_token_key(id_token: str) -> str:
-    """Return the form under which a token is looked up.
+    """Return the form under which a token or a group is looked up.
 
     Id tokens are case-insensitive: CiString20Type in OCPP 1.6 §7.28, and OCPP 2.0.1 part 2 §2.28.
     """
     return id_token.casefold()
-
-
-def authorize(
-    token: IdToken | None, at: datetime, presented_as: IdTokenType | None = None
-) -> Authorization:
-    """Decide whether `token` may charge at the time `at`.
-
-    Args:
-        token: the token as kept, or None if nobody registered it.
-        at: now, aware.
-        presented_as: the type that the station told. A token is an identifier together with its
-            type (OCPP 2.0.1 part 2 C §1.1): a card's number typed in as a key code is no card.
-    """
-    if token is None or (presented_as is not None and not _same_type(token.type, presented_as)):
-        return Authorization(AuthorizationStatus.INVALID)
-    status = token.status
-    if (
-        status is AuthorizationStatus.ACCEPTED
-        and token.expires_at is not None
-        and token.expires_at <= at
-    ):
-        status = AuthorizationStatus.EXPIRED
-    return Authorization(status, token.expires_at, token.group_id_token)
-
-
-def _same_type(kept: IdTokenType, presented: IdTokenType) -> bool:
-    # Cards are registered from what 1.6 stations read, which does not tell the two apart.
-    return kept is presented or {kept, presented} <= _CARDS

@@ -12,7 +12,9 @@ from shared.domain.tokens import AuthorizationStatus, IdToken, IdTokenType, id_t
 from shared.store.pool import Database
 
 _COLUMNS = ", ".join(field.name for field in fields(IdToken))
-_UPDATABLE = frozenset({"type", "status", "expires_at", "group_id_token"})
+_UPDATABLE = frozenset(
+    {"type", "status", "expires_at", "group_id_token", "max_concurrent_sessions"}
+)
 
 
 def _id_token(record: asyncpg.Record) -> IdToken:
@@ -37,6 +39,7 @@ async def create(
     status: AuthorizationStatus,
     expires_at: datetime | None,
     group_id_token: str | None,
+    max_concurrent_sessions: int | None = None,
 ) -> IdToken:
     """Register a token.
 
@@ -45,8 +48,9 @@ async def create(
     """
     record = await db.fetchrow(
         f"""
-        INSERT INTO id_tokens (id_token_key, id_token, type, status, expires_at, group_id_token)
-        VALUES ($1, $2, $3, $4, $5, $6)
+        INSERT INTO id_tokens (id_token_key, id_token, type, status, expires_at, group_id_token,
+                               max_concurrent_sessions)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT DO NOTHING
         RETURNING {_COLUMNS}
         """,  # noqa: S608 - column names of a dataclass
@@ -56,6 +60,7 @@ async def create(
         status,
         expires_at,
         group_id_token,
+        max_concurrent_sessions,
     )
     if record is None:
         raise ConflictError(f"there is an id token {id_token!r} already")
@@ -99,7 +104,7 @@ async def list_after(db: Database, *, after: str | None, limit: int) -> list[IdT
 
 
 async def update(db: Database, id_token: str, changes: dict[str, Any]) -> IdToken:
-    """Change a token's type, status, expires_at or group_id_token.
+    """Change a token's type, status, expires_at, group_id_token or max_concurrent_sessions.
 
     Raises:
         NotFoundError: there is no such token.

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from control.api.schemas.id_token_groups import MaxConcurrentSessions
 from control.api.schemas.types import ONE_LINE, UtcTime, schema_of_changes
 from shared.domain.tokens import AuthorizationStatus, IdTokenType
 
@@ -15,6 +16,7 @@ _EXAMPLE: dict[str, Any] = {
     "status": "Accepted",
     "expires_at": None,
     "group_id_token": "FLEET-7",
+    "max_concurrent_sessions": 1,
     "created_at": "2025-05-20T12:00:00Z",
     "updated_at": "2025-05-20T12:00:00Z",
 }
@@ -76,6 +78,7 @@ class IdTokenCreate(BaseModel):
     status: OwnersStatus = AuthorizationStatus.ACCEPTED
     expires_at: ExpiresAt | None = None
     group_id_token: GroupIdToken | None = None
+    max_concurrent_sessions: MaxConcurrentSessions | None = None
 
 
 class IdTokenUpdate(BaseModel):
@@ -89,6 +92,7 @@ class IdTokenUpdate(BaseModel):
     status: OwnersStatus = AuthorizationStatus.ACCEPTED
     expires_at: ExpiresAt | None = None
     group_id_token: GroupIdToken | None = None
+    max_concurrent_sessions: MaxConcurrentSessions | None = None
 
 
 class IdToken(BaseModel):
@@ -101,5 +105,6 @@ class IdToken(BaseModel):
     status: AuthorizationStatus
     expires_at: datetime | None
     group_id_token: str | None
+    max_concurrent_sessions: int | None
     created_at: datetime
     updated_at: datetime

@@ -1,0 +1,110 @@
+"""Looking things up that are remembered in this process."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from gateway.authorization.memory import Memory
+from gateway.errors import StoreAwayError
+from shared.batching import Batcher
+from shared.store.pool import is_away
+from shared.telemetry import metrics
+
+Value = TypeVar("Value")
+
+_RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.4, 0.8)
+
+
+async def hold(read: Callable[[], Awaitable[Value]], *, hold_s: float) -> Value:
+    """Try `read` until Postgres is there, but not longer than an answer may be held.
+
+    Raises:
+        StoreAwayError: Postgres is away for longer.
+    """
+    clock = asyncio.get_running_loop().time
+    give_up_at = clock() + hold_s
+    attempt = 0
+    while True:
+        try:
+            async with asyncio.timeout_at(give_up_at):  # also of a Postgres that hangs
+                return await read()
+        except Exception as error:
+            if not is_away(error):
+                raise
+            delay_s = _RETRY_DELAYS_S[min(attempt, len(_RETRY_DELAYS_S) - 1)]
+            if clock() + delay_s >= give_up_at:
+                raise StoreAwayError from error
+        attempt += 1
+        await asyncio.sleep(delay_s)
+
+
+class Lookup(Generic[Value]):
+    """One kind of thing by key: from memory without any waiting, else read together with others.
+
+    Args:
+        kind: in metrics.
+        read: reads many; one result per key, in the same order.
+        max_items: how many are remembered.
+        ttl_s: for how long.
+        hold_s: how long to try while Postgres is away.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        read: Callable[[list[str]], Awaitable[Sequence[Value]]],
+        *,
+        max_items: int,
+        ttl_s: float,
+        hold_s: float,
+    ) -> None:
+        self._memory: Memory[Value] = Memory(max_items=max_items, ttl_s=ttl_s)
+        self._batcher: Batcher[str, Value] = Batcher(read)
+        self._hold_s = hold_s
+        self._changes = 0
+        self._from_memory = metrics.authorization_lookups.labels(kind, "memory")
+        self._stale = metrics.authorization_lookups.labels(kind, "stale")
+
+    async def get(self, key: str) -> Value:
+        """Return what belongs to a key.
+
+        While Postgres is away this is what was known last, if anything was.
+
+        Raises:
+            StoreAwayError: Postgres is away, and nothing is remembered.
+        """
+        remembered = self._memory.find(key)
+        if remembered is not None:
+            self._from_memory.inc()
+            return remembered[0]
+        changes = self._changes
+        value = await hold(lambda: self._read(key), hold_s=self._hold_s)
+        # What changed while it was read may have been read before the change.
+        if changes == self._changes:
+            self._memory.keep(key, value)
+        return value
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        await self._batcher.run()
+
+    def forget(self, key: str) -> None:
+        """Forget what belongs to a key: it has changed."""
+        self._changes += 1
+        self._memory.forget(key)
+
+    def forget_all(self) -> None:
+        """Forget everything: much has changed, or it is not known what."""
+        self._changes += 1
+        self._memory.forget_all()
+
+    async def _read(self, key: str) -> Value:
+        try:
+            return await self._batcher.submit(key)
+        except Exception as error:
+            # It then counts as fresh again: while Postgres is away not every driver has to wait.
+            known = self._memory.find_stale(key)
+            if known is None or not is_away(error):
+                raise
+            self._stale.inc()
+            return known[0]
