@@ -4,10 +4,20 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from control.api.schemas.commands import core
+from control.api.schemas.commands import (
+    certificates,
+    core,
+    firmware,
+    local_lists,
+    logs,
+    reservations,
+    smart_charging,
+)
 from control.api.schemas.commands.core import RemoteStop
 from control.api.schemas.commands.record import Command
-from control.api.schemas.commands.request import WAIT_MAX_S, CommandRequest
+from control.api.schemas.commands.request import CommandRequest
+from control.api.schemas.commands.smart_charging import SetChargingProfile
+from control.api.schemas.waiting import WAIT_MAX_S
 
 __all__ = [
     "EXAMPLES",
@@ -17,6 +27,7 @@ __all__ = [
     "Command",
     "CommandRequest",
     "RemoteStop",
+    "SetChargingProfile",
 ]
 
 AnyCommandRequest = Annotated[
@@ -30,11 +41,32 @@ AnyCommandRequest = Annotated[
     | core.ClearCache
     | core.TriggerMessage
     | core.DataTransfer
+    | smart_charging.SetChargingProfile
+    | smart_charging.ClearChargingProfile
+    | smart_charging.GetCompositeSchedule
+    | reservations.ReserveNow
+    | reservations.CancelReservation
+    | local_lists.SendLocalList
+    | local_lists.GetLocalListVersion
+    | firmware.UpdateFirmware
+    | logs.GetLog
+    | certificates.InstallCertificate
+    | certificates.DeleteCertificate
+    | certificates.GetInstalledCertificateIds
+    | certificates.CertificateSigned
     | core.Call,
     Field(discriminator="type"),
 ]
 
-EXAMPLES: dict[str, dict[str, Any]] = {**core.EXAMPLES}
+EXAMPLES: dict[str, dict[str, Any]] = {
+    **core.EXAMPLES,
+    **local_lists.EXAMPLES,
+    **smart_charging.EXAMPLES,
+    **reservations.EXAMPLES,
+    **firmware.EXAMPLES,
+    **logs.EXAMPLES,
+    **certificates.EXAMPLES,
+}
 """The fields of one request of each type."""
 
 OPENAPI_EXAMPLES: dict[str, Any] = {

@@ -6,6 +6,11 @@ from uuid import UUID
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from control.api.schemas.charging_profiles import (
+    TX_PROFILE_EXAMPLE,
+    ChargingProfileToSet,
+    checked_for_start,
+)
 from control.api.schemas.commands.request import CommandRequest
 from control.api.schemas.types import FREE_TEXT, ONE_LINE, Ordinal, Payload
 from shared.domain.commands import MessageTrigger, OperationalStatus, ResetType
@@ -48,6 +53,16 @@ class RemoteStart(CommandRequest):
         default=None,
         description="told to OCPP 2.0.1 stations; left out, the type the token is registered with",
     )
+    charging_profile: ChargingProfileToSet | None = Field(
+        default=None,
+        description="a TxProfile for the charge that begins; its transaction_id is left out",
+    )
+
+    @model_validator(mode="after")
+    def _profile_may_be_sent(self) -> Self:
+        if self.charging_profile is not None:
+            checked_for_start(self.charging_profile)
+        return self
 
 
 class RemoteStop(CommandRequest):
@@ -148,7 +163,11 @@ class Call(CommandRequest):
 
 
 EXAMPLES: dict[str, dict[str, Any]] = {
-    "RemoteStart": {"id_token": "04A2B3C4D5E6F7", "evse_id": 1},
+    "RemoteStart": {
+        "id_token": "04A2B3C4D5E6F7",
+        "evse_id": 1,
+        "charging_profile": TX_PROFILE_EXAMPLE,
+    },
     "RemoteStop": {"session_id": "0197278e-7e02-7d1c-a6d5-5a3f0f6b7a11"},
     "Reset": {"reset_type": "OnIdle"},
     "ChangeAvailability": {"operational_status": "Inoperative", "evse_id": 2},

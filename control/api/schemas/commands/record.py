@@ -5,8 +5,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from control.redaction import redact
 from shared.domain.commands import CommandRecord, CommandState
+from shared.domain.redaction import redact
 
 _RECORD_EXAMPLE: dict[str, Any] = {
     "command_id": "0197278e-7e02-7d1c-a6d5-5a3f0f6b7a11",
@@ -24,6 +24,7 @@ _RECORD_EXAMPLE: dict[str, Any] = {
     "sent_at": "2025-06-01T09:00:00.004Z",
     "finished_at": "2025-06-01T09:00:00.131Z",
     "pod_id": "gateway-0-3fa1c2",
+    "batch_id": None,
 }
 
 
@@ -61,6 +62,7 @@ class Command(BaseModel):
     sent_at: datetime | None
     finished_at: datetime | None
     pod_id: str | None = Field(description="the gateway pod that sent it")
+    batch_id: str | None = Field(description="the batch that it belongs to")
 
     @classmethod
     def of(cls, record: CommandRecord) -> Self:

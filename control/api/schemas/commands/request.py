@@ -1,36 +1,32 @@
 """What every request of a command has."""
 
 from dataclasses import fields
+from datetime import datetime
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
+from control.api.schemas.waiting import Waiting
 from shared.domain import commands as domain
 
-TIMEOUT_MAX_S = 300.0
-WAIT_MAX_S = 330.0
 
-
-class CommandRequest(BaseModel):
+class CommandRequest(Waiting):
     """What every command takes beside its own fields."""
 
-    model_config = ConfigDict(extra="forbid")
-
     type: str
-    timeout_s: float | None = Field(
-        default=None,
-        gt=0,
-        le=TIMEOUT_MAX_S,
-        description="deadline: the command is not sent later than this; 30 if left out",
-    )
-    wait_s: float | None = Field(
-        default=None,
-        ge=0,
-        le=WAIT_MAX_S,
-        description="how long this call waits for the outcome before it answers 202; 0 does not "
-        "wait. Left out, it waits as long as `timeout_s` and a little longer",
-    )
 
     def to_command(self) -> domain.Command:
         """Return the command of the domain of the same name, with the same fields."""
         command = domain.COMMANDS[self.type]
-        return command(**{field.name: getattr(self, field.name) for field in fields(command)})
+        return command(**{f.name: _plain(getattr(self, f.name)) for f in fields(command)})
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any field
+    """Return a field as the JSON that a command is kept as."""
+    match value:
+        case BaseModel():
+            return value.model_dump(mode="json", exclude_none=True)
+        case datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case _:
+            return value
