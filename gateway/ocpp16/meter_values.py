@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway import quirks
 from gateway.translation import parse_time
 from shared.domain.meter_values import (
     ENERGY_IMPORT_REGISTER,
@@ -10,6 +11,7 @@ from shared.domain.meter_values import (
     energy_import_wh,
     is_number,
 )
+from shared.domain.quirks import QuirkKind
 from shared.telemetry import metrics
 
 _DEFAULTS = {
@@ -17,6 +19,26 @@ _DEFAULTS = {
     "location": "Outlet",
     "measurand": ENERGY_IMPORT_REGISTER,
 }
+# What a sample without a unit is measured in. By §7.43 that is Wh for any energy, but a reactive
+# register counts varh by its definition in §7.31, and so these are (ours). Frequency is in hertz,
+# which 1.6 had no unit for (errata 3.86); the last two are what they are by §7.31.
+_DEFAULT_UNIT = {
+    **{
+        f"Energy.Active.{direction}.{kind}": "Wh"
+        for direction in ("Export", "Import")
+        for kind in ("Register", "Interval")
+    },
+    **{
+        f"Energy.Reactive.{direction}.{kind}": "varh"
+        for direction in ("Export", "Import")
+        for kind in ("Register", "Interval")
+    },
+    "Frequency": "Hz",
+    "RPM": "RPM",
+    "SoC": "Percent",
+}
+# Spellings of 1.6's schemas and what everybody else says (errata JE 2.1).
+_UNIT = {"Celcius": "Celsius", "Hertz": "Hz"}
 
 
 def to_meter_values(meter_values: list[dict[str, Any]]) -> list[MeterValue]:
@@ -37,6 +59,7 @@ def to_meter_values(meter_values: list[dict[str, Any]]) -> list[MeterValue]:
         dropped = len(meter_value["sampledValue"]) - len(samples)
         if dropped:
             metrics.samples_dropped.inc(dropped)
+            quirks.found(QuirkKind.SAMPLE_DROPPED, "sampledValue.value")
         if samples:
             sampled_at = parse_time(meter_value["timestamp"])
             translated.append(MeterValue(sampled_at, samples, energy_import_wh(samples)))
@@ -48,8 +71,8 @@ def _to_sample(sampled_value: dict[str, Any]) -> MeterSample:
     sample: MeterSample = {**_DEFAULTS, **sampled_value}  # type: ignore[typeddict-item]  # by schema
     unit = sample.get("unit")
     if unit is None:
-        if sample["measurand"].startswith("Energy"):
-            sample["unit"] = "Wh"
-    elif unit == "Celcius":
-        sample["unit"] = "Celsius"
+        if (default := _DEFAULT_UNIT.get(sample["measurand"])) is not None:
+            sample["unit"] = default
+    elif unit in _UNIT:
+        sample["unit"] = _UNIT[unit]
     return sample

@@ -5,6 +5,7 @@ from typing import Any
 from ocpp.v201 import call_result
 from ocpp.v201.enums import Action
 
+from gateway import quirks
 from gateway.handlers import Handlers
 from gateway.routing import on
 from gateway.translation import parse_time
@@ -15,6 +16,7 @@ from shared.domain.meter_values import (
     MeterValuesReported,
     energy_import_wh,
 )
+from shared.domain.quirks import QuirkKind
 from shared.telemetry import metrics
 
 _METER_VALUES_ANSWER = call_result.MeterValues()
@@ -58,6 +60,7 @@ def to_meter_values(meter_values: list[dict[str, Any]]) -> list[MeterValue]:
         dropped = len(meter_value["sampledValue"]) - len(samples)
         if dropped:
             metrics.samples_dropped.inc(dropped)
+            quirks.found(QuirkKind.SAMPLE_DROPPED, "sampledValue.value")
         if samples:
             sampled_at = parse_time(meter_value["timestamp"])
             translated.append(MeterValue(sampled_at, samples, energy_import_wh(samples)))

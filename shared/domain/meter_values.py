@@ -5,13 +5,31 @@ dataclass takes three times as long to make.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from math import isfinite
 from typing import Any, NotRequired, TypedDict
 
 ENERGY_IMPORT_REGISTER = "Energy.Active.Import.Register"
+
+
+class ReadingContext(StrEnum):
+    """Why a sample was taken (OCPP 1.6 §7.35; OCPP 2.0.1 ReadingContextEnumType has the same)."""
+
+    INTERRUPTION_BEGIN = "Interruption.Begin"
+    INTERRUPTION_END = "Interruption.End"
+    OTHER = "Other"
+    SAMPLE_CLOCK = "Sample.Clock"
+    """Aligned with the clock, whether or not there is a transaction."""
+    SAMPLE_PERIODIC = "Sample.Periodic"
+    """Every so many seconds of a transaction."""
+    TRANSACTION_BEGIN = "Transaction.Begin"
+    TRANSACTION_END = "Transaction.End"
+    TRIGGER = "Trigger"
+    """Because we asked for it."""
+
 
 _WH_PER_UNIT = {"Wh": Decimal(1), "kWh": Decimal(1000)}
 # Exponents of 10 beyond any prefix of a unit: what carries one is no register.
@@ -21,8 +39,9 @@ _MULTIPLIER_MAX = 24
 class MeterSample(TypedDict):
     """One SampledValue, its defaults written out (OCPP 2.0.1 part 2 §2.43).
 
-    `value` keeps the digits the meter sent. Members that the station left out and that have no
-    default are absent.
+    `value` keeps the digits the meter sent; of a 1.6 sample with the format `SignedData` it is the
+    signed data, word for word (OCMF for instance). Units are called as in OCPP 2.0.1's list of
+    standardized units. Members that the station left out and that have no default are absent.
     """
 
     value: str
@@ -70,6 +89,12 @@ class StoredMeterValue:
     received_at: datetime
     energy_wh: Decimal | None
     samples: list[MeterSample]
+
+    def only(self, context: ReadingContext) -> "StoredMeterValue":
+        """Return it with the samples of this context alone."""
+        return replace(
+            self, samples=[sample for sample in self.samples if sample["context"] == context]
+        )
 
 
 def is_number(value: str) -> bool:

@@ -83,11 +83,21 @@ disconnects = Counter(
 )
 
 # The messages of stations
+event_loop_lag_seconds = Histogram(
+    "voltaro_gateway_event_loop_lag_seconds",
+    "How late timers fire: what every station waits for",
+    buckets=_SECONDS,
+)
 messages = MessageMetrics()
 """Every CALL of a station that was answered."""
 REGISTRY.register(messages)
 frames_ignored = Counter(
     "voltaro_gateway_frames_ignored", "Frames that get no answer, by why", ["reason"]
+)
+quirks = Counter(
+    "voltaro_gateway_quirks",
+    "Deviations from OCPP that stations showed, by what was off",
+    ["kind"],
 )
 samples_dropped = Counter(
     "voltaro_gateway_meter_samples_dropped", "Sampled values that are not numbers"
@@ -105,9 +115,41 @@ ingest_dead_letters = Counter(
 )
 ingest_available = Gauge("voltaro_ingest_available", "1 while facts can be committed, else 0")
 
+# The OCPP log
+ocpp_log_written = Counter("voltaro_ocpp_log_written", "Exchanges written to the OCPP log")
+ocpp_log_dropped = Counter(
+    "voltaro_ocpp_log_dropped", "Exchanges that the OCPP log lost, by why", ["reason"]
+)
+
+# Authorization
+authorizations = Counter(
+    "voltaro_authorizations",
+    "Decisions about tokens, by who decided (database, external, policy) and the answer",
+    ["source", "status"],
+)
+authorization_lookups = Counter(
+    "voltaro_authorization_lookups",
+    "Look-ups of tokens, groups and rules, by where they were found; stale: Postgres was away",
+    ["kind", "source"],
+)
+external_authorization_seconds = Histogram(
+    "voltaro_authorization_external_seconds",
+    "Questions to the external authorization API, by their outcome",
+    ["outcome"],
+    buckets=_SECONDS,
+)
+
 # Ownership and commands
 claims_lost = Counter(
     "voltaro_ownership_claims_lost", "Connections closed because a newer one owns the station"
+)
+displacements = Counter(
+    "voltaro_ownership_displacements",
+    "Connections that took the place of another one of their station that was open",
+)
+stalls = Counter(
+    "voltaro_gateway_stalls",
+    "Times this process found that it had stood still, and asked which stations are still its own",
 )
 reannouncements = Counter(
     "voltaro_ownership_reannouncements",
@@ -135,6 +177,19 @@ command_wait_seconds = Histogram(
     "From a command's request to its outcome, as the API's caller sees it",
     ["type", "state"],
     buckets=_SECONDS,
+)
+
+# Sessions
+sessions_closed_by_rule = Counter(
+    "voltaro_sessions_closed_by_rule",
+    "Sessions whose end was never told, by the rule that closed them",
+    ["rule"],
+)
+sessions_flagged = Counter(
+    "voltaro_sessions_flagged", "Sessions that a person has to look at, by why", ["reason"]
+)
+sessions_not_settled = Counter(
+    "voltaro_sessions_not_settled", "Sessions that could not be worked out: a fault of ours"
 )
 
 # The worker

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -13,6 +12,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from control.api.schemas.locations import LocationId
 from control.api.schemas.types import ONE_LINE, StationId, schema_of_changes
 from shared.bus.ownership import Route
 from shared.domain import stations as domain
@@ -29,6 +29,7 @@ _STATION_EXAMPLE: dict[str, Any] = {
     "security_profile": 1,
     "registration_status": "Accepted",
     "heartbeat_interval_s": None,
+    "location_id": "depot-north",
     "ocpp_version": "1.6",
     "vendor": "VendorX",
     "model": "Duo 22",
@@ -56,14 +57,6 @@ _CONNECTOR_EXAMPLE: dict[str, Any] = {
 _GENERATED_PASSWORD_EXAMPLE = "4F43415F4F4354545F61646D696E5F746573742B"  # noqa: S105 - an example
 
 
-def _without_tls(profile: SecurityProfile) -> SecurityProfile:
-    if profile > SecurityProfile.BASIC_AUTHENTICATION:
-        raise PydanticCustomError(
-            "security_profile", "stations may have security profile 0 or 1, as TLS ends before us"
-        )
-    return profile
-
-
 Password = Annotated[
     str,
     Field(
@@ -80,11 +73,12 @@ Password = Annotated[
 ]
 Profile = Annotated[
     SecurityProfile,
-    AfterValidator(_without_tls),
-    WithJsonSchema({"type": "integer", "enum": [0, 1]}),
+    WithJsonSchema({"type": "integer", "enum": [0, 1, 2, 3]}),
     Field(
         description="0: no authentication, for closed networks only; 1: HTTP Basic "
-        "authentication (OCPP 2.0.1 part 2 A00)"
+        "authentication; 2: the same over TLS; 3: TLS with a client certificate whose common name "
+        "is the station id (OCPP 2.0.1 part 2 A00). A station that proves a higher profile than "
+        "its own has reached it from then on, and only an operator can lower it again"
     ),
 ]
 Name = Annotated[str, Field(max_length=255, examples=["Car park north, row 3"]), ONE_LINE]
@@ -99,34 +93,42 @@ HeartbeatInterval = Annotated[
 ]
 
 
-class StationCreate(BaseModel):
-    """A station to register."""
+class StationTerms(BaseModel):
+    """The terms on which a station is registered."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [{"station_id": "CS-0001", "name": "Car park north, row 3"}]
-        },
+        extra="forbid", json_schema_extra={"examples": [{"name": "Car park north, row 3"}]}
     )
 
-    station_id: StationId
     name: Name | None = None
     security_profile: Profile = SecurityProfile.BASIC_AUTHENTICATION
     password: Password | None = Field(
         default=None,
-        description="left out with security profile 1, one is made and answered once",
+        description="left out with security profile 1 or 2, one is made and answered once",
     )
     registration_status: RegistrationStatus = RegistrationStatus.ACCEPTED
     heartbeat_interval_s: HeartbeatInterval | None = None
 
     @model_validator(mode="after")
     def _password_is_of_use(self) -> Self:
-        if self.security_profile is SecurityProfile.UNSECURED and self.password is not None:
+        if not self.security_profile.uses_password and self.password is not None:
             raise PydanticCustomError(
                 "password_without_use",
-                "with security_profile 0 nothing checks a password: leave it out",
+                "with security_profile 0 or 3 nothing checks a password: leave it out",
             )
         return self
+
+
+class StationCreate(StationTerms):
+    """A station to register."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"station_id": "CS-0001", "name": "Car park north, row 3"}]
+        },
+    )
+
+    station_id: StationId
 
 
 class StationUpdate(BaseModel):
@@ -142,6 +144,7 @@ class StationUpdate(BaseModel):
     password: Password = ""
     registration_status: RegistrationStatus = RegistrationStatus.ACCEPTED
     heartbeat_interval_s: HeartbeatInterval | None = None
+    location_id: LocationId | None = None
 
 
 class Owner(BaseModel):
@@ -184,6 +187,7 @@ class Station(BaseModel):
     security_profile: SecurityProfile
     registration_status: RegistrationStatus
     heartbeat_interval_s: int | None
+    location_id: str | None = Field(description="where it stands, which says who may charge")
     ocpp_version: str | None = Field(description="spoken in the newest connection")
     vendor: str | None
     model: str | None

@@ -34,11 +34,18 @@ def _without_nul(value: str) -> str:
     return value
 
 
+# Postgres' driver takes the first and the last instant of the calendar for infinities.
+_NEVER = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+
+
 def _in_utc(value: datetime) -> datetime:
     try:
-        return value.astimezone(UTC)
+        time = value.astimezone(UTC)
     except OverflowError:
         raise PydanticCustomError("out_of_range", "this time lies outside the calendar") from None
+    if time in _NEVER:
+        raise PydanticCustomError("out_of_range", "this is no time: leave it out instead")
+    return time
 
 
 def _as_number(value: Decimal) -> float | None:

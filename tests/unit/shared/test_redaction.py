@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from control.redaction import redact
+from shared.domain.redaction import redact
 
 SECRET = "s3cret"
 

@@ -1,0 +1,53 @@
+"""How a connection ended, as far as its WebSocket tells."""
+
+import time
+from datetime import UTC, datetime
+
+from websockets.frames import Close, CloseCode
+
+from gateway.connection import StationConnection
+from gateway.station_socket import PING_TIMEOUT_REASON, StationSocket
+from shared.domain.availability import Disconnection, DisconnectReason
+
+_PING_TIMEOUT = Close(CloseCode.INTERNAL_ERROR, PING_TIMEOUT_REASON)
+_OURS: dict[int, DisconnectReason] = {
+    CloseCode.SERVICE_RESTART: DisconnectReason.DRAINED,
+    CloseCode.GOING_AWAY: DisconnectReason.DRAINED,
+    CloseCode.TRY_AGAIN_LATER: DisconnectReason.DATABASE_AWAY,
+}
+
+
+def disconnection(connection: StationConnection, socket: StationSocket) -> Disconnection:
+    """Return how a connection ended that has ended now."""
+    protocol = socket.protocol
+    reason, close = find_reason(
+        protocol.close_sent, protocol.close_rcvd, received_first=protocol.close_rcvd_then_sent
+    )
+    silent_s = time.monotonic() - connection.heard_at_s
+    return Disconnection(
+        ownership=connection.station.ownership,
+        reason=reason,
+        close_code=None if close is None else close.code,
+        # A station's may hold anything that is UTF-8, and Postgres keeps no NUL.
+        close_reason=close.reason.replace("\0", "") if close and close.reason else None,
+        last_heard_at=datetime.fromtimestamp(time.time() - silent_s, UTC),
+    )
+
+
+def find_reason(
+    sent: Close | None, received: Close | None, *, received_first: bool | None
+) -> tuple[DisconnectReason, Close | None]:
+    """Return why a connection ended, and the close frame that says so.
+
+    Args:
+        sent: our close frame.
+        received: the station's.
+        received_first: whether the station's came first; None unless there are both.
+    """
+    if received is not None and received_first is not False:
+        return DisconnectReason.CLOSED_BY_STATION, received
+    if sent is None:
+        return DisconnectReason.CONNECTION_LOST, None
+    if sent == _PING_TIMEOUT:
+        return DisconnectReason.PING_TIMEOUT, sent
+    return _OURS.get(sent.code, DisconnectReason.CLOSED_BY_GATEWAY), sent

@@ -1,0 +1,137 @@
+"""Configuration of stations as it was last told: keys of OCPP 1.6, variables of 2.0.1.
+
+The values of secrets are never stored.
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+from shared.domain.configuration import (
+    ConfigurationChanged,
+    ConfigurationItem,
+    ConfigurationReported,
+)
+from shared.domain.redaction import is_secret
+from shared.store.pool import Connection, Database
+
+_COLUMNS = ", ".join(field.name for field in fields(ConfigurationItem))
+
+
+async def write_reports(
+    connection: Connection, facts: Sequence[ConfigurationReported]
+) -> list[None]:
+    """Keep what stations told of their keys; what awaits a reboot goes on awaiting it."""
+    told = {
+        (fact.station_id, name.lower()): (
+            fact.station_id, name, known, None if is_secret(name) else value, read_only,
+            is_secret(name), fact.told_at,
+        )
+        for fact in facts
+        for name, known, value, read_only in (
+            *((key.key, True, key.value, key.read_only) for key in fact.keys),
+            *((name, False, None, None) for name in fact.unknown_keys),
+        )
+    }  # fmt: skip
+    if told:
+        # In one order, so that two pods cannot wait for each other in a circle.
+        rows = [told[key] for key in sorted(told)]
+        await connection.execute(
+            """
+            INSERT INTO configuration_keys (station_id, key, known, value, read_only, secret,
+                                            told_at)
+            SELECT told.* FROM unnest(
+                $1::text[], $2::text[], $3::boolean[], $4::text[], $5::boolean[], $6::boolean[],
+                $7::timestamptz[]
+            ) AS told (station_id, key, known, value, read_only, secret, told_at)
+            JOIN stations USING (station_id)
+            ON CONFLICT (station_id, lower(key)) DO UPDATE
+            SET key = excluded.key, known = excluded.known, value = excluded.value,
+                read_only = excluded.read_only, told_at = excluded.told_at
+            """,
+            *zip(*rows, strict=True),
+        )
+    return [None] * len(facts)
+
+
+async def write_changes(
+    connection: Connection, facts: Sequence[ConfigurationChanged]
+) -> list[None]:
+    """Keep the values that stations took, and whether they hold from the next boot on only."""
+    newest = {(fact.station_id, fact.key.lower()): fact for fact in facts}
+    changes = [newest[key] for key in sorted(newest)]
+    await connection.execute(
+        """
+        INSERT INTO configuration_keys (station_id, key, known, value, read_only, secret,
+                                        reboot_required_since, told_at)
+        SELECT station_id, key, known, value, CASE WHEN known THEN false END, secret,
+               CASE WHEN reboot_required THEN changed_at END, changed_at
+        FROM unnest($1::text[], $2::text[], $3::boolean[], $4::text[], $5::boolean[],
+                    $6::boolean[], $7::timestamptz[])
+            AS change (station_id, key, known, value, secret, reboot_required, changed_at)
+        JOIN stations USING (station_id)
+        ON CONFLICT (station_id, lower(key)) DO UPDATE
+        SET known = excluded.known, value = excluded.value, read_only = excluded.read_only,
+            reboot_required_since = excluded.reboot_required_since, told_at = excluded.told_at
+        """,
+        [fact.station_id for fact in changes],
+        [fact.key for fact in changes],
+        [fact.known for fact in changes],
+        [None if is_secret(fact.key) else fact.value for fact in changes],
+        [is_secret(fact.key) for fact in changes],
+        [fact.reboot_required for fact in changes],
+        [fact.changed_at for fact in changes],
+    )
+    return [None] * len(facts)
+
+
+async def list_after(
+    db: Database, station_id: str, *, after: str | None, limit: int
+) -> list[ConfigurationItem]:
+    """Return up to `limit` items of a station's configuration, in the order of their names.
+
+    Args:
+        db: the pool.
+        station_id: whose.
+        after: a name; the list begins behind it.
+        limit: how many at most.
+    """
+    # A variable is named as in a command's key: Component(evse,connector)[instance].Variable[..]/
+    # Attribute. Names are compared by their bytes, so that pages follow one another.
+    records = await db.fetch(
+        f"""
+        SELECT {_COLUMNS} FROM (
+            SELECT key AS name, value,
+                   CASE WHEN read_only THEN 'ReadOnly' WHEN NOT read_only THEN 'ReadWrite' END
+                       AS mutability,
+                   known, secret,
+                   reboot_required_since IS NOT NULL
+                       AND coalesce(stations.booted_at < reboot_required_since, true)
+                       AS reboot_required,
+                   NULL AS unit, NULL AS data_type, told_at
+            FROM configuration_keys JOIN stations USING (station_id)
+            WHERE station_id = $1
+            UNION ALL
+            SELECT component
+                   || CASE WHEN connector_id IS NOT NULL THEN format('(%s,%s)', evse_id,
+                                                                     connector_id)
+                           WHEN evse_id IS NOT NULL THEN format('(%s)', evse_id)
+                           ELSE '' END
+                   || coalesce('[' || component_instance || ']', '')
+                   || '.' || variable || coalesce('[' || variable_instance || ']', '')
+                   || CASE attribute_type WHEN 'Actual' THEN '' ELSE '/' || attribute_type END,
+                   value, mutability, true, false, false, unit, data_type, received_at
+            FROM station_variables WHERE station_id = $1
+        ) AS item
+        WHERE name COLLATE "C" > $2
+        ORDER BY name COLLATE "C" LIMIT $3
+        """,  # noqa: S608 - column names of a dataclass
+        station_id,
+        after or "",
+        limit,
+    )
+    items = []
+    for record in records:
+        secret = record["secret"] or is_secret(record["name"])
+        value = None if secret else record["value"]
+        items.append(ConfigurationItem(**{**record, "secret": secret, "value": value}))
+    return items
