@@ -5,6 +5,8 @@ import signal
 import sys
 from datetime import UTC, datetime
 from itertools import cycle
+from pathlib import Path
+from ssl import SSLError, create_default_context
 from typing import Annotated, Protocol
 
 import msgspec
@@ -12,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from simulator.driver import ConnectionSettings
 from simulator.events import (
     AuthorizationRefused,
     CallFailed,
@@ -23,8 +26,12 @@ from simulator.events import (
     Discarded,
     Disconnected,
     Event,
+    FirmwareProgressed,
+    LogProgressed,
+    PowerLimited,
     Rebooting,
     Registered,
+    SecurityEventHappened,
     encode_event,
 )
 from simulator.fleet import Fleet, FleetStatistics
@@ -73,6 +80,15 @@ def sim(  # every option of the command is a parameter
             envvar="VOLTARO_SIM_PASSWORD",
         ),
     ] = None,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Certificates to trust with wss:// and https://, PEM; by default the system's.",
+            envvar="VOLTARO_SIM_CA_FILE",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     id_tag: Annotated[
         list[str] | None,
         typer.Option(
@@ -89,6 +105,13 @@ def sim(  # every option of the command is a parameter
     meter_interval_s: Annotated[
         int, typer.Option(help="Between meter values, in s; the CSMS may change it.", min=0)
     ] = 5,
+    clock_aligned_s: Annotated[
+        int,
+        typer.Option(
+            help="Between readings aligned to the clock, in s; 0 for none. The CSMS may change it.",
+            min=0,
+        ),
+    ] = 0,
     session_s: Annotated[
         tuple[float, float], typer.Option(help="Shortest and longest session, in s.")
     ] = (60, 180),
@@ -147,6 +170,7 @@ def sim(  # every option of the command is a parameter
                 phases=phases,
                 time_lapse=time_lapse,
                 meter_interval_s=meter_interval_s,
+                clock_aligned_interval_s=clock_aligned_s,
                 transaction_data=transaction_data,
                 misbehaviours=frozenset(misbehave or ()),
                 scenario=Scenario(
@@ -163,6 +187,10 @@ def sim(  # every option of the command is a parameter
         raise typer.BadParameter(str(error)) from None
     if not url.startswith(("ws://", "wss://")):
         raise typer.BadParameter(f"--url must begin with ws:// or wss://, got {url}")
+    try:
+        trust = None if ca_file is None else create_default_context(cafile=ca_file)
+    except SSLError as error:
+        raise typer.BadParameter(f"--ca-file {ca_file} holds no certificates: {error}") from None
     teller = _JsonTeller() if json_lines else _PeopleTeller(one_by_one=len(ids) <= _TOLD_ONE_BY_ONE)
     fleet = Fleet(
         profiles,
@@ -171,6 +199,7 @@ def sim(  # every option of the command is a parameter
         seed=seed,
         starts_per_s=starts_per_s,
         on_event=teller.tell,
+        connection=ConnectionSettings(ssl=trust),
     )
     asyncio.run(_run(fleet, teller, statistics_s=statistics_s, duration_s=duration_s))
 
@@ -258,7 +287,12 @@ class _PeopleTeller:
 
 
 def _sentence(event: Event) -> str | None:
-    return _connection_sentence(event) or _charging_sentence(event) or _trouble_sentence(event)
+    return (
+        _connection_sentence(event)
+        or _charging_sentence(event)
+        or _maintenance_sentence(event)
+        or _trouble_sentence(event)
+    )
 
 
 def _connection_sentence(event: Event) -> str | None:
@@ -300,6 +334,20 @@ def _charging_sentence(event: Event) -> str | None:
                 f"[red]refused[/red]: {escape(event.id_token)} may not charge; "
                 "add the id token to the CSMS or pass another --id-tag"
             )
+        case PowerLimited():
+            limit = "no limit" if event.limit_w is None else f"{event.limit_w / 1000:.2f} kW"
+            return f"[cyan]charging profiles[/cyan] allow {limit} on connector {event.connector_id}"
+    return None
+
+
+def _maintenance_sentence(event: Event) -> str | None:
+    match event:
+        case FirmwareProgressed():
+            return f"[magenta]firmware {escape(event.version)}[/magenta]: {escape(event.status)}"
+        case LogProgressed():
+            return f"[magenta]{escape(event.file_name)}[/magenta]: {escape(event.status)}"
+        case SecurityEventHappened():
+            return f"[yellow]{escape(event.type)}[/yellow]: {escape(event.info)}"
     return None
 
 

@@ -33,6 +33,7 @@ class ConnectorStatus(StrEnum):
     SUSPENDED_EV = "SuspendedEV"
     SUSPENDED_EVSE = "SuspendedEVSE"
     FINISHING = "Finishing"
+    RESERVED = "Reserved"
     UNAVAILABLE = "Unavailable"
 
 
@@ -47,12 +48,20 @@ class StopReason(StrEnum):
     UNLOCKED = "unlocked"
 
 
+class Loss(StrEnum):
+    """Why a reservation ended that nobody has used, in the names of 2.0.1."""
+
+    EXPIRED = "Expired"
+    REMOVED = "Removed"
+
+
 class SampleContext(StrEnum):
     """Why a reading was taken, in the names 1.6 (7.35) and 2.0.1 share."""
 
     BEGIN = "Transaction.Begin"
     PERIODIC = "Sample.Periodic"
     END = "Transaction.End"
+    CLOCK = "Sample.Clock"
     TRIGGER = "Trigger"
 
 
@@ -99,6 +108,7 @@ class Charge:
         begin: Meter at the start.
         offline: Begun without a connection.
         remote_start_id: Of the request that started it, if it was one that 2.0.1 numbers.
+        reservation_id: Of the reservation that it has used, if there was one.
         transaction_id: Given by the CSMS in 1.6, by the station in 2.0.1; None until known.
         messages: How many transaction-related messages there have been; 2.0.1 counts them.
         samples: Readings kept for the closing record, oldest first.
@@ -111,6 +121,7 @@ class Charge:
     begin: Reading
     offline: bool
     remote_start_id: int | None = None
+    reservation_id: int | None = None
     transaction_id: int | str | None = None
     messages: int = 0
     samples: list[Reading] = field(default_factory=list)

@@ -1,39 +1,29 @@
 """One connector: drivers come, charge and leave."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from simulator.admission import Admission
 from simulator.charging import Charge, ConnectorStatus, IdToken, StopReason
 from simulator.context import Context
-from simulator.dialect import Authorization, Clearance, Dialect, Failure
-from simulator.electricity import Meter
+from simulator.dialect import Authorization, Clearance, Dialect
+from simulator.electricity import Meter, PowerLimit
 from simulator.errors import ConnectorNotReady
 from simulator.events import (
     AuthorizationRefused,
     ChargeEnded,
     ChargeStarted,
+    PowerLimited,
     StatusChanged,
 )
 from simulator.link import Link
 from simulator.profile import ScenarioMode
+from simulator.reservations import Reservations
 from simulator.rpc import Payload
 from simulator.sampling import Sampling
-from simulator.tokens import TokenCache
+from simulator.visit import Visit
 
-
-@dataclass(slots=True, eq=False)
-class _Visit:
-    """A driver at the connector, from plugging in to leaving.
-
-    Attributes:
-        id_token: What is presented.
-        lasts_s: When this driver leaves, None: not before being told to.
-        remote_start_id: Of the request that brought this driver, if it has a number.
-    """
-
-    id_token: IdToken
-    lasts_s: float | None = None
-    remote_start_id: int | None = None
+#: Nobody is here.
+_VACANT = frozenset({ConnectorStatus.AVAILABLE, ConnectorStatus.RESERVED})
 
 
 class Connector:
@@ -46,22 +36,26 @@ class Connector:
         meter: Outlives transactions, connections and restarts.
         operative: May be used; persistent (1.6, 5.2; 2.0.1: G03).
         blocked: May not be used because the station as a whole may not; likewise (2.0.1: G04).
+        in_service: The station was accepted, and is not about to restart.
     """
 
     __slots__ = (
+        "_admission",
         "_context",
         "_dialect",
         "_drained",
-        "_in_service",
+        "_limit_w",
         "_link",
+        "_on_charge_begun",
         "_on_charge_over",
         "_reported",
+        "_reservations",
         "_sampling",
         "_sessions",
-        "_tokens",
         "_visit",
         "blocked",
         "charge",
+        "in_service",
         "meter",
         "number",
         "operative",
@@ -74,19 +68,23 @@ class Connector:
         context: Context,
         link: Link,
         dialect: Dialect,
-        tokens: TokenCache,
+        admission: Admission,
+        reservations: Reservations,
         number: int,
-        on_charge_over: Callable[[], None],
+        on_charge_begun: Callable[[], None],
+        on_charge_over: Callable[[int], None],
     ) -> None:
         self._context = context
         self._link = link
         self._dialect = dialect
-        self._tokens = tokens
+        self._admission = admission
+        self._reservations = reservations
+        self._on_charge_begun = on_charge_begun
         self._on_charge_over = on_charge_over
         self._sampling = Sampling(self, context=context, link=link, dialect=dialect)
-        self._in_service = False
         self._drained = False
-        self._visit: _Visit | None = None
+        self._limit_w: float | None = None
+        self._visit: Visit | None = None
         self._sessions = 0
         self._reported: str | None = None
         self.number = number
@@ -95,23 +93,28 @@ class Connector:
         self.meter = Meter(context.profile, context.rng, context.now)
         self.operative = True
         self.blocked = False
+        self.in_service = False
 
     # Service
 
     def enter_service(self) -> None:
         """The station was accepted: tell the status and let drivers come."""
-        self._in_service = True
+        self.in_service = True
         self.report()
         self._expect_driver()
 
     def close(self) -> None:
         """The station is about to restart: nobody new."""
-        self._in_service = False
+        self.in_service = False
 
-    def drain(self) -> None:
-        """The station restarts when nobody charges any more (2.0.1: B12): nobody new."""
-        self._drained = True
-        self._settle()
+    def drain(self, *, drained: bool = True) -> None:
+        """The station restarts when nobody charges any more (2.0.1: B12): nobody new.
+
+        Args:
+            drained: False takes it back.
+        """
+        self._drained = drained
+        self.settle()
 
     def reset(self) -> None:
         """The station has restarted: whoever was here is gone."""
@@ -150,6 +153,7 @@ class Connector:
         *,
         authorized: bool = False,
         remote_start_id: int | None = None,
+        on_begun: Callable[[], None] | None = None,
     ) -> None:
         """A driver plugs in and presents a token.
 
@@ -157,6 +161,7 @@ class Connector:
             id_token: The token.
             authorized: Charge without asking, as a remote start may (1.6, 5.11; 2.0.1: F01.FR.02).
             remote_start_id: Of the remote start, if its version numbers them.
+            on_begun: Called when the charge has begun.
 
         Raises:
             ConnectorNotReady: The connector is in use, out of order or not in service.
@@ -165,13 +170,15 @@ class Connector:
             raise ConnectorNotReady(
                 f"connector {self.number} of {self._context.profile.station_id} cannot start a "
                 f"charge: its status is {self.status.value}"
-                + ("" if self._in_service else " and the station has not been accepted yet")
+                + ("" if self.in_service else " and the station has not been accepted yet")
             )
-        visit = self._plug_in(_Visit(id_token, remote_start_id=remote_start_id))
-        if authorized:
-            self._begin(visit)
+        visit = Visit(id_token, remote_start_id=remote_start_id, on_begun=on_begun)
+        if authorized and self._reservations.admits(self.number, id_token, None):
+            self._begin(self._plug_in(visit), group=None)
+        elif self._reservations.may_admit(self.number, id_token, None):
+            self._authorize(self._plug_in(visit))
         else:
-            self._authorize(visit)
+            self._refuse(visit)
 
     def stop(self, reason: StopReason) -> None:
         """End the running charge, or send away a driver who has not begun to charge."""
@@ -200,44 +207,66 @@ class Connector:
         self._link.queue(self._dialect.charge_ended(charge))
         self._become(ConnectorStatus.FINISHING)
         self._at("leave", context.draw(context.profile.scenario.unplug_s), self._leave)
-        self._on_charge_over()
+        self._on_charge_over(self.number)
 
     @property
     def ready(self) -> bool:
-        """Whether a charge can be started now."""
-        return self._in_service and self.status is ConnectorStatus.AVAILABLE
+        """Whether a charge can be started now, by somebody for whom it may be reserved."""
+        return self.in_service and self.status in _VACANT
 
     # What the CSMS asks for
 
     def change_availability(self, *, operative: bool) -> None:
         """Put the connector in or out of use, when its charge is over if there is one."""
         self.operative = operative
-        self._settle()
+        self.settle()
 
     def block(self, *, blocked: bool) -> None:
         """Follow the station as a whole, without forgetting what was asked of this connector."""
         self.blocked = blocked
-        self._settle()
+        self.settle()
 
-    def _settle(self) -> None:
-        """Bring the status in line with what the connector may be used for."""
+    def settle(self) -> None:
+        """Bring the status in line with what the connector may be used for, and by whom."""
         if self.charge is not None:
             return
-        if not self._usable:
+        if not self.usable:
             self._cancel_timers()
             self._visit = None
             self._become(ConnectorStatus.UNAVAILABLE)
-        elif self.status is ConnectorStatus.UNAVAILABLE:
-            self._become(ConnectorStatus.AVAILABLE)
-            self._expect_driver()
+            self._reservations.void(self.number)
+        elif self._visit is None and self.status is not self._vacant_status:
+            was_away = self.status is ConnectorStatus.UNAVAILABLE
+            self._become(self._vacant_status)
+            if was_away:
+                self._expect_driver()
 
     @property
-    def _usable(self) -> bool:
+    def usable(self) -> bool:
+        """Whether it may be used at all."""
         return self.operative and not self.blocked and not self._drained
 
     @property
     def _vacant_status(self) -> ConnectorStatus:
-        return ConnectorStatus.AVAILABLE if self._usable else ConnectorStatus.UNAVAILABLE
+        if not self.usable:
+            return ConnectorStatus.UNAVAILABLE
+        reserved = self._reservations.holds(self.number)
+        return ConnectorStatus.RESERVED if reserved else ConnectorStatus.AVAILABLE
+
+    def obey(self, limit: PowerLimit | None) -> None:
+        """Hold the charge to a limit; None for what the station is built for."""
+        if limit is None and self._limit_w is None:
+            return
+        limit_w = self.meter.limit(limit, self._context.now)
+        if limit_w != self._limit_w:
+            self._limit_w = limit_w
+            self._context.report(PowerLimited(connector_id=self.number, limit_w=limit_w))
+        if self.charge is None or self.meter.vehicle is None:
+            return
+        if limit_w == 0 and self.status is ConnectorStatus.CHARGING:
+            self._become(ConnectorStatus.SUSPENDED_EVSE)
+        elif limit_w != 0 and self.status is ConnectorStatus.SUSPENDED_EVSE:
+            self._become(ConnectorStatus.CHARGING)
 
     def judge(self, charge: Charge, authorization: Authorization) -> None:
         """Heed the word of the CSMS on a charge that has begun (1.6 errata 3.17; 2.0.1: E05)."""
@@ -278,54 +307,37 @@ class Connector:
         context = self._context
         scenario = context.profile.scenario
         id_token = IdToken(context.rng.choice(scenario.id_tokens))
-        visit = self._plug_in(_Visit(id_token, lasts_s=context.draw(scenario.session_s)))
+        if not self._reservations.may_admit(self.number, id_token, None):
+            self._expect_driver()  # They see that it is reserved, and do not stop.
+            return
+        visit = self._plug_in(Visit(id_token, lasts_s=context.draw(scenario.session_s)))
         self._at("present", context.draw(scenario.plug_in_s), lambda: self._authorize(visit))
 
-    def _plug_in(self, visit: _Visit) -> _Visit:
+    def _plug_in(self, visit: Visit) -> Visit:
         self._cancel_timers()
         self._visit = visit
         self._become(ConnectorStatus.PREPARING)
         return visit
 
-    def _authorize(self, visit: _Visit) -> None:
-        if not self._link.ready:
-            self._authorize_offline(visit)
-            return
-        if self._tokens.spares_asking(visit.id_token):
-            self._begin(visit)
-            return
+    def _authorize(self, visit: Visit) -> None:
+        self._admission.ask(visit.id_token, lambda answer: self._decide(visit, answer))
 
-        def answered(payload: Payload) -> None:
-            authorization = self._dialect.read_authorization(payload)
-            self._tokens.remember(visit.id_token, authorization)
-            self._decide(visit, accepted=authorization.accepted)
-
-        def failed(failure: Failure) -> None:
-            if failure is Failure.REFUSED:
-                self._decide(visit, accepted=False)
-            else:
-                self._authorize_offline(visit)
-
-        request = self._dialect.authorize(visit.id_token)
-        request.on_result = answered
-        request.on_failure = failed
-        self._link.call(request)
-
-    def _authorize_offline(self, visit: _Visit) -> None:
-        self._decide(visit, accepted=self._tokens.allows_offline(visit.id_token))
-
-    def _decide(self, visit: _Visit, *, accepted: bool) -> None:
+    def _decide(self, visit: Visit, answer: Authorization) -> None:
         if visit is not self._visit:
             return  # Gone while the question was open.
-        if accepted:
-            self._begin(visit)
+        admits = self._reservations.admits(self.number, visit.id_token, answer.group)
+        if answer.accepted and admits:
+            self._begin(visit, group=answer.group)
         else:
-            self._context.report(
-                AuthorizationRefused(connector_id=self.number, id_token=visit.id_token.value)
-            )
+            self._refuse(visit)
             self._leave()
 
-    def _begin(self, visit: _Visit) -> None:
+    def _refuse(self, visit: Visit) -> None:
+        self._context.report(
+            AuthorizationRefused(connector_id=self.number, id_token=visit.id_token.value)
+        )
+
+    def _begin(self, visit: Visit, *, group: IdToken | None) -> None:
         context = self._context
         offline = not self._link.ready
         self.meter.close_contactor(self.meter.arriving_vehicle(), context.now)
@@ -335,6 +347,7 @@ class Connector:
             begin=self.meter.read(context.now),
             offline=offline,
             remote_start_id=visit.remote_start_id,
+            reservation_id=self._reservations.claim(self.number, visit.id_token, group),
         )
         self.charge = charge
         context.report(
@@ -348,17 +361,13 @@ class Connector:
         self._link.queue(self._dialect.charge_started(charge))
         self._become(ConnectorStatus.CHARGING)
         self._sampling.begin()
+        if visit.on_begun is not None:
+            visit.on_begun()
+        self._on_charge_begun()
         if visit.lasts_s is not None:
-            self._at("duration", visit.lasts_s, self._finish)
+            self._at("duration", visit.lasts_s, lambda: self.stop(StopReason.LOCAL))
         if context.misbehaviours.drops_connection():
-            self._at("drop", context.draw(context.profile.scenario.drop_after_s), self._cut)
-
-    def _finish(self) -> None:
-        self.stop(StopReason.LOCAL)
-
-    def _cut(self) -> None:
-        if self._link.online:
-            self._link.hang_up("simulated loss of the connection", abrupt=True)
+            self._at("drop", context.draw(context.profile.scenario.drop_after_s), self._link.cut)
 
     def _leave(self) -> None:
         self._visit = None

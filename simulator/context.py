@@ -25,12 +25,14 @@ class Context:
         timers: Deadlines.
         misbehaviours: What the station does wrong.
         outputs: What the driver has yet to fetch, in order.
+        firmware_version: What runs; updates change it.
     """
 
     __slots__ = (
         "_life",
         "_message_ids",
         "_uuids",
+        "firmware_version",
         "misbehaviours",
         "now",
         "outputs",
@@ -48,6 +50,7 @@ class Context:
         self.timers = Timers()
         self.misbehaviours = Misbehaviours(profile.misbehaviours, rng)
         self.outputs: list[Output] = []
+        self.firmware_version = profile.firmware_version
         #: Tells this life from those before it: the moment of power-on, in milliseconds.
         self._life = int(now * 1000)
         self._message_ids = 0

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import ClassVar, TypeAlias
 
-from simulator.charging import Charge, ConnectorStatus, IdToken, Reading, SampleContext
+from simulator.charging import Charge, ConnectorStatus, IdToken, Loss, Reading, SampleContext
+from simulator.maintenance import (
+    FirmwareStatus,
+    FirmwareUpdate,
+    LogStatus,
+    LogUpload,
+    SecurityEvent,
+)
 from simulator.outbox import TransactionMessage
 from simulator.rpc import Flaw, Payload
 
@@ -97,6 +104,7 @@ class BootReason(StrEnum):
     POWER_UP = "PowerUp"
     REMOTE_RESET = "RemoteReset"
     SCHEDULED_RESET = "ScheduledReset"
+    FIRMWARE_UPDATE = "FirmwareUpdate"
     TRIGGERED = "Triggered"
 
 
@@ -123,10 +131,12 @@ class Authorization:
     Attributes:
         accepted: Whether it may charge.
         expires_at: Until when a cache may hold this, seconds since the Unix epoch.
+        group: The token of the group it belongs to; a reservation may be for a group.
     """
 
     accepted: bool
     expires_at: float | None = None
+    group: IdToken | None = None
 
 
 class Dialect(ABC):
@@ -175,8 +185,32 @@ class Dialect(ABC):
         """Return that energy flows or does not; None if the connector's status tells it."""
 
     @abstractmethod
+    def clock_aligned(self, connector_id: int, reading: Reading) -> Request | None:
+        """Return a reading that belongs to no transaction; None if there is nothing to tell."""
+
+    @abstractmethod
     def charge_ended(self, charge: Charge) -> TransactionMessage:
         """Return the message that closes the transaction."""
+
+    @abstractmethod
+    def firmware_status(self, status: FirmwareStatus, update: FirmwareUpdate) -> Request | None:
+        """Return how far an update has come; None if the version has no word for it."""
+
+    @abstractmethod
+    def log_status(self, status: LogStatus, upload: LogUpload) -> Request | None:
+        """Return how far the upload of a log has come; likewise."""
+
+    @abstractmethod
+    def security_event(self, event: SecurityEvent) -> Request:
+        """Return what has happened to the security of the station."""
+
+    @abstractmethod
+    def reservation_lost(self, reservation_id: int, loss: Loss) -> Request | None:
+        """Return that the station has ended a reservation; None if its status tells it."""
+
+    @abstractmethod
+    def sign_certificate(self, csr: str) -> Request:
+        """Return the question for a certificate."""
 
     @abstractmethod
     def address(self, message: TransactionMessage) -> Payload:

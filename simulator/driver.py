@@ -6,21 +6,43 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ssl import SSLContext
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import quote
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
-from simulator.events import Dial, Event, HangUp, Instruction, Send
+from simulator.events import (
+    CancelTransfer,
+    Dial,
+    Download,
+    Event,
+    FileInstruction,
+    HangUp,
+    Send,
+    SocketInstruction,
+    Upload,
+)
+from simulator.http_files import HttpFiles
 from simulator.retry_after import retry_after_s
 from simulator.station import Station
+from simulator.transfers import TransferResult
 
 _T = TypeVar("_T")
 
 _NORMAL_CLOSURE = 1000
 _PROTOCOL_ERROR = 1002
+
+
+class FileTransfer(Protocol):
+    """Downloads and uploads files; whatever goes wrong is in the result."""
+
+    async def download(self, url: str) -> TransferResult:
+        """Fetch a file."""
+
+    async def upload(self, url: str, content: bytes) -> TransferResult:
+        """Hand a file over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +74,7 @@ class Driver:
         url: OCPP-J endpoint of the CSMS; the station id is appended (OCPP-J 1.6, 3.1.1).
         on_event: Told of every event, in order, on the event loop.
         settings: Time-outs and limits.
+        files: Transfers firmware and logs; by HTTP if None.
     """
 
     def __init__(
@@ -61,12 +84,16 @@ class Driver:
         url: str,
         on_event: Callable[[Event], None],
         settings: ConnectionSettings,
+        files: FileTransfer | None = None,
     ) -> None:
         self._station = station
         self._uri = f"{url.rstrip('/')}/{quote(station.profile.station_id, safe='')}"
         self._on_event = on_event
         self._settings = settings
-        self._instructions: list[Instruction] = []
+        self._files = files or HttpFiles(ssl=settings.ssl)
+        self._transfers: dict[int, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._instructions: list[SocketInstruction] = []
         self._pause: asyncio.Timeout | None = None
         self._clock_offset_s = 0.0
 
@@ -84,11 +111,16 @@ class Driver:
         # The loop's clock: steps of the system clock must not reach the station's timers.
         self._clock_offset_s = time.time() - asyncio.get_running_loop().time()
         self._station.power_on(self.now())
-        while True:
-            await self._until_dialled()
-            connection = await self._connect()
-            if connection is not None:
-                await self._serve(connection)
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                while True:
+                    await self._until_dialled()
+                    connection = await self._connect()
+                    if connection is not None:
+                        await self._serve(connection)
+        except ExceptionGroup as group:
+            # Files rarely break together with the socket; who waits is told the error itself.
+            raise group.exceptions[0] from group
 
     async def _until_dialled(self) -> None:
         while not any(isinstance(each, Dial) for each in self._take_instructions()):
@@ -217,7 +249,7 @@ class Driver:
         finally:
             self._pause = None
 
-    def _take_instructions(self) -> list[Instruction]:
+    def _take_instructions(self) -> list[SocketInstruction]:
         self._collect()
         instructions, self._instructions = self._instructions, []
         return instructions
@@ -226,5 +258,27 @@ class Driver:
         for output in self._station.take_outputs():
             if isinstance(output, Event):
                 self._on_event(output)
+            elif isinstance(output, FileInstruction):
+                self._transfer(output)
             else:
                 self._instructions.append(output)
+
+    # Files, beside the connection
+
+    def _transfer(self, instruction: FileInstruction) -> None:
+        number = instruction.transfer_id
+        if isinstance(instruction, CancelTransfer):
+            if task := self._transfers.get(number):
+                task.cancel()
+        elif self._group is not None:
+            task = self._group.create_task(self._carry_out(instruction), name=f"file {number}")
+            self._transfers[number] = task
+            task.add_done_callback(lambda _: self._transfers.pop(number))
+
+    async def _carry_out(self, instruction: Download | Upload) -> None:
+        if isinstance(instruction, Download):
+            result = await self._files.download(instruction.url)
+        else:
+            result = await self._files.upload(instruction.url, instruction.content)
+        self._station.transfer_ended(self.now(), instruction.transfer_id, result)
+        self.nudge()

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from simulator.charging import Reading
 from simulator.profile import StationProfile, draw
 
-_AC_VOLTAGE_V = 230.0
+#: What limits in amperes and watts are converted with.
+NOMINAL_VOLTAGE_V = 230
+NOMINAL_VOLTAGE_DC_V = 400
+
+_AC_VOLTAGE_V = float(NOMINAL_VOLTAGE_V)
+#: The grid sags by this share at full load.
+_SAG = 0.01
+#: With less current a vehicle cannot charge at an AC outlet (IEC 61851-1).
+_AC_CURRENT_MIN_A = 6.0
 _DC_VOLTAGE_EMPTY_V = 350.0
 _DC_VOLTAGE_FULL_V = 430.0
 
@@ -26,6 +34,21 @@ _FULL_PERCENT = 100.0
 _S_PER_H = 3600.0
 #: 2025-01-01T00:00:00Z
 _IN_SERVICE_SINCE = 1_735_689_600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerLimit:
+    """What a charge may draw at most.
+
+    Attributes:
+        power_w: On all phases together; None for no limit in watts.
+        current_a: On each phase; None for no limit in amperes.
+        phases: How many may be used; 1 for direct current.
+    """
+
+    power_w: float | None
+    current_a: float | None
+    phases: int
 
 
 @dataclass(slots=True)
@@ -58,7 +81,17 @@ class Vehicle:
 class Meter:
     """The meter of one connector. Its register only ever grows and outlives every restart."""
 
-    __slots__ = ("_at", "_power_w", "_profile", "_register_wh", "_rng", "_since", "vehicle")
+    __slots__ = (
+        "_at",
+        "_conductors",
+        "_limit_w",
+        "_power_w",
+        "_profile",
+        "_register_wh",
+        "_rng",
+        "_since",
+        "vehicle",
+    )
 
     def __init__(self, profile: StationProfile, rng: random.Random, now: float) -> None:
         self._profile = profile
@@ -70,6 +103,8 @@ class Meter:
         self._register_wh = start_wh
         self._power_w = 0.0
         self._since = now
+        self._limit_w: float | None = None
+        self._conductors = profile.phases or 1
         self.vehicle: Vehicle | None = None
 
     def arriving_vehicle(self) -> Vehicle:
@@ -91,6 +126,24 @@ class Meter:
         self.vehicle = None
         self._power_w = 0.0
 
+    def limit(self, limit: PowerLimit | None, now: float) -> float | None:
+        """Draw no more than a limit from `now` on.
+
+        Args:
+            limit: None for none but what the station is built for.
+            now: Seconds since the Unix epoch.
+
+        Returns:
+            The most that it may be, in W; None for what the station is built for.
+        """
+        self.advance(now)
+        phases = self._profile.phases or 1
+        self._conductors = phases if limit is None else min(phases, limit.phases)
+        self._limit_w = None if limit is None else self._allowed_w(limit)
+        if self._limit_w is not None:
+            self._power_w = min(self._power_w, self._limit_w)
+        return self._limit_w
+
     def advance(self, now: float) -> None:
         """Let energy flow until `now`; a `now` in the past changes nothing."""
         if self.vehicle is None:
@@ -111,12 +164,11 @@ class Meter:
         self.advance(now)
         vehicle = self.vehicle
         voltage_v = self._voltage_v(vehicle)
-        conductors = self._profile.phases or 1
         return Reading(
             at=now,
             energy_wh=int(self._register_wh),
             power_w=round(self._power_w, 1),
-            current_a=round(self._power_w / voltage_v / conductors, 2),
+            current_a=round(self._power_w / voltage_v / self._conductors, 2),
             voltage_v=round(voltage_v, 1),
             soc_percent=None if vehicle is None else round(vehicle.soc_percent, 1),
         )
@@ -129,13 +181,29 @@ class Meter:
         ramp = min(1.0, (self._at - self._since) / _RAMP_S)
         noise = max(-_NOISE_BOUND, min(_NOISE_BOUND, self._rng.gauss(0.0, _NOISE)))
         share = ramp * vehicle.acceptance() * (1.0 + noise)
-        return self._profile.power_w * min(1.0, share)
+        power_w = self._profile.power_w * min(1.0, share)
+        if self._limit_w is None:
+            return power_w
+        return min(power_w, self._limit_w * min(1.0, ramp * (1.0 + noise)))
+
+    def _allowed_w(self, limit: PowerLimit) -> float:
+        """Return a limit in watts, low enough for its amperes at any voltage of the noise."""
+        profile = self._profile
+        allowed_w = profile.power_w * self._conductors / (profile.phases or 1)
+        lowest_v = _AC_VOLTAGE_V * (1 - _SAG) if profile.phases else _DC_VOLTAGE_EMPTY_V
+        lowest_v *= 1 - _NOISE_BOUND
+        if limit.current_a is not None:
+            allowed_w = min(allowed_w, limit.current_a * lowest_v * self._conductors)
+        if limit.power_w is not None:
+            allowed_w = min(allowed_w, limit.power_w)
+        too_little_w = _AC_CURRENT_MIN_A * lowest_v * self._conductors if profile.phases else 0.0
+        return 0.0 if allowed_w < too_little_w else allowed_w
 
     def _voltage_v(self, vehicle: Vehicle | None) -> float:
         noise = 1.0 + max(-_NOISE_BOUND, min(_NOISE_BOUND, self._rng.gauss(0.0, _NOISE / 2)))
         if self._profile.phases:
             # The grid sags a little under load.
-            return _AC_VOLTAGE_V * noise * (1 - 0.01 * self._power_w / self._profile.power_w)
+            return _AC_VOLTAGE_V * noise * (1 - _SAG * self._power_w / self._profile.power_w)
         soc = 0.0 if vehicle is None else vehicle.soc_percent / _FULL_PERCENT
         span_v = _DC_VOLTAGE_FULL_V - _DC_VOLTAGE_EMPTY_V
         return (_DC_VOLTAGE_EMPTY_V + span_v * soc) * noise

@@ -4,6 +4,7 @@
     * `ConnectorNotReady`: a charge cannot be started or stopped there now
     * `ChargeRefused`: the CSMS did not accept the id token
     * `UnexpectedSilence`: what was waited for did not happen in time
+    * `UnreadableMoment`: the CSMS has sent a time that is none
 """
 
 
@@ -21,3 +22,7 @@ class ChargeRefused(SimulatorError):  # noqa: N818  # reads as what it is
 
 class UnexpectedSilence(SimulatorError):  # noqa: N818  # reads as what it is
     """Nothing of the kind happened within the time given."""
+
+
+class UnreadableMoment(SimulatorError):  # noqa: N818  # reads as what it is
+    """A text should be a date and time, and is not."""

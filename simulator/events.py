@@ -1,7 +1,8 @@
 """Everything a simulated station tells its driver: what to do, and what happened.
 
-Instructions (`Dial`, `Send`, `HangUp`) are to be carried out in order. Events are for people,
-logs and tests; `encode_event` turns one into a JSON line.
+Instructions (`Dial`, `Send`, `HangUp`, and those about files) are to be carried out in order; how
+a `Download` or `Upload` ended is told to the station (`Station.transfer_ended`), whenever it did.
+Events are for people, logs and tests; `encode_event` turns one into a JSON line.
 """
 
 from typing import TypeAlias
@@ -33,6 +34,40 @@ class HangUp(msgspec.Struct, frozen=True):
     code: int = 1000
     reason: str = ""
     abrupt: bool = False
+
+
+class Download(msgspec.Struct, frozen=True):
+    """Fetch a file.
+
+    Attributes:
+        transfer_id: To be named when its end is told.
+        url: Where it is.
+    """
+
+    transfer_id: int
+    url: str
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """Hand a file over.
+
+    Attributes:
+        transfer_id: To be named when its end is told.
+        url: Where to.
+        name: Of the file.
+        content: Of the file.
+    """
+
+    transfer_id: int
+    url: str
+    name: str
+    content: bytes
+
+
+class CancelTransfer(msgspec.Struct, frozen=True):
+    """Give a transfer up; its end is of no interest any more."""
+
+    transfer_id: int
 
 
 class Event(msgspec.Struct, kw_only=True, tag_field="event"):
@@ -191,7 +226,43 @@ class Rebooting(Event, kw_only=True, tag="rebooting"):
     reason: str
 
 
-Instruction: TypeAlias = Dial | Send | HangUp
+class FirmwareProgressed(Event, kw_only=True, tag="firmware_progressed"):
+    """An update of the firmware has come further, whether or not the CSMS can be told now."""
+
+    status: str
+    version: str
+
+
+class LogProgressed(Event, kw_only=True, tag="log_progressed"):
+    """The upload of a log has come further; likewise."""
+
+    status: str
+    file_name: str
+
+
+class SecurityEventHappened(Event, kw_only=True, tag="security_event"):
+    """Something happened to the security of the station; likewise."""
+
+    type: str
+    info: str
+
+
+class PowerLimited(Event, kw_only=True, tag="power_limited"):
+    """Charging profiles allow a charge another power than before.
+
+    Attributes:
+        connector_id: Where.
+        limit_w: At most; None if only the station's own limit holds.
+    """
+
+    connector_id: int
+    limit_w: float | None
+
+
+#: What concerns the WebSocket, and what concerns files.
+FileInstruction: TypeAlias = Download | Upload | CancelTransfer
+SocketInstruction: TypeAlias = Dial | Send | HangUp
+Instruction: TypeAlias = SocketInstruction | FileInstruction
 Output: TypeAlias = Instruction | Event
 
 

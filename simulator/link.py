@@ -55,6 +55,7 @@ class Link:
             Unix epoch.
         needs: Clearance a request needs at present, by the state of the registration.
         answering: The other direction.
+        on_idle: Called when the slot is free and nothing else is to be said.
     """
 
     __slots__ = (
@@ -69,6 +70,7 @@ class Link:
         "answering",
         "needs",
         "offline_since",
+        "on_idle",
         "online",
     )
 
@@ -85,6 +87,7 @@ class Link:
         self.offline_since = context.now
         self.needs = Clearance.BOOT
         self.answering = Answering(context, dialect)
+        self.on_idle: Callable[[], None] | None = None
 
     @property
     def ready(self) -> bool:
@@ -139,8 +142,11 @@ class Link:
             return
         if message := self._outbox.due(self._context.now):
             self._transmit(message, self._dialect.address(message))
-        elif (retry_at := self._outbox.retry_at) is not None:
+            return
+        if (retry_at := self._outbox.retry_at) is not None:
             self._context.timers.set("retry", retry_at, self.pump)
+        if self.on_idle is not None:
+            self.on_idle()
 
     # What the driver reports
 
@@ -208,6 +214,11 @@ class Link:
         self._redial_in_s = redial_in_s
         self._abandon()
         self._context.emit(HangUp(reason=reason, abrupt=abrupt))
+
+    def cut(self) -> None:
+        """Cut the wire, as a lost mobile network does."""
+        if self.online:
+            self.hang_up("simulated loss of the connection", abrupt=True)
 
     def _redial(self, wait_s: float) -> None:
         self._context.timers.set("dial", self._context.now + wait_s, self.dial)

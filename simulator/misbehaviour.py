@@ -24,6 +24,8 @@ class MisbehaviourName(StrEnum):
     WRONG_TRANSACTION_ID = "wrong-transaction-id"
     NEVER_STOP = "never-stop"
     REUSED_MESSAGE_IDS = "reused-message-ids"
+    INVALID_SIGNATURE = "invalid-signature"
+    FAILED_INSTALLATION = "failed-installation"
 
 
 class Misbehaviour:
@@ -59,6 +61,14 @@ class Misbehaviour:
 
     def reuses_message_ids(self) -> bool:
         """Return whether a retransmission carries the message id of the first transmission."""
+        return False
+
+    def takes_signatures_for_forged(self) -> bool:
+        """Return whether the signature of any firmware is found to be invalid."""
+        return False
+
+    def fails_to_install(self) -> bool:
+        """Return whether the installation of any firmware fails."""
         return False
 
 
@@ -187,6 +197,26 @@ class ReusedMessageIds(Misbehaviour):
         return True
 
 
+class InvalidSignature(Misbehaviour):
+    """Finds the signature of any firmware to be invalid."""
+
+    name = MisbehaviourName.INVALID_SIGNATURE
+
+    def takes_signatures_for_forged(self) -> bool:
+        """Return True."""
+        return True
+
+
+class FailedInstallation(Misbehaviour):
+    """Downloads firmware, and fails to install it."""
+
+    name = MisbehaviourName.FAILED_INSTALLATION
+
+    def fails_to_install(self) -> bool:
+        """Return True."""
+        return True
+
+
 _KINDS: dict[MisbehaviourName, type[Misbehaviour]] = {
     kind.name: kind for kind in Misbehaviour.__subclasses__()
 }
@@ -221,6 +251,14 @@ class Misbehaviours:
     def reuses_message_ids(self) -> bool:
         """Return whether retransmissions keep their message id."""
         return any(each.reuses_message_ids() for each in self._active)
+
+    def takes_signatures_for_forged(self) -> bool:
+        """Return whether the signature of any firmware is found to be invalid."""
+        return any(each.takes_signatures_for_forged() for each in self._active)
+
+    def fails_to_install(self) -> bool:
+        """Return whether the installation of any firmware fails."""
+        return any(each.fails_to_install() for each in self._active)
 
 
 def _rewritten(payload: Payload, key: str, change: Callable[[Any], Any]) -> Payload:

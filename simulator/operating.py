@@ -4,9 +4,11 @@ Each function checks a request and returns what follows the answer, or None if i
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from simulator.charging import IdToken, StopReason
+from simulator.charging import ConnectorStatus, IdToken, StopReason
+from simulator.charging_profiles import ChargingProfile
 from simulator.connector import Connector
 from simulator.dialect import RegistrationStatus, Sequel
 
@@ -20,6 +22,7 @@ def start_charging(
     *,
     connector_id: int | None,
     remote_start_id: int | None = None,
+    profile: ChargingProfile | None = None,
 ) -> Sequel | None:
     """Let somebody charge who is not at the station (1.6, 5.11; 2.0.1: F01, F02).
 
@@ -28,16 +31,27 @@ def start_charging(
         id_token: Whose token.
         connector_id: On which connector; None for any that is free.
         remote_start_id: What the CSMS calls this request, if it says so.
+        profile: For this charge, without a flaw; where it holds is known only when it begins.
     """
-    connector = _startable(station, connector_id)
+    connector = _startable(station, id_token, connector_id)
     if connector is None or station.registration is not RegistrationStatus.ACCEPTED:
         return None
     authorized = not station.settings.authorizes_remote_starts
 
+    def install() -> None:
+        if profile is not None:
+            station.limiting.install(replace(profile, connector_id=connector.number))
+            station.limiting.apply()
+
     def start() -> None:
         # A slow answer leaves time for somebody else to come first.
         if connector.ready:
-            connector.arrive(id_token, authorized=authorized, remote_start_id=remote_start_id)
+            connector.arrive(
+                id_token,
+                authorized=authorized,
+                remote_start_id=remote_start_id,
+                on_begun=install,
+            )
 
     return start
 
@@ -70,8 +84,15 @@ def charging_on(connectors: Iterable[Connector]) -> bool:
     return any(connector.charge is not None for connector in connectors)
 
 
-def _startable(station: "Station", number: int | None) -> Connector | None:
-    if number is None:
-        return next((each for each in station.connectors.values() if each.ready), None)
-    connector = station.connectors.get(number)
-    return connector if connector is not None and connector.ready else None
+def _startable(station: "Station", id_token: IdToken, number: int | None) -> Connector | None:
+    """Return where a token may charge, first of all where a place is kept for it."""
+    known = station.tokens.find(id_token)
+    group = None if known is None else known.group
+    open_to_it = [
+        each
+        for each in station.connectors.values()
+        if number in {None, each.number}
+        and each.ready
+        and station.reservations.may_admit(each.number, id_token, group)
+    ]
+    return max(open_to_it, key=lambda each: each.status is ConnectorStatus.RESERVED, default=None)

@@ -78,7 +78,7 @@ class StationProfile:
         vendor: Reported in BootNotification.
         model: Reported in BootNotification.
         serial_number: Reported in BootNotification; the station id if None.
-        firmware_version: Reported in BootNotification.
+        firmware_version: Reported in BootNotification, until an update brings another.
         connectors: How many vehicles can charge at once.
         power_w: What one connector delivers at most.
         phases: 1 to 3 for alternating current, 0 for direct current.
@@ -91,6 +91,8 @@ class StationProfile:
             battery in a minute, at the price of a register that outruns the power it reports.
         meter_interval_s: Initial MeterValueSampleInterval (1.6, 9.1.19) or TxUpdatedInterval
             (2.0.1, 2.7.8); 0 samples nothing.
+        clock_aligned_interval_s: Initial ClockAlignedDataInterval (1.6, 9.1.5), Interval of
+            AlignedDataCtrlr (2.0.1, 2.7.1); 0 for none.
         transaction_data: Put the samples of a transaction into the message that ends it (1.6,
             4.10; 2.0.1: TxEndedInterval).
         heartbeat_interval_s: Until the CSMS sets one (1.6, 4.2).
@@ -100,6 +102,9 @@ class StationProfile:
             closed; a station that hangs up in the same moment often takes its answer with it.
         reset_timeout_s: How long a reset that tells the end of charges waits for it to be
             confirmed (1.6, 5.14; 2.0.1: B12.FR.05).
+        install_s: How long the installation of firmware takes.
+        transfer_attempts: How often a file is downloaded or uploaded, unless the CSMS says.
+        transfer_retry_s: Between these attempts, likewise.
         call_timeout_s: When a request counts as unanswered (1.6 errata 3.83, MessageTimeout).
         transaction_attempts: TransactionMessageAttempts (1.6, 9.1.31), MessageAttempts of
             TransactionEvent (2.0.1, 2.1.10).
@@ -126,12 +131,16 @@ class StationProfile:
     meter_start_wh: float | None = None
     time_lapse: float = 1.0
     meter_interval_s: int = 10
+    clock_aligned_interval_s: int = 0
     transaction_data: bool = False
     heartbeat_interval_s: int = 300
     boot_retry_s: float = 30.0
     reboot_s: Range = (1.0, 3.0)
     reset_delay_s: float = 0.5
     reset_timeout_s: float = 10.0
+    install_s: Range = (1.0, 3.0)
+    transfer_attempts: int = 3
+    transfer_retry_s: float = 10.0
     call_timeout_s: int = 30
     transaction_attempts: int = 3
     transaction_retry_s: int = 10
@@ -153,10 +162,13 @@ class StationProfile:
         for name in ("power_w", "time_lapse", "call_timeout_s", "boot_retry_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("meter_start_wh", "meter_interval_s", "transaction_retry_s"):
+        for name in (
+            *("meter_start_wh", "meter_interval_s", "clock_aligned_interval_s"),
+            *("transaction_retry_s", "transfer_retry_s"),
+        ):
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        for name in ("transaction_attempts", "heartbeat_interval_s"):
+        for name in ("transaction_attempts", "transfer_attempts", "heartbeat_interval_s"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 

@@ -16,7 +16,10 @@ give the same outputs.
 import random
 from collections.abc import Callable
 
-from simulator.charging import ConnectorStatus, IdToken, StopReason
+from simulator.admission import Admission
+from simulator.certificates import RootCertificates, StationKeys
+from simulator.charging import ConnectorStatus, IdToken, Loss, StopReason
+from simulator.clock_aligned import ClockAligned
 from simulator.connector import Connector
 from simulator.context import Context
 from simulator.dialect import (
@@ -30,13 +33,21 @@ from simulator.dialect import (
 )
 from simulator.errors import ConnectorNotReady
 from simulator.events import Output, Registered
+from simulator.firmware import FirmwareUpdates
+from simulator.limiting import Limiting
 from simulator.link import Link
+from simulator.logs import LogUploads
+from simulator.maintenance import SecurityEventType
+from simulator.notices import Notices
 from simulator.outbox import TransactionMessage
 from simulator.profile import StationProfile
+from simulator.reservations import Reservations
 from simulator.restarting import Restarting
 from simulator.rpc import Payload
+from simulator.security_log import SecurityLog
 from simulator.settings import StationSettings
-from simulator.tokens import TokenCache
+from simulator.tokens import KnownTokens
+from simulator.transfers import TransferResult, Transfers
 
 
 class Station:
@@ -47,10 +58,20 @@ class Station:
     Attributes:
         context: Clock, chance, settings; for dialects.
         link: The connection; for dialects.
-        tokens: The authorization cache; for dialects.
+        tokens: The authorization cache and the local list; for dialects.
         dialect: The version of OCPP.
         connectors: By number, from 1.
+        reservations: Of connectors; for dialects.
+        limiting: Smart charging; for dialects.
         restarting: Restarts the station; for dialects.
+        transfers: Files on their way.
+        notices: What has to reach the CSMS, and is not about a transaction.
+        security_log: What happened to its security.
+        roots: Root certificates; for dialects.
+        keys: Its key pair and its certificate; for dialects.
+        firmware: Updates; for dialects.
+        logs: Uploads; for dialects.
+        clock_aligned: Readings at full multiples of an interval.
         operative: The station as a whole may be used.
         password: For HTTP Basic authentication, the station id being the user; None for none.
         registration: Last answer to BootNotification since power-on.
@@ -66,26 +87,39 @@ class Station:
         password: bytes | None = None,
     ) -> None:
         self.context = Context(profile, rng, now)
-        self.tokens = TokenCache(self.context)
+        self.tokens = KnownTokens(self.context)
         self.dialect = make_dialect(self)
         self.link = Link(self.context, self.dialect, self._delivered)
-        self.connectors = {
-            number: Connector(
+        self.connectors: dict[int, Connector] = {}
+        self.reservations = Reservations(
+            self.context, self.connectors, on_lost=self._reservation_lost
+        )
+        self.limiting = Limiting(self.context, self.connectors)
+        for number in range(1, profile.connectors + 1):
+            self.connectors[number] = Connector(
                 context=self.context,
                 link=self.link,
                 dialect=self.dialect,
-                tokens=self.tokens,
+                admission=Admission(self.link, self.dialect, self.tokens),
+                reservations=self.reservations,
                 number=number,
+                on_charge_begun=self.limiting.charge_begun,
                 on_charge_over=self._charge_over,
             )
-            for number in range(1, profile.connectors + 1)
-        }
         self.restarting = Restarting(
             context=self.context,
             link=self.link,
             connectors=tuple(self.connectors.values()),
             on_restart=self._restarted,
         )
+        self.transfers = Transfers(self.context)
+        self.notices = Notices(self.context, self.link)
+        self.security_log = SecurityLog(self.context, self.dialect, self.notices)
+        self.roots = RootCertificates()
+        self.keys = StationKeys(profile.station_id, rng)
+        self.firmware = FirmwareUpdates(self)
+        self.logs = LogUploads(self)
+        self.clock_aligned = ClockAligned(self)
         self.operative = True
         self.password = password
         self.registration: RegistrationStatus | None = None
@@ -169,6 +203,11 @@ class Station:
         if self.link.online:
             self.link.receive(text)
 
+    def transfer_ended(self, now: float, transfer_id: int, result: TransferResult) -> None:
+        """Take the driver's word on how a download or an upload ended."""
+        self.advance(now)
+        self.transfers.end(transfer_id, result)
+
     def start_charging(self, now: float, *, connector_id: int, id_token: str) -> None:
         """A driver plugs in and presents a token.
 
@@ -196,8 +235,7 @@ class Station:
     def lose_connection(self, now: float) -> None:
         """Cut the wire, as a lost mobile network does."""
         self.advance(now)
-        if self.link.online:
-            self.link.hang_up("cut by the test", abrupt=True)
+        self.link.cut()
 
     # What dialects use
 
@@ -290,6 +328,8 @@ class Station:
         self.report_status()
         for connector in self.connectors.values():
             connector.enter_service()
+        self.clock_aligned.plan()
+        self.firmware.in_service()
         self.link.pump()
 
     def _beat_in(self, delay_s: float) -> None:
@@ -309,10 +349,22 @@ class Station:
         for connector in self.connectors.values():
             connector.resample()
 
-    def _charge_over(self) -> None:
+    def _charge_over(self, connector_id: int) -> None:
+        self.limiting.charge_over(connector_id)
         self.restarting.charge_over()
+        self.firmware.charge_over()
+
+    def _reservation_lost(self, reservation_id: int, loss: Loss) -> None:
+        request = self.dialect.reservation_lost(reservation_id, loss)
+        if request is not None:
+            self.link.call(request)
 
     def _restarted(self) -> None:
+        self.security_log.note(SecurityEventType.RESET, self.restarting.boot_reason.value)
+        self.transfers.cancel_all()
+        self.reservations.restart()
+        self.firmware.restart()
+        self.logs.restart()
         self.link.needs = Clearance.BOOT
         self.link.answering.barred = False
         self.registration = None

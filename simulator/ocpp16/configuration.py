@@ -2,10 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from simulator.certificates import CHAIN_MAX_LENGTH, STORE_MAX_CERTIFICATES
+from simulator.charging_profiles import MAX_INSTALLED, MAX_PERIODS, MAX_STACK_LEVEL
+from simulator.local_list import LIST_MAX_ENTRIES, UPDATE_MAX_ENTRIES
 from simulator.rpc import Payload
 from simulator.sampling import MAX_KEPT_SAMPLES
 from simulator.settings import MEASURANDS
-from simulator.textual import Textual, boolean, fixed, followed_by, integer, measurands, only
+from simulator.textual import Textual, boolean, fixed, followed_by, integer, measurands
 
 if TYPE_CHECKING:
     from simulator.station import Station
@@ -16,6 +19,9 @@ _MAX_KEYS_PER_REQUEST = 50
 #: Security whitepaper, 7.2: 16 to 20 bytes, as hexadecimal digits.
 _KEY_MIN_BYTES = 16
 _KEY_MAX_BYTES = 20
+
+#: organizationName of a certificate (RFC 5280, appendix A.1).
+_CPO_NAME_MAX_LENGTH = 64
 
 
 def _write_authorization_key(station: "Station", text: str) -> bool:
@@ -29,6 +35,13 @@ def _write_authorization_key(station: "Station", text: str) -> bool:
     return True
 
 
+def _write_cpo_name(station: "Station", text: str) -> bool:
+    if len(text) > _CPO_NAME_MAX_LENGTH:
+        return False
+    station.settings.cpo_name = text
+    return True
+
+
 def _phase_rotation(station: "Station") -> str:
     rotation = "RST" if station.profile.phases > 1 else "NotApplicable"
     return ",".join(f"{number}.{rotation}" for number in station.connectors)
@@ -39,8 +52,10 @@ _KEYS: dict[str, Textual] = {
     "AllowOfflineTxForUnknownId": boolean("starts_offline_if_unknown"),
     "AuthorizationCacheEnabled": boolean("caches_authorizations"),
     "AuthorizeRemoteTxRequests": boolean("authorizes_remote_starts"),
-    # Clock-aligned data is not simulated; 0 switches it off (9.1.5).
-    "ClockAlignedDataInterval": only("0"),
+    "ClockAlignedDataInterval": followed_by(
+        integer("clock_aligned_interval_s", minimum=0),
+        lambda station: station.clock_aligned.plan(),
+    ),
     "ConnectionTimeOut": fixed("60"),
     "ConnectorPhaseRotation": Textual(_phase_rotation),
     "GetConfigurationMaxKeys": fixed(str(_MAX_KEYS_PER_REQUEST)),
@@ -51,7 +66,8 @@ _KEYS: dict[str, Textual] = {
     "LocalAuthorizeOffline": boolean("starts_offline_if_known"),
     "LocalPreauthorize": boolean("preauthorizes"),
     "MessageTimeout": integer("call_timeout_s", minimum=1),
-    "MeterValuesAlignedData": fixed(""),
+    "MeterValuesAlignedData": measurands("measured_outside"),
+    "MeterValuesAlignedDataMaxLength": fixed(str(len(MEASURANDS))),
     "MeterValuesSampledData": measurands("sampled"),
     "MeterValuesSampledDataMaxLength": fixed(str(len(MEASURANDS))),
     "MeterValueSampleInterval": followed_by(
@@ -65,13 +81,35 @@ _KEYS: dict[str, Textual] = {
     "StopTxnAlignedData": fixed(""),
     "StopTxnSampledData": measurands("sampled_at_end"),
     "StopTxnSampledDataMaxLength": fixed(str(len(MEASURANDS))),
-    "SupportedFeatureProfiles": fixed("Core,RemoteTrigger"),
+    "SupportedFeatureProfiles": fixed(
+        "Core,FirmwareManagement,LocalAuthListManagement,Reservation,SmartCharging,RemoteTrigger"
+    ),
     "TransactionMessageAttempts": integer("transaction_attempts", minimum=1),
     "TransactionMessageRetryInterval": integer("transaction_retry_s", minimum=0),
     "UnlockConnectorOnEVSideDisconnect": fixed("true"),
     "WebSocketPingInterval": integer("websocket_ping_interval_s", minimum=0),
+    # Local Auth List Management, 9.2
+    "LocalAuthListEnabled": boolean("uses_local_list"),
+    "LocalAuthListMaxLength": fixed(str(LIST_MAX_ENTRIES)),
+    "SendLocalListMaxLength": fixed(str(UPDATE_MAX_ENTRIES)),
+    # Reservation, 9.3
+    "ReserveConnectorZeroSupported": fixed("true"),
+    # Smart Charging, 9.4
+    "ChargeProfileMaxStackLevel": fixed(str(MAX_STACK_LEVEL)),
+    "ChargingScheduleAllowedChargingRateUnit": fixed("Current,Power"),
+    "ChargingScheduleMaxPeriods": fixed(str(MAX_PERIODS)),
+    "ConnectorSwitch3to1PhaseSupported": Textual(
+        lambda station: "true" if station.profile.phases > 1 else "false"
+    ),
+    "MaxChargingProfilesInstalled": fixed(str(MAX_INSTALLED)),
+    # Firmware Management
+    "SupportedFileTransferProtocols": fixed("HTTP,HTTPS"),
     # Security whitepaper, chapter 7
+    "AdditionalRootCertificateCheck": fixed("false"),
     "AuthorizationKey": Textual(None, _write_authorization_key),
+    "CertificateSignedMaxChainSize": fixed(str(CHAIN_MAX_LENGTH)),
+    "CertificateStoreMaxLength": fixed(str(STORE_MAX_CERTIFICATES)),
+    "CpoName": Textual(lambda station: station.settings.cpo_name, _write_cpo_name),
 }
 
 #: 7.29: keys are CiString50Type, "Ci" for case-insensitive.

@@ -9,6 +9,7 @@ from simulator.charging import (
     Charge,
     ConnectorStatus,
     IdToken,
+    Loss,
     MessageKind,
     Reading,
     SampleContext,
@@ -24,9 +25,18 @@ from simulator.dialect import (
     RegistrationStatus,
     Request,
 )
+from simulator.maintenance import (
+    FirmwareStatus,
+    FirmwareUpdate,
+    LogStatus,
+    LogUpload,
+    SecurityEvent,
+)
 from simulator.ocpp16.commands import Commands
 from simulator.ocpp16.configuration import is_secret
+from simulator.ocpp16.firmware import firmware_status, log_status
 from simulator.ocpp16.readings import meter_values
+from simulator.ocpp16.security import security_event
 from simulator.outbox import TransactionMessage
 from simulator.rpc import Flaw, Payload
 
@@ -57,6 +67,7 @@ class _BootConf(msgspec.Struct):
 class _IdTagInfo(msgspec.Struct, rename="camel"):
     status: Literal["Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"]
     expiry_date: datetime | None = None
+    parent_id_tag: str | None = None
 
 
 class _AuthorizeConf(msgspec.Struct, rename="camel"):
@@ -93,7 +104,7 @@ class Ocpp16(Dialect):
                 "chargePointVendor": profile.vendor,
                 "chargePointModel": profile.model,
                 "chargePointSerialNumber": (profile.serial_number or profile.station_id)[:25],
-                "firmwareVersion": profile.firmware_version,
+                "firmwareVersion": self._context.firmware_version,
                 "meterType": "simulated",
             },
         )
@@ -128,23 +139,24 @@ class Ocpp16(Dialect):
 
     def charge_started(self, charge: Charge) -> TransactionMessage:
         """Return a StartTransaction.req (6.45)."""
-        return self._message(
-            MessageKind.STARTED,
-            charge,
-            "StartTransaction",
-            {
-                "connectorId": charge.connector_id,
-                "idTag": charge.id_token.value,
-                "meterStart": charge.begin.energy_wh,
-                "timestamp": self._context.timestamp(charge.begin.at),
-            },
-        )
+        payload: Payload = {
+            "connectorId": charge.connector_id,
+            "idTag": charge.id_token.value,
+            "meterStart": charge.begin.energy_wh,
+            "timestamp": self._context.timestamp(charge.begin.at),
+        }
+        if charge.reservation_id is not None:
+            payload["reservationId"] = charge.reservation_id
+        return self._message(MessageKind.STARTED, charge, "StartTransaction", payload)
 
     def charge_metered(
         self, charge: Charge, reading: Reading, context: SampleContext
     ) -> TransactionMessage | None:
         """Return a MeterValues.req of a transaction (6.31), if any measurand is configured."""
-        values = meter_values(self._context, reading, context, self._context.settings.sampled)
+        settings = self._context.settings
+        aligned = context is SampleContext.CLOCK
+        measurands = settings.measured_outside if aligned else settings.sampled
+        values = meter_values(self._context, reading, context, measurands)
         if not values:
             return None
         return self._message(
@@ -160,6 +172,14 @@ class Ocpp16(Dialect):
         """Return nothing: the connector's StatusNotification.req tells it (4.9)."""
         del charge, status
         return None
+
+    def clock_aligned(self, connector_id: int, reading: Reading) -> Request | None:
+        """Return a MeterValues.req of no transaction (3.16.2), if any measurand is configured."""
+        measurands = self._context.settings.measured_outside
+        values = meter_values(self._context, reading, SampleContext.CLOCK, measurands)
+        if not values:
+            return None
+        return Request("MeterValues", {"connectorId": connector_id, "meterValue": values})
 
     def charge_ended(self, charge: Charge) -> TransactionMessage:
         """Return a StopTransaction.req (6.49), with transactionData if configured (3.16.6)."""
@@ -185,6 +205,27 @@ class Ocpp16(Dialect):
         if data:  # 3.16.5: no element at all rather than an empty one.
             payload["transactionData"] = data
         return self._message(MessageKind.ENDED, charge, "StopTransaction", payload)
+
+    def firmware_status(self, status: FirmwareStatus, update: FirmwareUpdate) -> Request | None:
+        """Return a FirmwareStatusNotification.req, or the signed one."""
+        return firmware_status(status, update)
+
+    def log_status(self, status: LogStatus, upload: LogUpload) -> Request | None:
+        """Return a DiagnosticsStatusNotification.req or a LogStatusNotification.req."""
+        return log_status(status, upload)
+
+    def security_event(self, event: SecurityEvent) -> Request:
+        """Return a SecurityEventNotification.req."""
+        return security_event(event, self._context.timestamp(event.at))
+
+    def reservation_lost(self, reservation_id: int, loss: Loss) -> Request | None:
+        """Return nothing: the connector's StatusNotification.req tells it (5.13)."""
+        del reservation_id, loss
+        return None
+
+    def sign_certificate(self, csr: str) -> Request:
+        """Return a SignCertificate.req (whitepaper, 5.17)."""
+        return Request("SignCertificate", {"csr": csr})
 
     def address(self, message: TransactionMessage) -> Payload:
         """Add the transactionId, which the CSMS gives out while messages are already queued."""
@@ -251,4 +292,8 @@ def _authorization(info: _IdTagInfo) -> Authorization:
     expiry = info.expiry_date
     if expiry is not None and expiry.tzinfo is None:
         expiry = expiry.replace(tzinfo=UTC)
-    return Authorization(info.status == "Accepted", expiry.timestamp() if expiry else None)
+    return Authorization(
+        info.status == "Accepted",
+        expiry.timestamp() if expiry else None,
+        None if info.parent_id_tag is None else IdToken(info.parent_id_tag),
+    )

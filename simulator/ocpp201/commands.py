@@ -1,13 +1,17 @@
 """What a CSMS may ask of an OCPP 2.0.1 station."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from simulator.charging import IdToken, StopReason
-from simulator.dialect import Accepted, Answer, Refused, Sequel
+from simulator.dialect import Accepted, Answer, Refused
+from simulator.errors import UnreadableMoment
+from simulator.ocpp201.answers import Handler, status
 from simulator.ocpp201.components import ITEMS_PER_MESSAGE, components
 from simulator.ocpp201.device_model import get_variable, set_variable
+from simulator.ocpp201.local_auth_list import LocalAuthorizationList
 from simulator.ocpp201.reports import base_report
+from simulator.ocpp201.reservation import ReservationBlock
+from simulator.ocpp201.smart_charging import SmartCharging, parse_start_profile
 from simulator.ocpp201.transactions import CONNECTOR_ID, TransactionEvents
 from simulator.ocpp201.triggers import Triggers
 from simulator.operating import charging_on, find_charging, start_charging, stop_charging
@@ -21,27 +25,20 @@ if TYPE_CHECKING:
 #: table 8).
 _OTHER_BLOCKS = frozenset(
     {
-        "CancelReservation",
         "CertificateSigned",
-        "ClearChargingProfile",
         "ClearDisplayMessage",
         "ClearVariableMonitoring",
         "CostUpdated",
         "CustomerInformation",
         "DeleteCertificate",
         "GetChargingProfiles",
-        "GetCompositeSchedule",
         "GetDisplayMessages",
         "GetInstalledCertificateIds",
-        "GetLocalListVersion",
         "GetLog",
         "GetMonitoringReport",
         "GetReport",
         "InstallCertificate",
         "PublishFirmware",
-        "ReserveNow",
-        "SendLocalList",
-        "SetChargingProfile",
         "SetDisplayMessage",
         "SetMonitoringBase",
         "SetMonitoringLevel",
@@ -60,21 +57,16 @@ _ERROR_CODES = {
 }
 
 
-def _status(status: str, then: Sequel | None = None, *, why: str | None = None) -> Accepted:
-    """Return an answer of a status, and a reason code (part 2, appendix 5) if there is one."""
-    payload: Payload = {"status": status}
-    if why is not None:
-        payload["statusInfo"] = {"reasonCode": why}
-    return Accepted(payload, then)
-
-
 class Commands:
     """The requests of the CSMS, one method each."""
 
     def __init__(self, station: "Station", events: TransactionEvents) -> None:
         self._station = station
         self._triggers = Triggers(station, events)
-        self._handlers: dict[str, Callable[[Payload], Answer]] = {
+        self._handlers: dict[str, Handler] = {
+            **LocalAuthorizationList(station).handlers,
+            **ReservationBlock(station).handlers,
+            **SmartCharging(station).handlers,
             "ChangeAvailability": self._change_availability,
             "ClearCache": self._clear_cache,
             "DataTransfer": self._data_transfer,
@@ -107,7 +99,10 @@ class Commands:
         if violation := first_violation("v201", f"{action}Request", payload):
             kind, problem = violation
             return Refused(_ERROR_CODES[kind], problem[:255])
-        return handler(payload)
+        try:
+            return handler(payload)
+        except UnreadableMoment as error:
+            return Refused("FormatViolation", str(error))
 
     # Provisioning
 
@@ -139,21 +134,21 @@ class Commands:
         """B11 and B12; a single EVSE cannot be reset (B11.FR.09)."""
         restarting = self._station.restarting
         if "evseId" in payload:
-            return _status("Rejected", why="UnsupportedParam")
+            return status("Rejected", why="UnsupportedParam")
         if payload["type"] == "Immediate":
-            return _status(
+            return status(
                 "Accepted", lambda: restarting.begin(StopReason.IMMEDIATE_RESET, told=True)
             )
         if charging_on(self._station.connectors.values()):
-            return _status("Scheduled", restarting.schedule, why="TxInProgress")
-        return _status("Accepted", lambda: restarting.begin(StopReason.ORDERLY_RESET, told=True))
+            return status("Scheduled", restarting.schedule, why="TxInProgress")
+        return status("Accepted", lambda: restarting.begin(StopReason.ORDERLY_RESET, told=True))
 
     # Authorization
 
     def _clear_cache(self, payload: Payload) -> Answer:
         """C11."""
         del payload
-        return _status("Accepted" if self._station.tokens.clear() else "Rejected")
+        return status("Accepted" if self._station.tokens.clear() else "Rejected")
 
     # Transactions
 
@@ -173,29 +168,35 @@ class Commands:
     # Remote control
 
     def _request_start_transaction(self, payload: Payload) -> Answer:
-        """F01, F02; a charging profile is ignored (F01.FR.12)."""
+        """F01, F02; a charging profile has to be one for this charge (F01.FR.08 to .11)."""
         id_token = payload["idToken"]
+        profile = None
+        if "chargingProfile" in payload:
+            profile = parse_start_profile(payload["chargingProfile"])
+            if profile is None:
+                return status("Rejected", why="InvalidProfile")
         then = start_charging(
             self._station,
             IdToken(id_token["idToken"], id_token["type"]),
             connector_id=payload.get("evseId"),
             remote_start_id=payload["remoteStartId"],
+            profile=profile,
         )
-        return _status("Rejected" if then is None else "Accepted", then)
+        return status("Rejected" if then is None else "Accepted", then)
 
     def _request_stop_transaction(self, payload: Payload) -> Answer:
         """F03.FR.07, F03.FR.08."""
         then = stop_charging(self._station, payload["transactionId"])
-        return _status("Rejected" if then is None else "Accepted", then)
+        return status("Rejected" if then is None else "Accepted", then)
 
     def _unlock_connector(self, payload: Payload) -> Answer:
         """F05; whoever charges is not interrupted, other than in 1.6."""
         connector = self._station.connectors.get(payload["evseId"])
         if connector is None or payload["connectorId"] != CONNECTOR_ID:
-            return _status("UnknownConnector")
+            return status("UnknownConnector")
         if connector.charge is not None:
-            return _status("OngoingAuthorizedTransaction")
-        return _status("Unlocked")
+            return status("OngoingAuthorizedTransaction")
+        return status("Unlocked")
 
     # Availability
 
@@ -208,11 +209,11 @@ class Commands:
             return self._change_station_availability(operative=operative)
         connector = station.connectors.get(evse["id"])
         if connector is None:
-            return _status("Rejected", why="UnknownEvse")
+            return status("Rejected", why="UnknownEvse")
         if evse.get("connectorId", CONNECTOR_ID) != CONNECTOR_ID:
-            return _status("Rejected", why="UnknownConnectorId")
+            return status("Rejected", why="UnknownConnectorId")
         scheduled = connector.operative and not operative and connector.charge is not None
-        return _status(
+        return status(
             "Scheduled" if scheduled else "Accepted",
             lambda: connector.change_availability(operative=operative),
         )
@@ -228,14 +229,14 @@ class Commands:
             for connector in connectors:
                 connector.block(blocked=not operative)
 
-        return _status("Scheduled" if scheduled else "Accepted", change)
+        return status("Scheduled" if scheduled else "Accepted", change)
 
     # Data transfer
 
     def _data_transfer(self, payload: Payload) -> Answer:
         """P01.FR.05; no vendor extension is implemented."""
         del payload
-        return _status("UnknownVendorId")
+        return status("UnknownVendorId")
 
 
 def _too_many(count: int) -> Refused:

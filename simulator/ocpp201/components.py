@@ -8,6 +8,8 @@ about GetReport.
 
 from typing import TYPE_CHECKING
 
+from simulator.charging_profiles import MAX_INSTALLED, MAX_PERIODS, MAX_STACK_LEVEL
+from simulator.local_list import LIST_MAX_ENTRIES, UPDATE_MAX_ENTRIES
 from simulator.ocpp201.device_model import Component, Variable
 from simulator.ocpp201.transactions import CONNECTOR_ID
 from simulator.settings import MEASURANDS
@@ -87,11 +89,17 @@ def _meter_intervals_changed(station: "Station") -> None:
 
 _CONTROLLERS = (
     Component(
-        name="AlignedDataCtrlr",  # 2.7. Clock-aligned data is not simulated; 0 switches it off.
+        name="AlignedDataCtrlr",  # 2.7; nothing of it is kept for the end of a transaction.
         variables=(
-            _flag("Available", fixed("false")),
-            _seconds("Interval", only("0")),
-            # What a MeterValues that is asked for holds (F06.FR.06).
+            _flag("Available", fixed("true")),
+            _seconds(
+                "Interval",
+                followed_by(
+                    integer("clock_aligned_interval_s", minimum=0),
+                    lambda station: station.clock_aligned.plan(),
+                ),
+            ),
+            # Also what a MeterValues that is asked for holds (F06.FR.06).
             _members("Measurands", measurands("measured_outside")),
             _seconds("TxEndedInterval", only("0")),
             _members("TxEndedMeasurands", only("")),
@@ -138,6 +146,20 @@ _CONTROLLERS = (
         ),
     ),
     Component(
+        name="LocalAuthListCtrlr",  # 2.5
+        variables=(
+            _flag("Available", fixed("true")),
+            _flag("Enabled", boolean("uses_local_list")),
+            Variable(
+                name="Entries",
+                value=Textual(lambda station: str(len(station.tokens.local_list))),
+                data_type="integer",
+                maximum=LIST_MAX_ENTRIES,
+            ),
+            _number("ItemsPerMessage", fixed(str(UPDATE_MAX_ENTRIES))),
+        ),
+    ),
+    Component(
         name="OCPPCommCtrlr",  # 2.1
         variables=(
             _members("FileTransferProtocols", fixed(""), ("FTP", "FTPS", "HTTP", "HTTPS", "SFTP")),
@@ -180,6 +202,14 @@ _CONTROLLERS = (
         ),
     ),
     Component(
+        name="ReservationCtrlr",  # 2.9
+        variables=(
+            _flag("Available", fixed("true")),
+            _flag("Enabled", only("true")),
+            _flag("NonEvseSpecific", fixed("true")),
+        ),
+    ),
+    Component(
         name="SampledDataCtrlr",  # 2.7
         variables=(
             _flag("Available", fixed("true")),
@@ -207,6 +237,25 @@ _CONTROLLERS = (
             ),
             _number("CertificateEntries", fixed("0")),
             Variable(name="Identity", value=Textual(lambda station: station.profile.station_id)),
+        ),
+    ),
+    Component(
+        name="SmartChargingCtrlr",  # 2.10
+        variables=(
+            _flag("Available", fixed("true")),
+            _flag("Enabled", only("true")),
+            Variable(
+                name="Entries",
+                instance="ChargingProfiles",
+                value=Textual(lambda station: str(len(station.limiting.profiles))),
+                data_type="integer",
+                maximum=MAX_INSTALLED,
+            ),
+            _number("PeriodsPerSchedule", fixed(str(MAX_PERIODS))),
+            _number("ProfileStackLevel", fixed(str(MAX_STACK_LEVEL))),
+            Variable(
+                name="RateUnit", value=fixed("A,W"), data_type="MemberList", choices=("A", "W")
+            ),
         ),
     ),
     Component(
@@ -244,7 +293,7 @@ _CHARGING_STATION = Component(
         _flag("Available", fixed("true")),
         _state(Textual(lambda station: station.dialect.status_name(station.status))),
         Variable(
-            name="FirmwareVersion", value=Textual(lambda station: station.profile.firmware_version)
+            name="FirmwareVersion", value=Textual(lambda station: station.context.firmware_version)
         ),
         Variable(name="Model", value=Textual(lambda station: station.profile.model)),
         _flag("Problem", fixed("false")),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 
-from simulator.charging import Charge, ConnectorStatus, IdToken, Reading, SampleContext
+from simulator.charging import Charge, ConnectorStatus, IdToken, Loss, Reading, SampleContext
 from simulator.dialect import (
     Answer,
     Authorization,
@@ -16,8 +16,16 @@ from simulator.dialect import (
     RegistrationStatus,
     Request,
 )
+from simulator.maintenance import (
+    FirmwareStatus,
+    FirmwareUpdate,
+    LogStatus,
+    LogUpload,
+    SecurityEvent,
+)
 from simulator.ocpp201.commands import Commands
 from simulator.ocpp201.device_model import redacted
+from simulator.ocpp201.readings import meter_values
 from simulator.ocpp201.transactions import CONNECTOR_ID, TransactionEvents, id_token_type
 from simulator.outbox import TransactionMessage
 from simulator.rpc import Flaw, Payload
@@ -31,6 +39,7 @@ _OFFLINE_THRESHOLD_S = 60
 #: Longest texts of ChargingStationType (2.13).
 _SERIAL_NUMBER_MAX_LENGTH = 25
 _MODEL_MAX_LENGTH = 20
+_TECH_INFO_MAX_LENGTH = 255
 
 #: ConnectorStatusEnumType (3.23): how far a charge has come is told by TransactionEvents.
 _STATUS_NAMES = {
@@ -40,6 +49,7 @@ _STATUS_NAMES = {
     ConnectorStatus.SUSPENDED_EV: "Occupied",
     ConnectorStatus.SUSPENDED_EVSE: "Occupied",
     ConnectorStatus.FINISHING: "Occupied",
+    ConnectorStatus.RESERVED: "Reserved",
     ConnectorStatus.UNAVAILABLE: "Unavailable",
 }
 
@@ -53,6 +63,11 @@ _FLAWS = {
 class _BootResponse(msgspec.Struct):
     status: RegistrationStatus
     interval: int
+
+
+class _IdToken(msgspec.Struct, rename="camel"):
+    id_token: str
+    type: str
 
 
 class _IdTokenInfo(msgspec.Struct, rename="camel"):
@@ -69,6 +84,7 @@ class _IdTokenInfo(msgspec.Struct, rename="camel"):
         "Unknown",
     ]
     cache_expiry_date_time: datetime | None = None
+    group_id_token: _IdToken | None = None
 
 
 class _AuthorizeResponse(msgspec.Struct, rename="camel"):
@@ -104,7 +120,7 @@ class Ocpp201(Dialect):
                     "vendorName": profile.vendor,
                     "model": profile.model[:_MODEL_MAX_LENGTH],
                     "serialNumber": serial_number[:_SERIAL_NUMBER_MAX_LENGTH],
-                    "firmwareVersion": profile.firmware_version,
+                    "firmwareVersion": self._context.firmware_version,
                 },
             },
         )
@@ -148,6 +164,14 @@ class Ocpp201(Dialect):
         """Return one of type Updated with meter values (J02)."""
         return self._events.metered(charge, reading, context)
 
+    def clock_aligned(self, connector_id: int, reading: Reading) -> Request | None:
+        """Return a MeterValuesRequest (J01), if any measurand is configured."""
+        measurands = self._context.settings.measured_outside
+        values = meter_values(self._context, reading, SampleContext.CLOCK, measurands)
+        if not values:
+            return None
+        return Request("MeterValues", {"evseId": connector_id, "meterValue": values})
+
     def charge_state_changed(
         self, charge: Charge, status: ConnectorStatus
     ) -> TransactionMessage | None:
@@ -157,6 +181,43 @@ class Ocpp201(Dialect):
     def charge_ended(self, charge: Charge) -> TransactionMessage:
         """Return the one of type Ended (E06)."""
         return self._events.ended(charge)
+
+    def firmware_status(self, status: FirmwareStatus, update: FirmwareUpdate) -> Request | None:
+        """Return a FirmwareStatusNotificationRequest (L01.FR.01)."""
+        return Request(
+            "FirmwareStatusNotification",
+            {"status": status.value, "requestId": update.request_id or 0},
+        )
+
+    def log_status(self, status: LogStatus, upload: LogUpload) -> Request | None:
+        """Return a LogStatusNotificationRequest (N01.FR.07)."""
+        return Request(
+            "LogStatusNotification", {"status": status.value, "requestId": upload.request_id or 0}
+        )
+
+    def security_event(self, event: SecurityEvent) -> Request:
+        """Return a SecurityEventNotificationRequest (A04)."""
+        return Request(
+            "SecurityEventNotification",
+            {
+                "type": event.type.value,
+                "timestamp": self._context.timestamp(event.at),
+                "techInfo": event.info[:_TECH_INFO_MAX_LENGTH],
+            },
+        )
+
+    def reservation_lost(self, reservation_id: int, loss: Loss) -> Request | None:
+        """Return a ReservationStatusUpdateRequest (H04.FR.01)."""
+        return Request(
+            "ReservationStatusUpdate",
+            {"reservationId": reservation_id, "reservationUpdateStatus": loss.value},
+        )
+
+    def sign_certificate(self, csr: str) -> Request:
+        """Return a SignCertificateRequest (A02)."""
+        return Request(
+            "SignCertificate", {"csr": csr, "certificateType": "ChargingStationCertificate"}
+        )
 
     def address(self, message: TransactionMessage) -> Payload:
         """Add whether it happened offline, which also a lost connection makes so (E11.FR.07)."""
@@ -218,4 +279,9 @@ def _authorization(info: _IdTokenInfo) -> Authorization:
     expiry = info.cache_expiry_date_time
     if expiry is not None and expiry.tzinfo is None:
         expiry = expiry.replace(tzinfo=UTC)
-    return Authorization(info.status == "Accepted", expiry.timestamp() if expiry else None)
+    group = info.group_id_token
+    return Authorization(
+        info.status == "Accepted",
+        expiry.timestamp() if expiry else None,
+        None if group is None else IdToken(group.id_token, group.type),
+    )

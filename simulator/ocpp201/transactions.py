@@ -72,6 +72,7 @@ class TransactionEvents:
             # 1.5: both are told once, here.
             evse={"id": charge.connector_id, "connectorId": CONNECTOR_ID},
             idToken=id_token_type(charge.id_token),
+            reservationId=charge.reservation_id,
             meterValue=self._values(
                 charge.begin, SampleContext.BEGIN, self._context.settings.sampled_at_begin
             ),
@@ -97,14 +98,17 @@ class TransactionEvents:
         self, charge: Charge, reading: Reading, why: SampleContext
     ) -> TransactionMessage | None:
         """Return a sample (J02.FR.11), or nothing if no measurand is configured."""
-        values = self._values(reading, why, self._context.settings.sampled)
+        settings = self._context.settings
+        aligned = why is SampleContext.CLOCK  # J01
+        measurands = settings.measured_outside if aligned else settings.sampled
+        values = self._values(reading, why, measurands)
         if not values:
             return None
         return self._event(
             MessageKind.METERED,
             charge,
             reading.at,
-            trigger_reason="MeterValuePeriodic",
+            trigger_reason="MeterValueClock" if aligned else "MeterValuePeriodic",
             meterValue=values,
         )
 

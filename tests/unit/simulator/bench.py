@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from itertools import count
@@ -10,9 +11,10 @@ from typing import Any, ClassVar
 
 import jsonschema
 
-from simulator.events import Dial, Event, HangUp, Send
+from simulator.events import CancelTransfer, Dial, Download, Event, HangUp, Send, Upload
 from simulator.profile import OcppVersion, Range, Scenario, StationProfile
 from simulator.station import Station
+from simulator.transfers import TransferResult, TransferStatus
 from simulator.versions import DIALECTS
 
 START = 1_770_000_000.0
@@ -24,7 +26,7 @@ Payload = dict[str, Any]
 @cache
 def _validator(folder: str, name: str) -> Any:
     text = (files("ocpp") / folder / "schemas" / f"{name}.json").read_text("utf-8-sig")
-    schema = json.loads(text)
+    schema = json.loads(text, parse_float=Decimal)
     return jsonschema.validators.validator_for(schema)(schema)
 
 
@@ -80,6 +82,7 @@ class Bench:
         self.dials = 0
         self.hang_ups: list[HangUp] = []
         self.asked: dict[str, str] = {}
+        self.transfers: list[Download | Upload] = []
         self._command_ids = count(1)
         self._transaction_ids = count(1)
         self.answers = self.friendly_answers()
@@ -222,6 +225,17 @@ class Bench:
         assert frame.id == message_id, frame
         return frame
 
+    # Files
+
+    def transfer_ends(
+        self, status: TransferStatus = TransferStatus.DONE, content: bytes = b""
+    ) -> Download | Upload:
+        """End the oldest transfer that the station waits for, and return it."""
+        transfer = self.transfers.pop(0)
+        self.station.transfer_ended(self.now, transfer.transfer_id, TransferResult(status, content))
+        self._collect()
+        return transfer
+
     def events_of(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
 
@@ -237,6 +251,10 @@ class Bench:
                     self.history.append(frame)
                 case Dial():
                     self.dials += 1
+                case Download() | Upload():
+                    self.transfers.append(output)
+                case CancelTransfer(transfer_id=number):
+                    self.transfers = [each for each in self.transfers if each.transfer_id != number]
                 case HangUp():
                     self.hang_ups.append(output)
                     self.station.connection_lost(self.now, "hung up")
@@ -259,4 +277,6 @@ class Bench:
             assert isinstance(frame[4], dict)
 
     def _validate(self, name: str, payload: Payload) -> None:
-        _validator(self.schemas, name).validate(payload)
+        # Decimals, or 8.1 would be no multiple of 0.1.
+        exact = json.loads(json.dumps(payload), parse_float=Decimal)
+        _validator(self.schemas, name).validate(exact)

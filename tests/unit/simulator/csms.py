@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
+from ssl import SSLContext
 from typing import Any
 
 from ocpp.charge_point import ChargePoint
@@ -138,12 +139,13 @@ class Csms:
         self.transactions: dict[tuple[str, int, str], int] = {}
         self.peers: dict[str, Peer] = {}
         self.server: Server | None = None
+        self.scheme = "ws"
 
     @property
     def url(self) -> str:
         assert self.server is not None
         port = next(iter(self.server.sockets)).getsockname()[1]
-        return f"ws://127.0.0.1:{port}/ocpp"
+        return f"{self.scheme}://127.0.0.1:{port}/ocpp"
 
     def payloads(self, action: str) -> list[dict[str, Any]]:
         return [payload for _, each, payload in self.received if each == action]
@@ -180,9 +182,10 @@ class Csms:
 
 
 @asynccontextmanager
-async def running_csms(*subprotocols: str) -> AsyncIterator[Csms]:
+async def running_csms(*subprotocols: str, tls: SSLContext | None = None) -> AsyncIterator[Csms]:
     """Run a CSMS that speaks 1.6, unless others are named."""
     csms = Csms()
+    csms.scheme = "ws" if tls is None else "wss"
     spoken = [Subprotocol(each) for each in subprotocols or ["ocpp1.6"]]
     async with serve(
         csms.on_connection,
@@ -194,6 +197,7 @@ async def running_csms(*subprotocols: str) -> AsyncIterator[Csms]:
         ),
         process_request=csms.on_request,
         compression=None,
+        ssl=tls,
     ) as server:
         csms.server = server
         yield csms

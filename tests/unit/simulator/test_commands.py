@@ -300,8 +300,8 @@ def test_triggers_that_are_not_followed(bench: type[Bench], request_: Payload, s
     [
         ("Dance", {}, "NotImplemented"),
         ("BootNotification", {}, "NotImplemented"),
-        ("SetChargingProfile", {}, "NotSupported"),
-        ("ReserveNow", {}, "NotSupported"),
+        ("SetChargingProfile", {}, "OccurenceConstraintViolation"),
+        ("ReserveNow", {}, "OccurenceConstraintViolation"),
         ("Reset", {}, "OccurenceConstraintViolation"),
         ("Reset", {"type": "Medium"}, "PropertyConstraintViolation"),
         ("UnlockConnector", {"connectorId": "one"}, "TypeConstraintViolation"),

@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
+from ssl import Purpose, create_default_context
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from simulator.events import (
 )
 from simulator.fleet import Fleet, FleetStatistics
 from simulator.profile import Scenario, ScenarioMode, StationProfile
+from tests.support.certificates import Authority
 from tests.unit.simulator.csms import Csms, running_csms
 
 
@@ -184,8 +187,26 @@ async def test_the_command_stops_cleanly_on_a_signal(csms: Csms, number: signal.
     await csms.until(lambda: csms.closes == [1000])
 
 
-async def test_mistakes_on_the_command_line_are_told_in_words() -> None:
+async def test_the_command_trusts_the_certificates_it_is_given(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    tls = create_default_context(Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(*authority.sign("csms", host="127.0.0.1"))
+    async with running_csms(tls=tls) as csms:
+        arguments = ("--url", csms.url, "--scenario", "idle", "--duration-s", "3")
+        _, stdout, _ = await _output(await _voltaro_sim(*arguments))
+        assert "CERTIFICATE_VERIFY_FAILED" in stdout
+        trusting = await _voltaro_sim(*arguments, "--ca-file", str(authority.certificate))
+        code, stdout, _ = await _output(trusting)
+    assert code == 0
+    assert "accepted, heartbeat" in stdout
+
+
+async def test_mistakes_on_the_command_line_are_told_in_words(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.touch()
     for arguments, words in (
+        (("--ca-file", str(empty)), "holds no certificates"),
+        (("--ca-file", str(tmp_path / "nowhere.pem")), "does not exist"),
         (("--url", "http://x"), "must begin with ws://"),
         (("--station", "x" * 49), "1 to 48 characters"),
         (("--session-s", "5", "1"), "session_s must be a range"),

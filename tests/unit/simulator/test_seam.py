@@ -15,7 +15,7 @@ from simulator.versions import DIALECTS
 FOLDER = Path(simulator.__file__).parent
 
 #: Modules that own a socket, a clock or an event loop.
-DRIVERS = {"driver", "eventlog", "fleet", "running"}
+DRIVERS = {"driver", "eventlog", "fleet", "http_files", "running"}
 
 #: Knows every version, so that nothing else has to.
 REGISTRY = "versions"
@@ -23,7 +23,7 @@ REGISTRY = "versions"
 MODULES = sorted(path for path in FOLDER.rglob("*.py") if path.stem not in DRIVERS)
 NEUTRAL = [path for path in MODULES if path.parent == FOLDER and path.stem != REGISTRY]
 
-IO = {"asyncio", "gevent", "selectors", "socket", "ssl", "threading", "time", "websockets"}
+IO = {"asyncio", "gevent", "httpx", "selectors", "socket", "ssl", "threading", "time", "websockets"}
 
 
 def _imports(path: Path) -> Iterator[str]:

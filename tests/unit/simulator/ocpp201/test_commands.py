@@ -431,7 +431,7 @@ def test_without_measurands_no_meter_values_are_promised(bench: type[Bench201]) 
         ("Dance", {}, "NotImplemented"),
         ("BootNotification", {}, "NotImplemented"),
         ("RemoteStartTransaction", {}, "NotImplemented"),
-        ("SetChargingProfile", {}, "NotSupported"),
+        ("SetChargingProfile", {}, "OccurrenceConstraintViolation"),
         ("GetReport", {}, "NotSupported"),
         ("Reset", {}, "OccurrenceConstraintViolation"),
         ("GetVariables", {"getVariableData": []}, "OccurrenceConstraintViolation"),
