@@ -7,18 +7,24 @@ command of ours is read, and the other way round.
 import asyncio
 import time
 from collections import deque
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
 from gateway import rpc
 from gateway.errors import CallRefusedError, ErrorCode, StoreAwayError
+from gateway.exchange_log import ExchangeLog
+from gateway.fence import Fence
 from gateway.handlers import ConnectedStation, Handlers
+from gateway.leniency import Deviation
+from gateway.quirks import QuirkLog
 from gateway.routing import AnsweredCall, Protocol, to_payload
+from gateway.station_socket import StationSocket
 from shared.domain.commands import Command
+from shared.domain.ocpp_log import CALL_RESULT, NoAnswer
+from shared.domain.quirks import QuirkKind
 from shared.store.facts import Fact
 from shared.telemetry import metrics
 
@@ -39,19 +45,30 @@ class StationConnection:
         protocol: the version that both speak.
         station: who it is.
         handlers: what answers it.
+        exchange_log: takes what goes over the wire.
         max_queued_calls: CALLs that may wait for their answer; one more closes the connection.
+        fence: closed while nobody knows whether the station is still ours.
+        quirks: where it is noted how the station deviates.
+        tolerant: what deviates from the schemas and is harmless is mended.
     """
 
     __slots__ = (
         "_answerer",
+        "_closer",
+        "_fence",
         "_handlers",
+        "_held",
         "_inbox",
+        "_log",
         "_max_queued_calls",
+        "_note",
         "_peer",
+        "_quirks",
         "_reply",
         "_stopping",
         "_websocket",
         "announced",
+        "heard_at_s",
         "protocol",
         "queued_commands",
         "station",
@@ -59,46 +76,60 @@ class StationConnection:
 
     def __init__(
         self,
-        websocket: ServerConnection,
+        websocket: StationSocket,
         protocol: Protocol,
         station: ConnectedStation,
         handlers: Handlers,
         *,
+        exchange_log: ExchangeLog,
         max_queued_calls: int,
+        fence: Fence,
+        quirks: QuirkLog,
+        tolerant: bool,
     ) -> None:
         self.protocol = protocol
         self.station = station
         self.announced = False
         """Whether Redis knows that we own the station."""
+        self.heard_at_s = time.monotonic()
+        """When the station's last message came, by `time.monotonic`."""
         self.queued_commands: deque[Any] | None = None
         """What `CommandRunner` has for this station; None while it has nothing."""
         self._websocket = websocket
         self._handlers = handlers
+        self._log = exchange_log
         self._max_queued_calls = max_queued_calls
-        self._peer = rpc.Peer(protocol)
+        self._fence = fence
+        self._held: list[bytes] = []
+        self._quirks = quirks
+        self._note = quirks.note if tolerant else None
+        self._peer = rpc.Peer(protocol, self._note)
         self._inbox: deque[tuple[rpc.Call, float]] = deque()
         self._answerer: asyncio.Task[None] | None = None
+        self._closer: asyncio.Task[None] | None = None
         self._reply: asyncio.Future[rpc.CallResult | rpc.CallError] | None = None
         self._stopping = False
 
     async def run(self) -> None:
         """Read until the connection ends, whoever ends it."""
+        self._websocket.deliver_to(self._receive)
         try:
-            while True:
-                data = await self._websocket.recv(decode=False)
-                if not self._stopping:  # else it stays unanswered, and the station sends it again
-                    await self._receive(data)
+            while True:  # nearly everything is delivered instead
+                self._receive(await self._websocket.recv(decode=False))
         except ConnectionClosed:
             pass
-        except UnicodeDecodeError:
-            await self.close(CloseCode.INVALID_DATA, "a text message has to be UTF-8")
         finally:
+            if self._answerer is not None and not self._stopping:
+                self._answerer.cancel()
+            self._stopping = True  # nothing starts any more that nobody would wait for
             if self._answerer is not None:
-                if not self._stopping:
-                    self._answerer.cancel()
                 await asyncio.wait([self._answerer])
+            if self._closer is not None:
+                await asyncio.wait([self._closer])
             if self._reply is not None and not self._reply.done():
                 self._reply.set_exception(ConnectionLostError())
+            for call, received_at_s in self._inbox:
+                self._log.from_station(call, NoAnswer.NOT_ANSWERED, None, received_at_s)
 
     async def call(
         self, message_id: str, action: str, payload: dict[str, Any], *, timeout_s: float
@@ -113,15 +144,46 @@ class StationConnection:
         if not self.station.accepted and (asked := self.protocol.find_asked_for(action, payload)):
             self.station.asked_for |= {asked}
         self._reply = asyncio.get_running_loop().create_future()
+        frame = rpc.encode_call(message_id, action, payload)
+        sent_at_s = time.monotonic()
+        outcome: str = NoAnswer.CONNECTION_LOST
+        answer: rpc.CallResult | rpc.CallError | None = None
         try:
+            if self._fence.is_closed():
+                raise ConnectionLostError
             async with asyncio.timeout(timeout_s):
-                await self._websocket.send(rpc.encode_call(message_id, action, payload), text=True)
-                return await self._reply
+                await self._websocket.send(frame, text=True)
+                answer = await self._reply
+                outcome = answer.code if isinstance(answer, rpc.CallError) else CALL_RESULT
+                return answer
         except ConnectionClosed:
             raise ConnectionLostError from None
+        except TimeoutError:
+            outcome = NoAnswer.TIMED_OUT
+            raise
         finally:
             self._peer.abandon_call()
             self._reply = None
+            said = None if answer is None else answer.frame
+            self._log.to_station(
+                action,
+                message_id,
+                outcome,
+                frame,
+                sent_at_s=sent_at_s,
+                answer=said,
+                answered_at_s=self.heard_at_s,
+            )
+
+    def resume(self) -> None:
+        """Take up what came while the fence was closed."""
+        held, self._held = self._held, []
+        for data in held:
+            self._receive(data)
+
+    def give_up(self) -> None:
+        """Say no more, as the station speaks through a newer connection."""
+        self._close_soon(CloseCode.POLICY_VIOLATION, "a newer connection has replaced this one")
 
     async def close(self, code: int, reason: str) -> None:
         """Close the connection; does nothing if it is closed."""
@@ -152,6 +214,14 @@ class StationConnection:
         command = await self._handlers.complete(command)
         return self.protocol.encode_command(self._handlers, command)
 
+    def validate_answer(self, action: str, answer: dict[str, Any]) -> dict[str, Any]:
+        """Return a CALLRESULT of the station, mended if it needs that and may be.
+
+        Raises:
+            CallRefusedError: it does not fit its schema.
+        """
+        return self.protocol.validate_answer(action, answer, self._note)
+
     def read_answer(self, action: str, call: AnsweredCall) -> list[Fact]:
         """Return the facts that the station's answer to a CALL of ours tells.
 
@@ -160,36 +230,77 @@ class StationConnection:
         """
         return self.protocol.read_answer(self._handlers, action, call)
 
-    async def _receive(self, data: bytes) -> None:
-        event = self._peer.receive(data)
+    def _receive(self, data: bytes) -> None:
+        if self._stopping or self._closer is not None:
+            return  # it stays unanswered, and the station sends it again
+        now_s = time.monotonic()
+        if now_s > self._fence.passable_until_s and self._fence.is_closed():
+            self._hold(data)
+            return
+        try:
+            event = self._peer.receive(data)
+        except UnicodeDecodeError:
+            self._close_soon(CloseCode.INVALID_DATA, "a text message has to be UTF-8")
+            return
+        self.heard_at_s = now_s
         match event:
-            case rpc.Call(route=route):
-                if not (self.station.accepted or self._may_send_unaccepted(route.action)):
-                    await self._refuse_unaccepted(event)
-                elif route.waits or self._inbox:
-                    await self._enqueue(event)
-                else:
-                    await self._answer(event, time.monotonic())
+            case rpc.Call():
+                self._receive_call(event)
             case rpc.CallResult() | rpc.CallError():
                 if self._reply is not None and not self._reply.done():
                     self._reply.set_result(event)
             case rpc.Refusal(frame, action, code):
                 metrics.messages.observe(action, code, 0.0)
-                await self._websocket.send(frame, text=True)
+                self._websocket.write(frame)
+                self._log.unhandled(data, action, code, received_at_s=now_s, answer=frame)
             case rpc.Ignored(reason):
                 metrics.frames_ignored.labels(reason).inc()
+                self._log.unhandled(data, "", NoAnswer.IGNORED, received_at_s=now_s, detail=reason)
 
-    def _may_send_unaccepted(self, action: str) -> bool:
-        return action == _BOOT_NOTIFICATION or action in self.station.asked_for
+    def _hold(self, data: bytes) -> None:
+        if len(self._held) >= self._max_queued_calls:
+            self._close_soon(CloseCode.TRY_AGAIN_LATER, "this pod stood still")
+        else:
+            self._held.append(data)
 
-    async def _enqueue(self, call: rpc.Call) -> None:
+    def _receive_call(self, call: rpc.Call) -> None:
+        route = call.route
+        if self._inbox:
+            self._enqueue(call)  # a BootNotification before it may make this one welcome
+        elif not self._may_send(route.action):
+            self._answer(call, self._refuse_unaccepted(call), self.heard_at_s)
+        elif route.waits:
+            self._enqueue(call)
+        else:
+            received_at_s = self.heard_at_s
+            try:
+                answer = _encode(call, route.handler(self._handlers, **call.kwargs))
+            except Exception as error:  # noqa: BLE001 - it becomes the answer
+                answer = self._refuse(call, error)
+            self._answer(call, answer, received_at_s)
+
+    def _may_send(self, action: str) -> bool:
+        station = self.station
+        return station.accepted or action == _BOOT_NOTIFICATION or action in station.asked_for
+
+    def _refuse_unaccepted(self, call: rpc.Call) -> "_Answer":
+        self._quirks.note(call.route.action, Deviation(QuirkKind.CALL_BEFORE_ACCEPTANCE, ""))
+        refusal = CallRefusedError(
+            ErrorCode.SECURITY_ERROR,
+            "only BootNotification, and what we ask for, before it was answered with Accepted",
+        )
+        return self._refuse(call, refusal)
+
+    def _enqueue(self, call: rpc.Call) -> None:
         if len(self._inbox) >= self._max_queued_calls:
             log.warning("too many unanswered CALLs", station_id=self.station.station_id)
-            await self.close(
+            self._close_soon(
                 CloseCode.POLICY_VIOLATION, "wait for the answer to a CALL before the next one"
             )
             return
-        self._inbox.append((call, time.monotonic()))
+        if self._inbox:
+            self._quirks.note(call.route.action, Deviation(QuirkKind.CALL_BEFORE_ANSWER, ""))
+        self._inbox.append((call, self.heard_at_s))
         if self._answerer is None or self._answerer.done():
             self._answerer = asyncio.create_task(self._answer_inbox())
 
@@ -197,10 +308,13 @@ class StationConnection:
         """Answer what waits, in order. It stays in the inbox until it is answered."""
         try:
             while self._inbox:
-                await self._answer(*self._inbox[0])
+                call, received_at_s = self._inbox[0]
+                answer = await self._handle(call)
+                if self._fence.is_closed():  # it stood still meanwhile
+                    await self._fence.wait_until_open()
+                if not self._answer(call, answer, received_at_s):
+                    return
                 self._inbox.popleft()
-        except ConnectionClosed:
-            pass
         except StoreAwayError:
             # Not answered on purpose: the station keeps the message and sends it again.
             await self.close(CloseCode.TRY_AGAIN_LATER, "the database is away")
@@ -208,39 +322,49 @@ class StationConnection:
             log.exception("an answer could not be sent", station_id=self.station.station_id)
             await self.close(CloseCode.INTERNAL_ERROR, "our fault; it has been logged")
 
-    async def _answer(self, call: rpc.Call, received_at_s: float) -> None:
-        route = call.route
-        answer = "CallResult"
+    async def _handle(self, call: rpc.Call) -> "_Answer":
+        if not self._may_send(call.route.action):
+            return self._refuse_unaccepted(call)
         try:
-            result = route.handler(self._handlers, **call.kwargs)
-            if route.waits:
+            result = call.route.handler(self._handlers, **call.kwargs)
+            if call.route.waits:
                 result = await result
-            frame = rpc.encode_call_result(call.message_id, to_payload(result))
-        except CallRefusedError as error:
-            answer = error.code
-            frame = self._peer.refuse(call.message_id, route.action, error.code, str(error)).frame
+            return _encode(call, result)
         except StoreAwayError:
             raise
-        except Exception:
-            log.exception(
-                "a handler failed", station_id=self.station.station_id, action=route.action
-            )
-            answer = ErrorCode.INTERNAL_ERROR
-            frame = self._peer.refuse(
-                call.message_id, route.action, answer, "our fault; it has been logged"
-            ).frame
-        finally:
-            self._peer.finish(call.message_id)
-        await self._websocket.send(frame, text=True)
-        metrics.messages.observe(route.action, answer, time.monotonic() - received_at_s)
+        except Exception as error:  # noqa: BLE001 - it becomes the answer
+            return self._refuse(call, error)
 
-    async def _refuse_unaccepted(self, call: rpc.Call) -> None:
+    def _refuse(self, call: rpc.Call, error: Exception) -> "_Answer":
+        action = call.route.action
+        if isinstance(error, CallRefusedError):
+            code, description = error.code, str(error)
+        else:
+            log.error(
+                "a handler failed",
+                station_id=self.station.station_id,
+                action=action,
+                exc_info=error,
+            )
+            code, description = ErrorCode.INTERNAL_ERROR, "our fault; it has been logged"
+        return code, self._peer.refuse(call.message_id, action, code, description).frame
+
+    def _answer(self, call: rpc.Call, answer: "_Answer", received_at_s: float) -> bool:
+        word, frame = answer
         self._peer.finish(call.message_id)
-        refusal = self._peer.refuse(
-            call.message_id,
-            call.route.action,
-            ErrorCode.SECURITY_ERROR,
-            "only BootNotification, and what we ask for, before it was answered with Accepted",
-        )
-        metrics.messages.observe(refusal.action, refusal.code, 0.0)
-        await self._websocket.send(refusal.frame, text=True)
+        sent = self._websocket.write(frame)
+        if sent:
+            metrics.messages.observe(call.route.action, word, time.monotonic() - received_at_s)
+            self._log.from_station(call, word, frame, received_at_s)
+        return sent
+
+    def _close_soon(self, code: int, reason: str) -> None:
+        self._closer = asyncio.create_task(self.close(code, reason))
+
+
+_Answer: TypeAlias = tuple[str, bytes]
+"""What metrics call it ("CallResult", or the code of the CALLERROR), and its frame."""
+
+
+def _encode(call: rpc.Call, result: Any) -> _Answer:  # noqa: ANN401 - any `call_result` dataclass
+    return "CallResult", rpc.encode_call_result(call.message_id, to_payload(result))

@@ -6,22 +6,31 @@ Sources: OCPP-J 1.6 §4, OCPP 2.0.1 part 4 §4.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
 import msgspec
 
+from gateway import leniency
 from gateway.errors import CallRefusedError, ErrorCode
+from gateway.leniency import Deviation, Note
 from gateway.routing import Protocol, Route
+from gateway.schemas import plain
+from shared.domain.quirks import QuirkKind
 
 _CALL, _CALL_RESULT, _CALL_ERROR = 2, 3, 4
 _CALL_LENGTH = 4
 MESSAGE_ID_MAX_LENGTH = 36
+_ACTION_MAX_LENGTH = 100
 # What can be read of a CALL that is not JSON: enough to say so to whoever waits for an answer.
 _CALL_PREFIX = re.compile(rb'\s*\[\s*2\s*,\s*"([^"\\\x00-\x1f]{1,36})"')
 
-_encode = msgspec.json.Encoder().encode
+# Decimals as numbers: limits go out with the digits that they have.
+# What C strings and files leave around a message: NUL, and the mark of UTF-8.
+_PADDING = b"\x00\xef\xbb\xbf \t\r\n"
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder().decode
 
 
@@ -38,12 +47,15 @@ class IgnoredReason(StrEnum):
 class Call:
     """A valid CALL for a handler. `kwargs` are its payload's members in snake_case.
 
+    `frame` is how it came, as of the answers below.
+
     Not frozen, because that would triple the time it takes to make one, and one is made per CALL.
     """
 
     message_id: str
     route: Route
     kwargs: dict[str, Any]
+    frame: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,7 @@ class CallResult:
 
     message_id: str
     payload: dict[str, Any]
+    frame: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +75,7 @@ class CallError:
     code: str
     description: str
     details: dict[str, Any]
+    frame: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +112,11 @@ def encode_call_error(message_id: str, code: str, description: str) -> bytes:
     return _encode((_CALL_ERROR, message_id, code, description[:255], {}))
 
 
+def message_id_of(answer: bytes) -> str:
+    """Return the message id of an answer of ours."""
+    return str(_decode(answer)[1])
+
+
 class Peer:
     """One connection's side of the RPC: at most one CALL of ours open, theirs told apart.
 
@@ -105,12 +124,15 @@ class Peer:
 
     Args:
         protocol: the version that the connection speaks.
+        note: told how CALLs deviate from the specification; harmless deviations are mended then.
+            Without it nothing is mended.
     """
 
-    __slots__ = ("_in_work", "_open_call", "_protocol")
+    __slots__ = ("_in_work", "_note", "_open_call", "_protocol")
 
-    def __init__(self, protocol: Protocol) -> None:
+    def __init__(self, protocol: Protocol, note: Note | None = None) -> None:
         self._protocol = protocol
+        self._note = note
         self._open_call: str | None = None
         self._in_work: set[str] = set()
 
@@ -133,9 +155,9 @@ class Peer:
                 return self._receive_call(message_id, action, payload, data)
         match frame:
             case [2, *_]:
-                return self._receive_broken_call(frame)
+                return self._receive_broken_call(frame, data)
             case [3 | 4, *_]:
-                return self._receive_answer(frame)
+                return self._receive_answer(frame, data)
             case [_, *_]:
                 return self._not_rpc(
                     IgnoredReason.UNKNOWN_TYPE, ErrorCode.MESSAGE_TYPE_NOT_SUPPORTED, frame
@@ -167,14 +189,28 @@ class Peer:
     ) -> Event:
         try:
             route = self._route(message_id, action, data)
-            route.request.validate(payload)
+            try:
+                route.request.validate(payload)
+            except CallRefusedError:
+                if self._note is None:
+                    raise
+                leniency.mend_and_note(action, route.request, payload, self._note)
         except CallRefusedError as error:
             return self.refuse(message_id, action, error.code, str(error))
         self._in_work.add(message_id)
         names = route.names
-        return Call(message_id, route, {names[key]: value for key, value in payload.items()})
+        return Call(message_id, route, {names[key]: value for key, value in payload.items()}, data)
 
-    def _receive_broken_call(self, frame: list[Any]) -> Event:
+    def _receive_broken_call(self, frame: list[Any], data: bytes) -> Event:
+        if self._note is not None:
+            match frame:
+                # No payload at all, or the empty list that PHP makes of an empty object.
+                case [_, str(message_id), str(action), *rest] if rest in ([], [None], [[]]):
+                    self._note(self._spell(action), Deviation(QuirkKind.FRAME_FORM, "payload"))
+                    return self._receive_call(message_id, action, {}, data)
+                case [_, str(message_id), str(action), dict(payload), _]:
+                    self._note(self._spell(action), Deviation(QuirkKind.FRAME_FORM, "fifth"))
+                    return self._receive_call(message_id, action, payload, data)
         match frame:
             case [_, str(message_id), *_]:
                 return self.refuse(
@@ -203,20 +239,33 @@ class Peer:
         route = self._protocol.routes.get(action)
         if route is not None:
             return route
+        meant = self._spell(action)
+        if self._note is not None and meant != action and meant in self._protocol.routes:
+            self._note(meant, Deviation(QuirkKind.WRONG_CASE, "action", action))
+            return self._protocol.routes[meant]
         if action in self._protocol.actions:
             raise CallRefusedError(ErrorCode.NOT_SUPPORTED, f"{action} is not for us to receive")
         raise CallRefusedError(
             ErrorCode.NOT_IMPLEMENTED, f"OCPP {self._protocol.version} has no such action"
         )
 
-    def _receive_answer(self, frame: list[Any]) -> Event:
+    def _spell(self, action: str) -> str:
+        """Return an Action in its right letter case, or "" if there is no such Action."""
+        if action in self._protocol.actions:
+            return action
+        if len(action) > _ACTION_MAX_LENGTH:  # whoever sends more does not mean an Action
+            return ""
+        meant = plain(action)
+        return next((name for name in self._protocol.actions if plain(name) == meant), "")
+
+    def _receive_answer(self, frame: list[Any], data: bytes) -> Event:
         answer: CallResult | CallError
         match frame:
             case [3, str(message_id), dict(payload)]:
-                answer = CallResult(message_id, payload)
+                answer = CallResult(message_id, payload, data)
             case [4, str(message_id), str(code), str(description), *rest]:
                 details = rest[0] if rest and isinstance(rest[0], dict) else {}
-                answer = CallError(message_id, code, description, details)
+                answer = CallError(message_id, code, description, details, data)
             case _:
                 return Ignored(IgnoredReason.MALFORMED_ANSWER)
         if message_id != self._open_call:
@@ -226,6 +275,10 @@ class Peer:
 
     def _undecodable(self, data: bytes) -> Event:
         data.decode()
+        stripped = data.strip(_PADDING)
+        if self._note is not None and len(stripped) < len(data):
+            self._note("", Deviation(QuirkKind.FRAME_FORM, "padding"))
+            return self.receive(stripped)
         if found := _CALL_PREFIX.match(data):
             return self.refuse(
                 found[1].decode(), "", ErrorCode.FORMAT_VIOLATION, "the message is not valid JSON"

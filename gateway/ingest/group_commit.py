@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -13,7 +12,7 @@ from gateway.settings import GatewaySettings
 from shared.batching import Batcher
 from shared.store import facts as store
 from shared.store.facts import Fact
-from shared.store.pool import Database, is_away, is_reachable
+from shared.store.pool import Database, KeptConnection, is_away
 from shared.telemetry import metrics
 
 log = structlog.get_logger()
@@ -37,12 +36,14 @@ class Ingest:
         self, db: Database, settings: GatewaySettings, *, on_away: Callable[[], None]
     ) -> None:
         self._db = db
+        self._connection = KeptConnection(db)
         self._hold_s = settings.ingest_hold_s
         self._on_away = on_away
         self._batcher: Batcher[Fact, str | None] = Batcher(
             self._flush, max_items=settings.ingest_max_batch
         )
         self._away = asyncio.Event()
+        self._unwritten: Sequence[Fact] = ()
         metrics.ingest_available.set(1)
 
     @property
@@ -60,9 +61,12 @@ class Ingest:
 
     async def run(self) -> None:
         """Commit until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._batcher.run())
-            tasks.create_task(self._probe())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._batcher.run())
+                tasks.create_task(self._probe())
+        finally:
+            await self._connection.give_back()
 
     async def drain(self) -> None:
         """Wait until everything submitted has been committed or given up."""
@@ -75,8 +79,9 @@ class Ingest:
 
     async def _write(self, facts: Sequence[Fact]) -> list[str | None]:
         try:
-            return await self._hold(lambda: store.write(self._db, facts))
+            return await self._hold(lambda: store.write(self._connection, facts))
         except StoreAwayError:
+            self._unwritten = facts
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it must stay with its row
             if len(facts) == 1:
@@ -105,15 +110,20 @@ class Ingest:
             raise StoreAwayError from second_error
 
     async def _hold(self, write: Callable[[], Awaitable[Result]]) -> Result:
-        """Try `write` until Postgres is there, but not longer than answers may be held."""
-        give_up_at = time.monotonic() + self._hold_s
+        """Try `write` until Postgres is there, but not longer than answers may be held.
+
+        A Postgres that hangs counts like one that is gone: `write` itself is given up as well.
+        """
+        clock = asyncio.get_running_loop().time
+        give_up_at = clock() + self._hold_s
         for attempt in itertools.count():
             try:
-                return await write()
+                async with asyncio.timeout_at(give_up_at):
+                    return await write()
             except Exception as error:
                 if not is_away(error):
                     raise
-                if time.monotonic() >= give_up_at or not self.available:
+                if clock() >= give_up_at or not self.available:
                     self._give_up(error)
                     raise StoreAwayError from error
             await asyncio.sleep(_RETRY_DELAYS_S[min(attempt, len(_RETRY_DELAYS_S) - 1)])
@@ -135,8 +145,23 @@ class Ingest:
         """Find out when Postgres is back."""
         while True:
             await self._away.wait()
-            while not await is_reachable(self._db):  # noqa: ASYNC110 - Postgres sets no Event
+            while not await self._can_write():  # noqa: ASYNC110 - Postgres sets no Event
                 await asyncio.sleep(_PROBE_INTERVAL_S)
+            self._unwritten = ()
             self._away.clear()
             metrics.ingest_available.set(1)
             log.info("Postgres is back: stations are let in again")
+
+    async def _can_write(self) -> bool:
+        """Try what was given up last.
+
+        A server with a full disk, or one that became a standby, answers every question and only
+        refuses to write. The facts are genuine, and their stations tell them again all the same.
+        """
+        try:
+            async with asyncio.timeout(self._hold_s):
+                await store.write(self._db, self._unwritten)
+        except Exception as error:  # noqa: BLE001 - `_write` meets it again, and sets the row aside
+            # Who refuses a row for what it says can write.
+            return not is_away(error)
+        return True

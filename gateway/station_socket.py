@@ -1,0 +1,119 @@
+"""The WebSocket of one station: `websockets`' own, with a shorter way for what is common.
+
+A message that `recv` returns has made a future and a turn of the event loop, and an answer that
+`send` takes an asynchronous context: together more than half of what a Heartbeat costs. Here a
+message is handed over as soon as its frame has been read, and an answer is written at once.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context, copy_context
+
+from websockets.asyncio.server import ServerConnection
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import Event, State
+
+from shared.domain.stations import Credentials, SecurityProfile
+
+PING_TIMEOUT_REASON = "keepalive ping timeout"
+"""Reason in the close frame that nobody may read."""
+
+_WHOLE_MESSAGE = (Opcode.TEXT, Opcode.BINARY)
+
+
+class StationSocket(ServerConnection):
+    """A WebSocket whose handshake found out who is there.
+
+    A station that does not read its answers is not read from either, until it does.
+    """
+
+    credentials: Credentials
+    security_profile: SecurityProfile
+    _deliver: Callable[[bytes], None] | None = None
+    _context: Context
+
+    def deliver_to(self, deliver: Callable[[bytes], None]) -> None:
+        """Have messages handed over as they arrive.
+
+        What has arrived before, and what arrives in fragments, is still for `recv`, and so is what
+        comes behind it, so that the order stays. The context (what is bound to each log line) is
+        that of the caller.
+
+        Args:
+            deliver: takes a message; must not raise, and cannot wait.
+        """
+        self._deliver = deliver
+        self._context = copy_context()
+
+    def write(self, message: bytes) -> bool:
+        """Send UTF-8 text without waiting, unless the connection is closing.
+
+        Returns:
+            Whether it was sent.
+        """
+        if self.protocol.state is not State.OPEN:
+            return False
+        self.protocol.send_text(message)
+        try:
+            self.send_data()
+        except (OSError, RuntimeError) as error:  # uvloop raises the latter for a lost connection
+            self.set_connection_exc(error)
+            self.transport.abort()
+            return False
+        return True
+
+    async def close(
+        self, code: CloseCode | int = CloseCode.NORMAL_CLOSURE, reason: str = ""
+    ) -> None:
+        """Close within `close_timeout`, also if the station does not read.
+
+        The library bounds only what comes after the close frame has been sent.
+        """
+        too_late = self.loop.call_later(self.close_timeout or 0, self.transport.abort)
+        try:
+            await super().close(code, reason)
+        finally:
+            too_late.cancel()
+
+    async def keepalive(self) -> None:
+        """Ping, and end a connection when no answer comes; until cancelled.
+
+        Nobody is there then: the close handshake that the library makes would take another
+        `close_timeout`, and with a station that does not read, the ping itself would never be sent.
+        """
+        latency_s = 0.0
+        while self.ping_interval is not None:
+            await asyncio.sleep(self.ping_interval - latency_s)
+            try:
+                async with asyncio.timeout(self.ping_timeout):
+                    latency_s = await (await self.ping())
+            except TimeoutError:
+                if self.protocol.state is State.OPEN:
+                    self.protocol.fail(CloseCode.INTERNAL_ERROR, PING_TIMEOUT_REASON)
+                    self.send_data()
+                self.transport.abort()
+                return
+
+    def process_event(self, event: Event) -> None:
+        """Hand over a whole message, leave everything else to `websockets`."""
+        if (
+            self._deliver is not None
+            and isinstance(event, Frame)
+            and event.fin
+            and event.opcode in _WHOLE_MESSAGE
+            and not self.recv_messages.frames
+        ):
+            self._context.run(self._deliver, bytes(event.data))
+        else:
+            super().process_event(event)
+
+    def pause_writing(self) -> None:
+        """Stop reading, as the answers to what is read could not be sent."""
+        super().pause_writing()
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Read again."""
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
