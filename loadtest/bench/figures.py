@@ -63,6 +63,8 @@ class Figure:
         note: under which conditions.
         generator_share: processor time of the generator over the time on the wall, median; None
             where no messages were sent. Close to 1, the generator is what was measured.
+        processor_time: whether figure and yardstick are processor times, which whoever else uses
+            the machine changes little.
         others_share: what other programs used of all processors meanwhile; None if not known.
     """
 
@@ -77,6 +79,7 @@ class Figure:
     goal: Goal | None = None
     note: str = ""
     generator_share: float | None = None
+    processor_time: bool = False
     others_share: float | None = None
 
     @property
@@ -118,6 +121,7 @@ class Figure:
             "met_stretch": self.met_stretch,
             "note": self.note,
             "generator_share": self.generator_share,
+            "processor_time": self.processor_time,
             "others_share": self.others_share,
         }
 
@@ -132,6 +136,7 @@ def compare(
     goal: Goal | None = None,
     note: str = "",
     generator_shares: Sequence[float] = (),
+    processor_time: bool = False,
 ) -> Figure:
     """Make a figure of several rounds.
 
@@ -144,6 +149,7 @@ def compare(
         goal: what is to be reached.
         note: under which conditions.
         generator_shares: of the measurements, if messages were sent.
+        processor_time: whether all of them are processor times.
     """
     ratios = [value / yardstick for value, yardstick in zip(values, yardsticks, strict=True)]
     spread_of = values if goal and goal.of is Judged.VALUE else ratios
@@ -159,6 +165,7 @@ def compare(
         goal=goal,
         note=note,
         generator_share=statistics.median(generator_shares) if generator_shares else None,
+        processor_time=processor_time,
     )
 
 
@@ -187,6 +194,32 @@ def against(
         for figure in figures
         if before.get(figure["name"], 0.0) > _NEXT_TO_NOTHING
     }
+
+
+def regressions(
+    figures: Sequence[Mapping[str, Any]], baseline: Sequence[Mapping[str, Any]], *, factor: float
+) -> list[str]:
+    """Return a sentence for each processor time that has certainly grown too much.
+
+    It counts only if every round says so: what else runs on the machine spoils a round or two, a
+    slower program all of them. Times on the wall are not judged, as they belong to the machine.
+
+    Args:
+        figures: of this run.
+        baseline: of the run it is compared with.
+        factor: what the ratio to the yardstick may grow by.
+    """
+    before = {figure["name"]: figure["ratio"] for figure in baseline}
+    sentences = []
+    for figure in figures:
+        expected = before.get(figure["name"], 0.0)
+        best = min(figure["spread"])
+        if figure["processor_time"] and expected > _NEXT_TO_NOTHING and best > factor * expected:
+            sentences.append(
+                f"{figure['name']}: {figure['ratio']:.2f} x {figure['yardstick_name']} "
+                f"({best:.2f} in the best round), {expected:.2f} in the baseline"
+            )
+    return sentences
 
 
 def _is_within(reached: float, bound: float, *, at_least: bool) -> bool:

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
-from loadtest.bench.messages import BOOT
+from loadtest.bench.messages import BOOT, BOOT_201
 from loadtest.bench.websocket import StationSocket, open_socket
 
 _ANSWER_TIMEOUT_S = 60.0
+_BOOTS = {"ocpp1.6": BOOT, "ocpp2.0.1": BOOT_201}
 HANDSHAKES_AT_ONCE = 100
 
 Item = TypeVar("Item")
@@ -17,7 +19,12 @@ Result = TypeVar("Result")
 
 @asynccontextmanager
 async def fleet(
-    url: str, station_ids: Sequence[str], password: str | None = None, *, booted: bool = True
+    url: str,
+    station_ids: Sequence[str],
+    password: str | None = None,
+    *,
+    booted: bool = True,
+    subprotocol: str = "ocpp1.6",
 ) -> AsyncIterator[list[StationSocket]]:
     """Hold the connections of stations while the context lasts.
 
@@ -26,11 +33,14 @@ async def fleet(
         station_ids: who connects.
         password: of each of them, or None to send none.
         booted: whether they also boot, so that the gateway listens to everything else.
+        subprotocol: what they speak.
     """
-    stations = await connect(url, station_ids, password)
+    stations = await for_each(
+        station_ids, lambda each: open_socket(url, each, password, subprotocol=subprotocol)
+    )
     try:
         if booted:
-            await for_each(stations, boot)
+            await for_each(stations, partial(_boot, _BOOTS[subprotocol]))
         yield stations
     finally:
         await for_each(stations, StationSocket.close)
@@ -44,8 +54,12 @@ async def connect(
 
 
 async def boot(station: StationSocket) -> None:
-    """Boot one station."""
-    await station.ask(BOOT, timeout_s=_ANSWER_TIMEOUT_S)
+    """Boot one station of OCPP 1.6."""
+    await _boot(BOOT, station)
+
+
+async def _boot(message: bytes, station: StationSocket) -> None:
+    await station.ask(message, timeout_s=_ANSWER_TIMEOUT_S)
 
 
 async def for_each(

@@ -22,6 +22,8 @@ class Plan:
         listed_stations: registered when the list is read.
         pages: how many pages of it are read.
         commits: single commits per round.
+        limit_s: a run that takes longer is given up.
+        installs: whether the production packages are installed, to see what they weigh.
         in_flight: messages in flight where the cost of one is measured: a busy evening, not a
             flood.
     """
@@ -40,6 +42,8 @@ class Plan:
     listed_stations: int
     pages: int
     commits: int
+    limit_s: float
+    installs: bool
     in_flight: int = 50
 
 
@@ -58,6 +62,8 @@ FULL = Plan(
     listed_stations=100_000,
     pages=400,
     commits=300,
+    limit_s=1_800.0,
+    installs=True,
 )
 QUICK = Plan(
     name="quick",
@@ -74,4 +80,6 @@ QUICK = Plan(
     listed_stations=10_000,
     pages=100,
     commits=200,
+    limit_s=300.0,
+    installs=False,
 )

@@ -1,18 +1,21 @@
 """One run: the order in which everything is measured, and under which conditions."""
 
+import asyncio
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import uvloop
 
 from loadtest.bench.context import Bench, open_bench
 from loadtest.bench.figures import Figure
+from loadtest.bench.load import LoadError
 from loadtest.bench.measures import (
     boot_storm,
     fleet_size,
@@ -22,6 +25,7 @@ from loadtest.bench.measures import (
     receiving,
     redis_operations,
     remote_commands,
+    sizes,
     start,
     station_list,
 )
@@ -43,7 +47,7 @@ class Run:
         seconds: how long it took.
         others_share: what other programs used of all processors meanwhile.
         servers: the versions of Postgres and Redis.
-        left_out: what the plan asks for and this machine does not allow.
+        left_out: what could not be measured here, and why.
     """
 
     plan: Plan
@@ -58,6 +62,7 @@ MEASURES: dict[str, Callable[[Bench], Awaitable[list[Figure]]]] = {
     "memory": memory.measure,  # first: see there
     "heartbeats": receiving.measure_heartbeats,
     "meter-values": receiving.measure_meter_values,
+    "transaction-events": receiving.measure_transaction_events,
     "throughput": receiving.measure_throughput,
     "latency": latency.measure,
     "redis": redis_operations.measure,
@@ -75,7 +80,10 @@ def run(plan: Plan, names: Collection[str]) -> Run:
 
     Args:
         plan: how much.
-        names: which of `MEASURES`; the start time is measured if they are all.
+        names: which of `MEASURES`; start, sizes and the rest are measured if they are all.
+
+    Raises:
+        LoadError: something was refused or lost, or took longer than the plan allows.
     """
     began_s, bystanders = time.perf_counter(), Bystanders()
     plan, left_out = _fit(plan)
@@ -87,7 +95,8 @@ def run(plan: Plan, names: Collection[str]) -> Run:
         with cluster(data) as running:
             figures, servers = uvloop.run(_measure(plan, running, names))
         if every:
-            figures += start.measure([*starts_s, running.start_s][1:])
+            more, missing = _measure_beside(plan, [*starts_s, running.start_s][1:])
+            figures, left_out = figures + more, left_out + missing
     return Run(
         plan=plan,
         figures=figures,
@@ -102,19 +111,45 @@ async def _measure(
     plan: Plan, running: Cluster, names: Collection[str]
 ) -> tuple[list[Figure], dict[str, str]]:
     figures: list[Figure] = []
-    async with open_bench(plan, running) as bench:
-        servers = {
-            "Postgres": await bench.postgres.version(),
-            "Redis": await bench.redis.version(),
-        }
-        for name, measure in MEASURES.items():
-            if name in names:
-                print(f"measuring {name}", file=sys.stderr, flush=True)
-                bystanders = Bystanders()
-                measured = await measure(bench)
-                others_share = bystanders.share()
-                figures += [replace(figure, others_share=others_share) for figure in measured]
+    name = "nothing"
+    try:
+        async with asyncio.timeout(plan.limit_s), open_bench(plan, running) as bench:
+            servers = {
+                "Postgres": await bench.postgres.version(),
+                "Redis": await bench.redis.version(),
+            }
+            for name, measure in MEASURES.items():
+                if name in names:
+                    print(f"measuring {name}", file=sys.stderr, flush=True)
+                    bystanders = Bystanders()
+                    measured = await measure(bench)
+                    others_share = bystanders.share()
+                    figures += [replace(figure, others_share=others_share) for figure in measured]
+    except TimeoutError as error:
+        raise LoadError(
+            f"it took longer than {plan.limit_s:g} s, or an answer did not come; "
+            f"what was measured last is {name}"
+        ) from error
     return figures, servers
+
+
+def _measure_beside(plan: Plan, starts_s: Sequence[float]) -> tuple[list[Figure], list[str]]:
+    """Measure what needs no cluster; return the figures, and why others are missing."""
+    measures: list[Callable[[], Figure]] = [
+        partial(start.measure, starts_s),
+        sizes.measure_test_run,
+        sizes.measure_dashboard,
+    ]
+    if plan.installs:
+        measures.append(sizes.measure_installation)
+    figures: list[Figure] = []
+    left_out: list[str] = []
+    for measure in measures:
+        try:
+            figures.append(measure())
+        except sizes.NotMeasuredError as error:
+            left_out.append(str(error))
+    return figures, left_out
 
 
 def _start_and_stop(data: Path, times: int) -> list[float]:

@@ -204,9 +204,14 @@ class StationSocket(asyncio.Protocol):
 
 
 async def open_socket(
-    url: str, station_id: str, password: str | None = None, *, timeout_s: float = 60.0
+    url: str,
+    station_id: str,
+    password: str | None = None,
+    *,
+    subprotocol: str = "ocpp1.6",
+    timeout_s: float = 60.0,
 ) -> StationSocket:
-    """Connect as a station of OCPP 1.6 to `url`, which ends in `/ocpp`.
+    """Connect as a station to `url`, which ends in `/ocpp`.
 
     Raises:
         HandshakeRefusedError: the server did not want us.
@@ -223,7 +228,7 @@ async def open_socket(
         "Connection: Upgrade",
         f"Sec-WebSocket-Key: {key}",
         "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Protocol: ocpp1.6",
+        f"Sec-WebSocket-Protocol: {subprotocol}",
     ]
     if password is not None:
         token = base64.b64encode(f"{station_id}:{password}".encode()).decode()

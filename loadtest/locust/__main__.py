@@ -20,6 +20,7 @@ _FROM_STATE = {
     "VOLTARO_LOAD_API_KEY": "api_key",
     "VOLTARO_DATABASE_URL": "database_url",
 }
+_METRICS = "VOLTARO_LOAD_METRICS_URL"
 _DEFAULTS = {"LOCUST_WEB_HOST": "127.0.0.1", "LOCUST_MASTER_BIND_HOST": "127.0.0.1"}
 
 
@@ -44,6 +45,9 @@ def _take_from_running_cluster() -> None:
         return
     for name, key in _FROM_STATE.items():
         os.environ.setdefault(name, state[key])
+    # HAProxy's metrics do not tell its memory.
+    urls = [url for name, url in state["management_urls"].items() if name != "haproxy"]
+    os.environ.setdefault(_METRICS, f"[{','.join(urls)}]")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from loadtest.locust.api import Api, ApiError
 from loadtest.locust.generator import REGISTER, REGISTERED, SETTLE, SETTLED
 from loadtest.locust.identities import expected_station_ids
 from loadtest.locust.profiles import RunPlan, wave_times_s
+from loadtest.locust.resources import ResourceWatch
 from loadtest.locust.settings import Settings, SettingsError, make_password, plan_of, settings_of
 from loadtest.locust.thresholds import Measured
 from loadtest.locust.verdict import Outcome, Verdict, look_up
@@ -53,6 +54,8 @@ class Run:
         load_began_at: When the stations were registered, by the monotonic clock.
         loaded_s: How long the load was on, once it has ended.
         ended: Set when there is nothing more to do.
+        watch: Of the processes under load, while it is on.
+        watching: The thread of that.
     """
 
     settings: Settings
@@ -65,6 +68,14 @@ class Run:
     load_began_at: float = 0.0
     loaded_s: float = 0.0
     ended: threading.Event = field(default_factory=threading.Event)
+    watch: ResourceWatch = field(init=False)
+    watching: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = ResourceWatch(self.settings.metrics_urls, run_time_s=self.plan.run_time_s)
+        self.watching = threading.Thread(
+            target=self.watch.run, args=(self.ended,), name="resources", daemon=True
+        )
 
     @property
     def loading(self) -> bool:
@@ -149,6 +160,7 @@ class Conductor:
                 "%d stations are registered, in %.1f s", len(station_ids), time.monotonic() - began
             )
         run.stage, run.load_began_at = _Stage.LOADING, time.monotonic()
+        run.watching.start()
         if run.settings.restart_command is not None:
             threading.Thread(target=self._restart, args=(run,), daemon=True).start()
 
@@ -208,6 +220,8 @@ class Conductor:
         run.stage = _Stage.SETTLING
         run.loaded_s = time.monotonic() - run.load_began_at
         run.ended.set()
+        # Before the stations leave: what they have held is given back then.
+        run.watching.join()
         here = self._client_ids()
         run.workers |= here
         log.info("The load ends; stations deliver what they have.")
@@ -247,6 +261,7 @@ class Conductor:
                 silent_workers=len(run.workers - run.settled),
                 generator_errors=sum(each["count"] for each in self._runner.exceptions.values()),
                 finding=look_up(run.ledger, run.settings),
+                growths=run.watch.growths(),
             ),
         )
         self._environment.process_exit_code = self.verdict.exit_code

@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import quote
 
@@ -21,9 +22,19 @@ from websockets.typing import Subprotocol
 from loadtest.locust.behaviour import Behaviour
 from loadtest.locust.calls import CallTimer, TimedCall
 from simulator.dialect import Failure
-from simulator.events import CallFailed, Dial, Event, HangUp, Instruction, Send
+from simulator.events import (
+    CallFailed,
+    CancelTransfer,
+    Dial,
+    Event,
+    FileInstruction,
+    HangUp,
+    Send,
+    SocketInstruction,
+)
 from simulator.retry_after import retry_after_s
 from simulator.station import Station
+from simulator.transfers import UNSUPPORTED
 
 #: How a server says that it goes, and that its stations should come again.
 _ORDERLY = frozenset({CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.SERVICE_RESTART})
@@ -54,6 +65,9 @@ class Listener(Protocol):
 
     def not_connected(self, latency_s: float, problem: str) -> None:
         """The handshake failed."""
+
+    def put_off(self, *, again: bool) -> None:
+        """The CSMS asked to come later (503 with Retry-After), perhaps again."""
 
     def disconnected(self, reason: str, *, orderly: bool) -> None:
         """The other side ended the connection, or it broke."""
@@ -96,9 +110,10 @@ class StationDriver:
         self._lock = threading.Lock()
         self._nudged = threading.Event()
         self._timer = CallTimer()
-        self._instructions: list[Instruction] = []
+        self._instructions: list[SocketInstruction] = []
         self._connection: ClientConnection | None = None
         self._settling = False
+        self._was_put_off = False
         # Steps of the system clock must not reach the station's timers.
         self._clock_offset_s = time.time() - time.monotonic()
 
@@ -177,13 +192,18 @@ class StationDriver:
         else:
             if connection.subprotocol == wanted:
                 self._listener.connected(time.monotonic() - began)
+                self._was_put_off = False
                 with self._lock:
                     self._connection = connection
                     station.connection_opened(self.now())
                 return connection
             problem = f"the CSMS does not speak {wanted}"
             connection.close(CloseCode.PROTOCOL_ERROR, f"{wanted} is needed")
-        self._listener.not_connected(time.monotonic() - began, problem)
+        if status == HTTPStatus.SERVICE_UNAVAILABLE and retry_in_s is not None:
+            self._listener.put_off(again=self._was_put_off)
+            self._was_put_off = True
+        else:
+            self._listener.not_connected(time.monotonic() - began, problem)
         with self._lock:
             station.connection_refused(
                 self.now(), status=status, reason=problem, retry_after_s=retry_in_s
@@ -234,7 +254,9 @@ class StationDriver:
                 return False
             return not (self._settling and self.station.link.idle)
 
-    def _send(self, connection: ClientConnection, instructions: Iterable[Instruction]) -> bool:
+    def _send(
+        self, connection: ClientConnection, instructions: Iterable[SocketInstruction]
+    ) -> bool:
         for instruction in instructions:
             match instruction:
                 case Send(text=text):
@@ -276,7 +298,7 @@ class StationDriver:
             wake_at = min((at for at in wakes if at is not None), default=None)
         return None if wake_at is None else max(0.0, wake_at - self.now())
 
-    def _take_instructions(self) -> list[Instruction]:
+    def _take_instructions(self) -> list[SocketInstruction]:
         self._collect()
         instructions, self._instructions = self._instructions, []
         return instructions
@@ -284,11 +306,19 @@ class StationDriver:
     def _collect(self) -> list[CallFailed]:
         """Pass the station's events on, keep its instructions, and return the failed calls."""
         failures = []
-        for output in self.station.take_outputs():
-            if isinstance(output, Event):
-                self._listener.happened(output)
-                if isinstance(output, CallFailed):
-                    failures.append(output)
-            else:
-                self._instructions.append(output)
+        while outputs := self.station.take_outputs():
+            for output in outputs:
+                if isinstance(output, Event):
+                    self._listener.happened(output)
+                    if isinstance(output, CallFailed):
+                        failures.append(output)
+                elif isinstance(output, FileInstruction):
+                    self._decline(output)
+                else:
+                    self._instructions.append(output)
         return failures
+
+    def _decline(self, instruction: FileInstruction) -> None:
+        """Transfer no files: a load generator has other things to do."""
+        if not isinstance(instruction, CancelTransfer):
+            self.station.transfer_ended(self.now(), instruction.transfer_id, UNSUPPORTED)

@@ -314,6 +314,11 @@ class _StationReport:
         """Report a handshake that failed."""
         self._run.report(Kind.CONNECT, "handshake", latency_s, problem)
 
+    def put_off(self, *, again: bool) -> None:
+        """Report a handshake that is to be tried later; not to be let in then is a failure."""
+        problem = "not for the first time" if again else None
+        self._run.report(Kind.PUT_OFF, "handshake put off", None, problem)
+
     def disconnected(self, reason: str, *, orderly: bool) -> None:
         """Report a lost connection; one that the CSMS ended in order is no failure."""
         name = "closed by the CSMS" if orderly else "connection lost"

@@ -46,6 +46,7 @@ class LoadProfile:
         peak_busy_share: Highest value of that.
         spawn_rate: Stations switched on per second.
         has_waves: Connections are lost or gateways restarted in the course of it.
+        max_memory_growth: Of a process under load, in MiB per hour; None for any.
     """
 
     summary: str
@@ -54,6 +55,7 @@ class LoadProfile:
     peak_busy_share: float
     spawn_rate: Callable[[RunPlan], float]
     has_waves: bool = False
+    max_memory_growth: float | None = None
 
 
 def _as_asked(plan: RunPlan) -> float:
@@ -120,6 +122,8 @@ PROFILES = {
         busy_share=_steadily(0.3),
         peak_busy_share=0.3,
         spawn_rate=_as_asked,
+        # A quarter of a GiB a day: a pod with a limit of 1 GiB lives for days and not for weeks.
+        max_memory_growth=10.0,
     ),
 }
 

@@ -56,6 +56,7 @@ class Settings:
         settle_timeout_s: How long stations may take to deliver what they have, at the end.
         check_timeout_s: How long looking everything up may take, at the end.
         ledger_file: Where what was acknowledged is kept; None for nowhere.
+        metrics_urls: Management ports of processes whose memory is watched.
         skip_registration: The stations are known already.
         skip_storage_check: Do not look up what was acknowledged.
         thresholds: What is asked of the run.
@@ -77,6 +78,7 @@ class Settings:
     settle_timeout_s: float
     check_timeout_s: float
     ledger_file: str | None
+    metrics_urls: tuple[str, ...]
     skip_registration: bool
     skip_storage_check: bool
     thresholds: Thresholds
@@ -152,6 +154,19 @@ def _add_verdict(add: Callable[..., None]) -> None:
     add("--max-lag-ms", type=float, default=250.0, help="The generator's own; 0: any.")
     add("--settle-timeout", type=float, default=20.0, help="Seconds to deliver what is left.")
     add("--check-timeout", type=float, default=300.0, help="Seconds to look everything up.")
+    add(
+        "--max-memory-growth",
+        type=float,
+        default=0.0,
+        help="Of each process behind --metrics-url, in MiB per hour; 0: what the profile asks; "
+        "below 0: any.",
+    )
+    add(
+        "--metrics-url",
+        action="append",
+        include_in_web_ui=False,
+        help="Management port of a gateway or another process whose memory is watched; repeat it.",
+    )
     add("--ledger-file", default="", include_in_web_ui=False, help="Keep what was acknowledged.")
     add("--skip-storage-check", action="store_true", help="Do not look up what was acknowledged.")
 
@@ -184,17 +199,24 @@ def settings_of(options: Namespace) -> Settings:
         settle_timeout_s=options.settle_timeout,
         check_timeout_s=options.check_timeout,
         ledger_file=options.ledger_file or None,
+        metrics_urls=tuple(options.metrics_url or ()),
         skip_registration=options.skip_registration,
         skip_storage_check=options.skip_storage_check,
         thresholds=Thresholds(
             max_failure_ratio=None if options.max_failure_ratio < 0 else options.max_failure_ratio,
+            max_memory_growth=_max_memory_growth(options),
             **{
                 field.name: getattr(options, field.name) or None
                 for field in fields(Thresholds)
-                if field.name != "max_failure_ratio"
+                if field.name not in {"max_failure_ratio", "max_memory_growth"}
             },
         ),
     )
+
+
+def _max_memory_growth(options: Namespace) -> float | None:
+    asked: float = options.max_memory_growth or PROFILES[options.profile].max_memory_growth or -1.0
+    return asked if asked > 0 else None
 
 
 def plan_of(options: Namespace, *, processes: Sequence[int]) -> RunPlan:
@@ -262,12 +284,15 @@ def _credential_problems(options: Namespace) -> Iterator[str]:
         )
     if not options.api_key and options.commands_per_minute > 0:
         yield "--api-key is missing: name one, or --commands-per-minute 0."
+    if options.max_memory_growth > 0 and not options.metrics_url:
+        yield "--max-memory-growth needs --metrics-url: whose memory is it about?"
 
 
 def _address_problems(options: Namespace) -> Iterator[str]:
     for option, url, schemes in (
         ("--host", options.host or "", ("ws", "wss")),
         ("--api-url", options.api_url, ("http", "https")),
+        *(("--metrics-url", url, ("http", "https")) for url in options.metrics_url or ()),
     ):
         try:
             parts = urlsplit(url)

@@ -12,6 +12,7 @@ class Kind(StrEnum):
     """What a line of the statistics is about; locust calls it the type of a request."""
 
     CONNECT = "connect"
+    PUT_OFF = "put off"
     LOSS = "loss"
     OCPP16 = "OCPP 1.6"
     OCPP201 = "OCPP 2.0.1"
@@ -34,6 +35,7 @@ class Thresholds:
         max_connect_p95_ms: The same of handshakes.
         max_command_p95_ms: The same of remote commands.
         max_lag_ms: 99th percentile of how late the generator's own timers fire.
+        max_memory_growth: Of each process whose metrics are read, in MiB per hour.
     """
 
     max_failure_ratio: float | None = None
@@ -41,6 +43,7 @@ class Thresholds:
     max_connect_p95_ms: float | None = None
     max_command_p95_ms: float | None = None
     max_lag_ms: float | None = None
+    max_memory_growth: float | None = None
 
 
 @dataclass(slots=True)
@@ -93,7 +96,7 @@ def missed(thresholds: Thresholds, measured: Mapping[str, Measured]) -> list[str
         thresholds: What was asked.
         measured: By `Kind`.
     """
-    asked_for = together(measured, (Kind.CONNECT, Kind.LOSS, *CALLS, Kind.COMMAND))
+    asked_for = together(measured, (Kind.CONNECT, Kind.PUT_OFF, Kind.LOSS, *CALLS, Kind.COMMAND))
     calls = together(measured, CALLS)
     if not calls.count:
         return ["No station was answered at all, so nothing was measured."]

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Self
@@ -14,6 +14,7 @@ import msgspec
 from loadtest.locust.finding import Finding
 from loadtest.locust.ledger import Ledger
 from loadtest.locust.profiles import RunPlan
+from loadtest.locust.resources import Growth, describe, missed_growth
 from loadtest.locust.settings import Settings
 from loadtest.locust.thresholds import CALLS, Kind, Measured, missed, together
 
@@ -29,6 +30,7 @@ class Outcome:
         silent_workers: Workers that never said what became of their stations.
         generator_errors: Errors of our own.
         finding: What is stored; a sentence if nobody can tell, None if nobody was to look.
+        growths: Of the memory of each process that was watched, by name; None if it told nothing.
     """
 
     acknowledged: Ledger
@@ -37,6 +39,7 @@ class Outcome:
     silent_workers: int
     generator_errors: int
     finding: Finding | str | None
+    growths: Mapping[str, Growth | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,11 @@ class Verdict:
         cls, plan: RunPlan, settings: Settings, measured: Mapping[str, Measured], outcome: Outcome
     ) -> Self:
         """Judge a run."""
-        failures = [*_failures(outcome), *missed(settings.thresholds, measured)]
+        failures = [
+            *_failures(outcome),
+            *missed(settings.thresholds, measured),
+            *missed_growth(outcome.growths, settings.thresholds.max_memory_growth),
+        ]
         text = "\n".join(
             [
                 _headline(plan, outcome.loaded_s),
@@ -88,6 +95,12 @@ def _figures(measured: Mapping[str, Measured], outcome: Outcome) -> list[str]:
                 f"{subject}: {figures.count} ({figures.count / outcome.loaded_s:.1f}/s), "
                 f"{figures.failures} failed, {_latencies(figures)}"
             )
+    put_off = measured.get(Kind.PUT_OFF, Measured())
+    if put_off.count:
+        lines.append(
+            f"handshakes put off with 503 and Retry-After: {put_off.count}, "
+            f"{put_off.failures} of them not for the first time"
+        )
     losses = measured.get(Kind.LOSS, Measured())
     if losses.count:
         lines.append(
@@ -99,6 +112,7 @@ def _figures(measured: Mapping[str, Measured], outcome: Outcome) -> list[str]:
         lines.append(f"messages about charges: {outcome.finding.sentence}")
         lines += outcome.finding.examples
     lines.append(f"not confirmed when the run ended: {outcome.undelivered}")
+    lines += describe(outcome.growths)
     return lines
 
 

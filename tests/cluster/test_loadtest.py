@@ -156,6 +156,8 @@ async def test_a_run_begun_on_the_web_page_and_ended_by_sigterm_has_its_verdict(
 ) -> None:
     (port,) = free_ports(1)
     options = ("--web-port", str(port), "--station-prefix", "WEB", "--max-lag-ms", "0")
+    gateway = shared_cluster.management_urls["gateway-1"]
+    options += ("--metrics-url", gateway)
     with started(shared_cluster, "loadtest.locust", *options) as process:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as page:
 
@@ -181,6 +183,8 @@ async def test_a_run_begun_on_the_web_page_and_ended_by_sigterm_has_its_verdict(
     assert process.returncode == 0, output + errors
     assert "Load test soak: 3 stations" in output
     assert "of 3600 s" in output
+    assert f"memory of {gateway.removeprefix('http://')}: " in output
+    assert "it told nothing" not in output
 
 
 async def test_stations_of_others_are_neither_changed_nor_played(shared_cluster: Cluster) -> None:

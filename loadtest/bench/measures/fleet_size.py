@@ -60,6 +60,7 @@ async def measure(bench: Bench) -> list[Figure]:
             note=f"{_describe(pairs[kind, size])}; {_describe(pairs[kind, sizes[0]])} "
             f"with {sizes[0]:,}",
             generator_shares=[pair.gateway.load.generator_share for pair in pairs[kind, size]],
+            processor_time=True,
         )
         for size in sizes[1:]
         for kind in (_HEARTBEAT, _METER_VALUES)

@@ -8,10 +8,11 @@ from loadtest.bench.context import PASSWORD, Bench
 from loadtest.bench.figures import Figure, Goal, compare
 from loadtest.bench.fleet import fleet
 from loadtest.bench.load import Load, closed_loop
-from loadtest.bench.messages import heartbeats
+from loadtest.bench.messages import TRANSACTION_STARTED, heartbeats, transaction_events
 from loadtest.bench.processes import cpu_s, family_cpu_s
 
 _WARM_UP_S = 1.0
+_ANSWER_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ async def measure_heartbeats(bench: Bench) -> list[Figure]:
             goal=Goal(bound=2.0, stretch=1.5),
             note=f"{plan.in_flight} in flight",
             generator_shares=[cost.load.generator_share for cost in ours],
+            processor_time=True,
         ),
         compare(
             "HAProxy CPU per Heartbeat",
@@ -78,6 +80,7 @@ async def measure_heartbeats(bench: Bench) -> list[Figure]:
             yardstick_name="raw echo",
             note="there and back",
             generator_shares=[cost.load.generator_share for cost in balanced],
+            processor_time=True,
         ),
     ]
 
@@ -120,6 +123,7 @@ async def measure_meter_values(bench: Bench) -> list[Figure]:
             goal=Goal(bound=3.0, stretch=2.2),
             note=f"5 samples, {plan.in_flight} in flight",
             generator_shares=shares,
+            processor_time=True,
         ),
         compare(
             "CPU of all processes per durable MeterValues",
@@ -130,7 +134,41 @@ async def measure_meter_values(bench: Bench) -> list[Figure]:
             goal=Goal(bound=1 / 8, stretch=1 / 15),
             note=_split(ours[-1]) + "; tutorial: " + _split(tutorial[-1]),
             generator_shares=shares,
+            processor_time=True,
         ),
+    ]
+
+
+async def measure_transaction_events(bench: Bench) -> list[Figure]:
+    """Gateway CPU per durable TransactionEvent of OCPP 2.0.1, beside a raw echo of the same."""
+    plan, cluster = bench.plan, bench.cluster
+    ids = await bench.register("BENCH201-", plan.in_flight, secured=True)
+    send = partial(closed_loop, messages=transaction_events(), in_flight=plan.in_flight)
+    gateway = {"gateway": partial(cpu_s, cluster.gateway_pid)}
+    echo = {"echo": partial(cpu_s, bench.echo.pid)}
+    ours: list[Cost] = []
+    raw: list[Cost] = []
+    async with (
+        fleet(bench.echo.url, ids, booted=False) as echoes,
+        fleet(cluster.gateway_url, ids, PASSWORD, subprotocol="ocpp2.0.1") as stations,
+    ):
+        for station in stations:
+            await station.ask(TRANSACTION_STARTED, timeout_s=_ANSWER_TIMEOUT_S)
+        await send(stations, seconds=_WARM_UP_S)
+        for _ in range(plan.rounds):
+            raw.append(await cost_of(send(echoes, seconds=plan.seconds), echo))
+            ours.append(await cost_of(send(stations, seconds=plan.seconds), gateway))
+    return [
+        compare(
+            "gateway CPU per durable TransactionEvent",
+            [cost.us["gateway"] for cost in ours],
+            [cost.us["echo"] for cost in raw],
+            unit="µs",
+            yardstick_name="raw echo",
+            note=f"OCPP 2.0.1, Updated with 5 samples, {plan.in_flight} in flight",
+            generator_shares=[cost.load.generator_share for cost in ours],
+            processor_time=True,
+        )
     ]
 
 

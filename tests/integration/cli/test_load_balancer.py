@@ -1,6 +1,8 @@
 """HAProxy with our configuration, in front of servers that answer as gateways do."""
 
+import asyncio
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +26,7 @@ class Peer:
     ocpp_port: int
     management_port: int
     ready: bool = True
+    readiness_takes_s: float = 0.0
     servers: list[ThreadingHTTPServer] = field(default_factory=list)
 
     def start(self) -> None:
@@ -43,8 +46,14 @@ class Peer:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                refused = self.path == "/readyz" and not peer.ready
+                if self.path == "/ocpp/DROPPED":
+                    return  # and the connection ends without an answer
+                if self.path == "/readyz":
+                    time.sleep(peer.readiness_takes_s)
+                refused = (self.path == "/readyz" and not peer.ready) or self.path == "/ocpp/STORM"
                 self.send_response(503 if refused else 200)
+                if refused:
+                    self.send_header("Retry-After", "17")
                 self.send_header("X-Peer", str(peer.ocpp_port))
                 for forwarded in self.headers.get_all("X-Forwarded-For", []):
                     self.send_header("X-Seen-Forwarded-For", forwarded)
@@ -161,6 +170,40 @@ async def test_without_gateways_stations_are_told_to_come_back(
     async with httpx.AsyncClient(trust_env=False) as client:
         readiness = await client.get(f"{layout.management_urls['haproxy']}/readyz")
     assert readiness.status_code == 503
+
+
+async def test_a_station_whose_gateway_gives_no_answer_is_told_to_come_back(
+    stations: httpx.AsyncClient, peers: list[Peer]
+) -> None:
+    response = await stations.get("/ocpp/DROPPED")
+    assert response.status_code == 502
+    assert 5 <= int(response.headers["Retry-After"]) < 15
+    for peer in peers:
+        peer.stop()
+    # Before the checks have failed: nobody accepts the connection.
+    response = await stations.get("/ocpp/CP-1")
+    assert response.status_code == 503
+    assert 5 <= int(response.headers["Retry-After"]) < 15
+
+
+async def test_a_gateways_own_refusal_reaches_the_station_with_its_time(
+    stations: httpx.AsyncClient,
+) -> None:
+    response = await stations.get("/ocpp/STORM")
+    assert response.status_code == 503
+    assert response.headers.get_list("Retry-After") == ["17"]
+    assert "X-Peer" in response.headers
+
+
+async def test_a_gateway_that_is_slow_to_say_that_it_is_ready_keeps_its_stations(
+    stations: httpx.AsyncClient, peers: list[Peer]
+) -> None:
+    names = [f"CP-{number}" for number in range(30)]
+    before = await peers_of(stations, names)
+    for peer in peers:
+        peer.readiness_takes_s = 1.5
+    await asyncio.sleep(5)  # longer than two checks and their answers
+    assert await peers_of(stations, names) == before
 
 
 async def test_other_paths_are_answered_with_a_hint(stations: httpx.AsyncClient) -> None:

@@ -1,6 +1,8 @@
+from typing import Any
+
 import pytest
 
-from loadtest.bench.figures import Figure, Goal, Judged, against, compare, quantile
+from loadtest.bench.figures import Figure, Goal, Judged, against, compare, quantile, regressions
 
 
 def figure(
@@ -91,3 +93,31 @@ def test_a_figure_that_the_baseline_lacks_or_has_as_nothing_is_not_compared() ->
     now = [figure([60.0]).as_dict()]
     assert against(now, []) == {}
     assert against(now, [figure([0.0]).as_dict()]) == {}
+
+
+def cost(*values: float, name: str = "cost") -> dict[str, Any]:
+    """A processor time in rounds, over a yardstick of 10."""
+    return compare(
+        name,
+        list(values),
+        [10.0] * len(values),
+        unit="µs",
+        yardstick_name="echo",
+        processor_time=True,
+    ).as_dict()
+
+
+def test_a_cost_that_grew_in_every_round_is_a_regression() -> None:
+    (sentence,) = regressions([cost(32.0, 35.0, 31.0)], [cost(20.0)], factor=1.5)
+    assert sentence == "cost: 3.20 x echo (3.10 in the best round), 2.00 in the baseline"
+
+
+def test_a_cost_that_did_not_in_one_round_is_none() -> None:
+    # Somebody else had the machine in the others.
+    assert regressions([cost(90.0, 29.0, 80.0)], [cost(20.0)], factor=1.5) == []
+
+
+def test_times_on_the_wall_are_no_regression_and_neither_is_what_is_new() -> None:
+    assert regressions([figure([90.0]).as_dict()], [figure([10.0]).as_dict()], factor=1.5) == []
+    assert regressions([cost(90.0)], [cost(10.0, name="other")], factor=1.5) == []
+    assert regressions([cost(90.0)], [cost(0.0)], factor=1.5) == []

@@ -53,7 +53,7 @@ async def server() -> AsyncIterator[Server]:
         "127.0.0.1",
         0,
         process_request=_refuse,
-        subprotocols=[Subprotocol("ocpp1.6")],
+        subprotocols=[Subprotocol("ocpp1.6"), Subprotocol("ocpp2.0.1")],
     ) as running:
         handler.url = f"ws://127.0.0.1:{running.sockets[0].getsockname()[1]}/ocpp"
         yield handler
@@ -67,6 +67,14 @@ async def test_a_handshake_names_station_password_and_version(server: Server) ->
     assert connection.request is not None
     assert connection.request.path == "/ocpp/CP-1"
     assert connection.request.headers["Authorization"] == "Basic Q1AtMTpzZWNyZXQ="
+    await socket.close()
+
+
+async def test_a_station_may_speak_another_version(server: Server) -> None:
+    socket = await open_socket(server.url, "CP-1", subprotocol="ocpp2.0.1")
+    await socket.ask(b"hello", timeout_s=TIMEOUT_S)
+    (connection,) = server.connections
+    assert connection.subprotocol == "ocpp2.0.1"
     await socket.close()
 
 

@@ -37,6 +37,7 @@ class Told:
         self.calls: list[tuple[str, str | None]] = []
         self.latencies_s: list[float] = []
         self.connections: list[str | None] = []
+        self.put_offs: list[bool] = []
         self.losses: list[bool] = []
         self.events: list[Event] = []
 
@@ -47,6 +48,9 @@ class Told:
     def not_connected(self, latency_s: float, problem: str) -> None:
         self.latencies_s.append(latency_s)
         self.connections.append(problem)
+
+    def put_off(self, *, again: bool) -> None:
+        self.put_offs.append(again)
 
     def disconnected(self, reason: str, *, orderly: bool) -> None:
         assert reason
@@ -167,7 +171,7 @@ async def test_drivers_charge_and_at_the_end_everything_is_delivered(
     assert all(problem is None for _, problem in station.told.calls)
 
 
-async def test_a_refusal_is_told_and_the_station_comes_again(csms: Csms) -> None:
+async def test_a_station_that_is_put_off_comes_again_and_a_second_time_is_told(csms: Csms) -> None:
     def busy(connection: ServerConnection) -> Response:
         response = connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "later\n")
         response.headers["Retry-After"] = "0"
@@ -175,11 +179,25 @@ async def test_a_refusal_is_told_and_the_station_comes_again(csms: Csms) -> None
 
     with refusing(csms, busy):
         async with running(csms) as station:
-            await station.until(lambda told: len(told.connections) >= 2)
+            await station.until(lambda told: len(told.put_offs) >= 2)
+            csms.refuse = lambda _: None
+            await station.until(lambda told: "BootNotification" in told.actions)
+    assert station.told.put_offs[:2] == [False, True]
+    assert station.told.connections == [None]
+
+
+async def test_a_refusal_without_a_time_to_come_again_is_a_failure(csms: Csms) -> None:
+    def broken(connection: ServerConnection) -> Response:
+        return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "no\n")
+
+    with refusing(csms, broken):
+        async with running(csms) as station:
+            await station.until(lambda told: bool(told.connections))
             csms.refuse = lambda _: None
             await station.until(lambda told: "BootNotification" in told.actions)
     assert station.told.connections[0] == "HTTP 503"
     assert station.told.connections[-1] is None
+    assert station.told.put_offs == []
 
 
 async def test_a_handshake_that_hangs_is_given_up(csms: Csms) -> None:
@@ -242,6 +260,19 @@ async def test_commands_are_answered_while_it_waits(csms: Csms) -> None:
         await station.until(lambda told: told.actions.count("StatusNotification") == 2)
         answer = await csms.peers["LOAD-0-0"].call(call.GetConfiguration(["HeartbeatInterval"]))
     assert answer.configuration_key[0]["key"] == "HeartbeatInterval"
+
+
+async def test_files_are_transferred_by_nobody_and_the_csms_is_told(csms: Csms) -> None:
+    async with running(csms) as station:
+        await station.until(lambda told: told.actions.count("StatusNotification") == 2)
+        peer = csms.peers["LOAD-0-0"]
+        await peer.call(call.GetDiagnostics(location="http://127.0.0.1:1/log"))
+        await csms.until(
+            lambda: (
+                [each["status"] for each in csms.payloads("DiagnosticsStatusNotification")]
+                == ["Uploading", "UploadFailed"]
+            )
+        )
 
 
 async def test_a_station_that_settles_offline_ends(csms: Csms) -> None:

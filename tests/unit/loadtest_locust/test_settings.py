@@ -39,6 +39,20 @@ def test_zero_asks_nothing_but_of_failures_where_it_allows_none() -> None:
     assert settings("--max-failure-ratio -1").thresholds.max_failure_ratio is None
 
 
+def test_only_a_soak_asks_by_itself_how_memory_grows() -> None:
+    url = "--metrics-url http://127.0.0.1:9101"
+    assert settings(url).thresholds.max_memory_growth is None
+    assert settings(f"--profile soak {url}").thresholds.max_memory_growth == 10
+    assert settings(f"--profile soak {url} --max-memory-growth -1").thresholds == (
+        settings(url).thresholds
+    )
+    assert settings(f"{url} --max-memory-growth 3").thresholds.max_memory_growth == 3
+    assert settings(f"{url} {url}0").metrics_urls == (
+        "http://127.0.0.1:9101",
+        "http://127.0.0.1:91010",
+    )
+
+
 def test_a_mixed_fleet() -> None:
     versions = settings("--ocpp-version 1.6 --ocpp-version 2.0.1").ocpp_versions
     assert versions == (OcppVersion.V1_6, OcppVersion.V2_0_1)
@@ -93,6 +107,8 @@ def test_another_machine_is_refused_unless_that_is_meant(line: str) -> None:
         ("--api-key KEY --skip-registration", "--skip-registration needs --station-password"),
         ("--commands-per-minute 0", "--api-key is missing: stations are registered"),
         (f"--skip-registration --station-password {'x' * 16}", "or --commands-per-minute 0"),
+        ("--api-key KEY --max-memory-growth 5", "--max-memory-growth needs --metrics-url"),
+        ("--api-key KEY --metrics-url http://pod:9101", "is not this machine"),
         ("--api-key KEY --session 0", "--session must be positive, got 0.0"),
         ("--api-key KEY --meter-interval -1", "--meter-interval must not be negative, got -1"),
     ],

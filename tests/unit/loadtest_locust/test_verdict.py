@@ -1,6 +1,7 @@
 """What is said at the end of a run, and the exit code."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from loadtest.locust.finding import Finding
 from loadtest.locust.ledger import Ledger
 from loadtest.locust.profiles import RunPlan
+from loadtest.locust.resources import Growth
 from loadtest.locust.settings import settings_of
 from loadtest.locust.thresholds import Kind, Measured
 from loadtest.locust.verdict import Outcome, Verdict
@@ -21,7 +23,9 @@ MEASURED = {
 }
 
 
-def verdict(*, line: str = "", **changes: Any) -> Verdict:
+def verdict(
+    *, line: str = "", measured: Mapping[str, Measured] = MEASURED, **changes: Any
+) -> Verdict:
     outcome = {
         "acknowledged": Ledger(began_ms=0),
         "loaded_s": 50.0,
@@ -32,7 +36,7 @@ def verdict(*, line: str = "", **changes: Any) -> Verdict:
         **changes,
     }
     return Verdict.of(
-        PLAN, settings_of(options(f"--api-key K {line}")), MEASURED, Outcome(**outcome)
+        PLAN, settings_of(options(f"--api-key K {line}")), measured, Outcome(**outcome)
     )
 
 
@@ -63,6 +67,25 @@ def test_each_thing_that_is_wrong_has_its_sentence(changes: dict[str, Any], word
     (sentence,) = [line for line in bad.text.splitlines() if "MISSED" in line]
     assert word in sentence
     assert "was met" not in bad.text
+
+
+def test_memory_that_grows_is_told_and_missed_if_it_was_asked() -> None:
+    leaking = Growth(first_mib=90.0, last_mib=150.0, mib_per_h=60.0, observed_s=3600.0)
+    growths = {"127.0.0.1:9101": leaking}
+    assert "memory of 127.0.0.1:9101: 90.0 MiB, at the end 150.0" in verdict(growths=growths).text
+    assert verdict(growths=growths).exit_code == 0
+    line = "--metrics-url http://127.0.0.1:9101 --max-memory-growth"
+    assert verdict(growths=growths, line=f"{line} 61").exit_code == 0
+    bad = verdict(growths=growths, line=f"{line} 59")
+    assert bad.exit_code == 1
+    assert "MISSED: The memory of 127.0.0.1:9101 grew by 60.0 MiB per hour" in bad.text
+
+
+def test_handshakes_that_were_put_off_are_told() -> None:
+    measured = {**MEASURED, Kind.PUT_OFF.value: Measured(5, 1, Counter())}
+    text = verdict(line="--max-failure-ratio 0.001", measured=measured).text
+    assert "put off with 503 and Retry-After: 5, 1 of them not for the first time" in text
+    assert "(1 of 118)" in text
 
 
 def test_what_was_not_to_be_looked_up_is_not_missed() -> None:
