@@ -5,15 +5,20 @@ message or a rule has no test.
 """
 
 import argparse
+import ast
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-from gateway.ocpp16 import PROTOCOL
-from gateway.routing import Protocol
-from tests.conformance.ocpp16.coverage import Message, Row, from_station, to_station
+from tests.conformance.ocpp16.coverage import (
+    FROM_STATION,
+    SHOWN_ELSEWHERE,
+    TO_STATION,
+    Message,
+    Row,
+)
 
 _ROOT = Path(__file__).parents[1]
 _TESTS = _ROOT / "tests" / "conformance" / "ocpp16"
@@ -23,30 +28,44 @@ _INTRODUCTION = """\
 # Conformance with OCPP 1.6
 
 Each test plays a transcript against a real pod, Postgres, Redis and API: frames in, frames out, and
-the rows that are there then. This page is made from the tests: `make docs`.
+the rows that are there then. What no transcript reaches, because it happens below OCPP, is shown by
+tests of the gateway on raw sockets. This page is made from the tests: `make docs`.
+
+The messages are those of OCPP 1.6 edition 2 and of the security whitepaper, edition 3.
 """
 
 
 def find_tests() -> Iterator[tuple[Message | Row, str, Path]]:
-    """Give what each test covers, with the test's name and file."""
+    """Give what each test covers, with the test's name and file; one that fails shows nothing.
+
+    Raises:
+        LookupError: a test that is named in `SHOWN_ELSEWHERE` is not there.
+    """
     for path in sorted(_TESTS.glob("test_*.py")):
         module = import_module(f"tests.conformance.ocpp16.{path.stem}")
         for name, function in vars(module).items():
-            for mark in getattr(function, "pytestmark", ()):
+            marks = getattr(function, "pytestmark", ())
+            if any(mark.name == "xfail" for mark in marks):
+                continue
+            for mark in marks:
                 if mark.name == "covers":
                     for subject in mark.args:
                         yield subject, name, path
+    for row, tests in SHOWN_ELSEWHERE.items():
+        for test in tests:
+            path = _ROOT / test.path
+            if test.name not in _functions_of(path):
+                raise LookupError(f"{test.path} has no {test.name}, which is to show: {row}")
+            yield row, test.name, path
 
 
-def messages(protocol: Protocol) -> list[Message]:
-    """Return every message of the version in the direction it is sent.
-
-    Args:
-        protocol: its routes are what stations send; what they do not send, and DataTransfer, we do.
-    """
-    received = [from_station(action) for action in sorted(protocol.routes)]
-    ours = protocol.actions - protocol.routes.keys() | {"DataTransfer"}
-    return received + [to_station(action) for action in sorted(ours)]
+def _functions_of(path: Path) -> set[str]:
+    """Return the names of a module's functions without importing what it needs."""
+    return {
+        node.name
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
 
 
 def render() -> tuple[str, list[str]]:
@@ -57,14 +76,14 @@ def render() -> tuple[str, list[str]]:
         link = f"../{path.relative_to(_ROOT)}"
         found[subject].append(f"[{sentence}]({link})")
     lines = [_INTRODUCTION, "| message | direction | tests |", "|---|---|---|"]
-    for message in messages(PROTOCOL):
+    for message in (*FROM_STATION, *TO_STATION):
         tests = "<br>".join(found[message])
         lines.append(f"| {message.action} | {message.direction} | {tests} |")
     lines += ["", "| what has to hold | tests |", "|---|---|"]
     lines += [f"| {row} | {'<br>'.join(found[row])} |" for row in Row]
     missing = [
         f"{each.action} {each.direction}" if isinstance(each, Message) else str(each)
-        for each in (*messages(PROTOCOL), *Row)
+        for each in (*FROM_STATION, *TO_STATION, *Row)
         if not found[each]
     ]
     return "\n".join(lines) + "\n", missing

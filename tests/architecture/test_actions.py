@@ -17,6 +17,7 @@ import gateway.ocpp16
 import gateway.ocpp201
 from gateway.routing import Protocol
 from shared.domain.commands import COMMANDS, Call
+from tests.conformance.ocpp16.coverage import FROM_STATION, TO_STATION
 
 ROOT = Path(__file__).parents[2]
 DOMAIN = sorted((ROOT / "shared" / "domain").rglob("*.py"))
@@ -72,6 +73,20 @@ def test_every_action_has_one_home(package: ModuleType, words: str) -> None:
     assert {action: files for action, files in homes.items() if len(set(files)) > 1} == {}
     twice = {action for action, files in homes.items() if len(files) > 1}
     assert twice <= {"DataTransfer"}
+
+
+def test_every_message_of_1_6_has_its_home_and_none_is_unknown() -> None:
+    written = [method for _, method in methods(gateway.ocpp16)]
+    received = {str(method._on_action) for method in written if hasattr(method, "_on_action")}
+    sent = {
+        message.__name__
+        for method in written
+        if hasattr(method, "_sends")
+        for message in messages_sent(method)
+    }
+    assert received == {message.action for message in FROM_STATION}
+    assert sent == {message.action for message in TO_STATION}
+    assert received | sent == gateway.ocpp16.PROTOCOL.actions
 
 
 @VERSIONS

@@ -1,5 +1,6 @@
 """The rules that ARCHITECTURE.md and CONTRIBUTING.md state, each held by a check."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,9 +26,32 @@ def test_the_reference_pages_are_current() -> None:
     assert result.returncode == 0, result.stderr
 
 
+def test_the_conformance_page_is_current_and_leaves_nothing_out() -> None:
+    result = run(sys.executable, "-P", "-m", "docs.render_conformance", "--check")
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_can_be_read_at_one_sitting(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def test_pages_are_ordered_by_columns_and_not_by_what_is_made_of_them() -> None:
+    """A bare `ORDER BY x` beside `x::text` means the text: then no index serves, and all is sorted.
+
+    So whatever is a UUID says whose column is meant.
+    """
+    store = ROOT / "shared/store"
+    migrations = "".join(
+        path.read_text(encoding="utf-8") for path in (store / "migrations/versions").glob("*.py")
+    )
+    keys = "|".join(set(re.findall(r"(\w+)\s+uuid\b", migrations)))
+    offenders = [
+        f"{path.name}: {found}"
+        for path in store.glob("*.py")
+        for found in re.findall(rf"ORDER BY (?:{keys})\b", path.read_text(encoding="utf-8"))
+    ]
+    assert offenders == []
 
 
 def test_redis_keys_are_made_in_one_place() -> None:

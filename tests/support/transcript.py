@@ -12,20 +12,20 @@ A transcript reads like this::
     >> [2, "1"]                                                   the station sends a frame as it is
     << [4, "1", "FormationViolation", "$", {}]                    and gets this one
 
-A line that begins with a blank continues the one before it. `"$name"` stands for any value, the
-same one wherever it is written; `"$"` for any value at all. What the station gets has to match
-whole; of a command's record only the members that are written.
+A line that begins with none of these marks continues the one before it. `"$name"` stands for any
+value, the same one wherever it is written; `"$"` for any value at all. What the station gets has to
+match whole; of a command's record only the members that are written.
 """
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
-from textwrap import dedent
 from typing import Any
 
 import httpx
 import msgspec
 
+from tests.support.eventually import eventually
 from tests.support.stations import StationClient
 
 _MARKERS = (">>", "<<", ">", "<", "!", "=")
@@ -74,7 +74,7 @@ class Play:
             case "!":
                 body = {"type": word, **self._filled(value or {})}
                 path = f"/v1/stations/{self._station_id}/commands"
-                self._command = asyncio.create_task(self._api.post(path, json=body))
+                self._command = asyncio.create_task(self._ask(path, body))
             case "=":
                 assert self._command is not None
                 response = await self._command
@@ -83,6 +83,13 @@ class Play:
                 assert record["state"] == word, record
                 expected = value or {}
                 self._match(expected, {name: record[name] for name in expected})
+
+    async def _ask(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        # Redis learns of a new connection a moment after the station does.
+        return await eventually(
+            lambda: self._api.post(path, json=body),
+            lambda response: response.status_code != httpx.codes.CONFLICT,
+        )
 
     async def _expect(self, word: str, value: Any) -> None:
         frame = await self.station.receive()
@@ -145,15 +152,15 @@ async def _telling(line: str) -> Any:
 def _lines(transcript: str) -> Iterator[tuple[str, str, Any]]:
     """Give each line's marker, its word if there is one, and its JSON."""
     joined: list[str] = []
-    for line in dedent(transcript).strip().splitlines():
-        if line.startswith(" "):
-            joined[-1] += line
-        elif line:
+    for line in filter(None, map(str.strip, transcript.splitlines())):
+        if line.startswith(_MARKERS):
             joined.append(line)
+        else:
+            joined[-1] += f" {line}"
     for line in joined:
         marker = next(each for each in _MARKERS if line.startswith(each))
         rest = line.removeprefix(marker).strip()
-        starts = [rest.index(bracket) for bracket in "{[" if bracket in rest]
+        starts = [rest.index(bracket) for bracket in '{["' if bracket in rest]
         start = min(starts, default=len(rest))
         text = rest[start:]
         yield marker, rest[:start].strip(), msgspec.json.decode(text) if text else None

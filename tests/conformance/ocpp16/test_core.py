@@ -3,8 +3,11 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from shared.domain.tokens import AuthorizationStatus, IdTokenType
+from shared.store import id_tokens
 from shared.store.pool import Database
 from tests.conformance.ocpp16.coverage import Row, covers, from_station, to_station
+from tests.integration.control.players import Api
 from tests.support.transcript import Play
 
 START = '{"connectorId": 1, "idTag": "TAG", "meterStart": 100, "timestamp": "2026-01-02T03:04:05Z"}'
@@ -61,6 +64,44 @@ async def test_a_token_is_accepted_blocked_or_unknown(play: Play) -> None:
         > Authorize {"idTag": "NOBODY"}
         < {"idTagInfo": {"status": "Invalid"}}
     """)
+
+
+@covers(from_station("Authorize"))
+async def test_the_answer_names_the_parent_and_the_expiry(play: Play, db: Database) -> None:
+    """§7.27."""
+    for id_token, year in (("FRIEND", 2100), ("EXPIRED", 2025)):
+        await id_tokens.create(
+            db,
+            id_token=id_token,
+            type=IdTokenType.ISO14443,
+            status=AuthorizationStatus.ACCEPTED,
+            expires_at=datetime(year, 1, 1, tzinfo=UTC),
+            group_id_token="FLEET-7",
+        )
+    await play("""
+        > Authorize {"idTag": "FRIEND"}
+        < {"idTagInfo": {"status": "Accepted", "parentIdTag": "FLEET-7",
+            "expiryDate": "2100-01-01T00:00:00.000Z"}}
+        > Authorize {"idTag": "EXPIRED"}
+        < {"idTagInfo": {"status": "Expired", "parentIdTag": "FLEET-7",
+            "expiryDate": "2025-01-01T00:00:00.000Z"}}
+    """)
+
+
+@covers(from_station("StatusNotification"))
+async def test_connector_0_is_the_station_itself(play: Play, api: Api) -> None:
+    """§4.9."""
+    await play("""
+        > StatusNotification {"connectorId": 0, "errorCode": "NoError", "status": "Unavailable"}
+        < {}
+        > StatusNotification {"connectorId": 1, "errorCode": "NoError", "status": "SuspendedEV"}
+        < {}
+    """)
+    found = (await api.client.get("/v1/stations/CP-1")).json()["connectors"]
+    assert [(each["evse_id"], each["connector_id"], each["status"]) for each in found] == [
+        (0, 0, "Unavailable"),
+        (1, 1, "Occupied"),
+    ]
 
 
 @covers(
@@ -170,7 +211,7 @@ async def test_a_connector_is_unlocked_or_not(play: Play) -> None:
 
 
 @covers(to_station("GetConfiguration"), to_station("ChangeConfiguration"))
-async def test_configuration_is_read_and_written(play: Play) -> None:
+async def test_configuration_is_read_written_and_kept(play: Play, api: Api) -> None:
     await play("""
         ! GetConfiguration {"keys": ["HeartbeatInterval", "Nonsense"]}
         < GetConfiguration {"key": ["HeartbeatInterval", "Nonsense"]}
@@ -181,7 +222,18 @@ async def test_configuration_is_read_and_written(play: Play) -> None:
         < ChangeConfiguration {"key": "HeartbeatInterval", "value": "60"}
         > {"status": "RebootRequired"}
         = accepted {"status": "RebootRequired"}
+        ! GetConfiguration
+        < GetConfiguration {}
+        > {"configurationKey": [{"key": "SupportedFeatureProfiles", "readonly": true,
+            "value": "Core"}]}
+        = answered
     """)
+    found = (await api.client.get("/v1/stations/CP-1/configuration")).json()["items"]
+    assert {item["name"]: (item["known"], item["value"], item["mutability"]) for item in found} == {
+        "HeartbeatInterval": (True, "60", "ReadWrite"),
+        "Nonsense": (False, None, None),
+        "SupportedFeatureProfiles": (True, "Core", "ReadOnly"),
+    }
 
 
 @covers(to_station("ClearCache"))
@@ -201,18 +253,6 @@ async def test_an_operator_speaks_in_a_vendors_words(play: Play) -> None:
         < DataTransfer {"vendorId": "com.example", "messageId": "Banner", "data": "Welcome"}
         > {"status": "Accepted", "data": "shown"}
         = accepted {"response": {"status": "Accepted", "data": "shown"}}
-    """)
-
-
-@covers(to_station("TriggerMessage"))
-async def test_a_station_is_made_to_say_something_again(play: Play) -> None:
-    await play("""
-        ! TriggerMessage {"requested_message": "StatusNotification", "evse_id": 1}
-        < TriggerMessage {"requestedMessage": "StatusNotification", "connectorId": 1}
-        > {"status": "Accepted"}
-        = accepted
-        > StatusNotification {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
-        < {}
     """)
 
 

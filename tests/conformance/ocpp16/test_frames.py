@@ -7,7 +7,8 @@ import pytest
 
 from shared.store.pool import Database
 from shared.telemetry import metrics
-from tests.conformance.ocpp16.coverage import Row, covers
+from tests.conformance.ocpp16.coverage import TO_STATION, Row, covers
+from tests.integration.control.players import Api
 from tests.support.pods import Pod
 from tests.support.stations import register, station_client
 from tests.support.transcript import Play
@@ -52,14 +53,23 @@ async def test_actions_that_nobody_or_only_we_may_send(play: Play) -> None:
     """)
 
 
+@covers(Row.ACTION_NOT_OURS)
+async def test_what_only_we_may_send_is_known_and_not_supported(play: Play) -> None:
+    for action in {message.action for message in TO_STATION} - {"DataTransfer"}:
+        await play(f"""
+            > {action} {{}}
+            < NotSupported
+        """)
+
+
 @covers(Row.PAYLOAD_VIOLATIONS)
 async def test_violations_are_called_what_1_6_calls_them(play: Play) -> None:
     await play("""
         >> [2, "x"]
         << [4, "x", "FormationViolation", "$", {}]
-        >> [2, "x", "Heartbeat", []]
+        >> [2, "x", "Heartbeat", 7]
         << [4, "x", "FormationViolation", "$", {}]
-        > BootNotification {"chargePointVendor": "Vendor"}
+        > Authorize {}
         < OccurenceConstraintViolation
         > MeterValues {"connectorId": true, "meterValue": []}
         < TypeConstraintViolation
@@ -93,6 +103,29 @@ async def test_a_message_id_that_is_in_work_is_refused_and_done_once(
     answers = [await play.station.receive(), await play.station.receive()]
     assert sorted(answer[0] for answer in answers) == [3, 4]
     assert await db.fetchval("SELECT count(*) FROM sessions") == 1
+
+
+@covers(Row.MESSAGE_ID_SHARED)
+async def test_a_message_id_says_nothing_beyond_its_connection(
+    play: Play, api: Api, db: Database, gateway: Pod
+) -> None:
+    start = {"connectorId": 1, "idTag": "TAG", "meterStart": 0}
+    frames = [
+        [2, "1", "StartTransaction", {**start, "timestamp": f"2026-01-02T0{hour}:00:00Z"}]
+        for hour in range(3)
+    ]
+    await register(db, "CP-2")
+    async with station_client(gateway.url, "CP-2") as other:
+        await other.boot()
+        await asyncio.gather(play.station.send(frames[0]), other.send(frames[0]))
+        answers = [await play.station.receive(), await other.receive()]
+    await play.station.send(frames[1])
+    answers.append(await play.station.receive())
+    async with station_client(gateway.url) as again:
+        await again.send(frames[2])
+        answers.append(await again.receive())
+    assert [answer[:2] for answer in answers] == [[3, "1"]] * 4
+    assert len((await api.client.get("/v1/sessions")).json()["items"]) == 4
 
 
 @covers(Row.ANSWER_UNASKED)

@@ -7,6 +7,7 @@ import pytest
 from shared.store.pool import Database
 from shared.telemetry import metrics
 from tests.conformance.ocpp16.coverage import Row, covers
+from tests.integration.control.players import Api
 from tests.support.transcript import Play
 
 
@@ -25,6 +26,49 @@ async def test_values_without_a_transaction_are_kept(play: Play, db: Database) -
     """)
     row = await db.fetchrow("SELECT transaction_id, evse_id, energy_wh FROM meter_values")
     assert tuple(row) == (None, 1, 12500)
+
+
+@covers(Row.CONTEXTS)
+async def test_values_by_the_clock_and_those_of_the_transaction_are_told_apart(
+    play: Play, api: Api
+) -> None:
+    await play("""
+        > StartTransaction {"connectorId": 1, "idTag": "TAG", "meterStart": 0,
+            "timestamp": "2026-01-02T03:00:00Z"}
+        < {"transactionId": "$id", "idTagInfo": {"status": "Accepted"}}
+        > MeterValues {"connectorId": 1, "transactionId": "$id", "meterValue": [
+            {"timestamp": "2026-01-02T03:10:00Z", "sampledValue": [{"value": "100"}]},
+            {"timestamp": "2026-01-02T03:15:00Z", "sampledValue": [
+                {"value": "150", "context": "Sample.Clock"}]}]}
+        < {}
+    """)
+    (session,) = (await api.client.get("/v1/sessions")).json()["items"]
+    url = f"/v1/sessions/{session['session_id']}/meter-values"
+    for context, register in (("Sample.Periodic", 100), ("Sample.Clock", 150)):
+        found = (await api.client.get(url, params={"context": context})).json()["items"]
+        assert [value["energy_wh"] for value in found] == [register]
+    assert len((await api.client.get(url)).json()["items"]) == 2
+
+
+@covers(Row.SIGNED_DATA)
+async def test_signed_values_are_kept_to_the_letter(play: Play, api: Api) -> None:
+    signed = 'OCMF|{"FV":"1.0","RD":[{"RV":1.50,"RU":"kWh"}]}|{"SD":"3045 0221\\u00df"}  '
+    values = json.dumps({"timestamp": "2026-01-02T04:00:00Z", "sampledValue": [
+        {"value": signed, "format": "SignedData", "context": "Transaction.End"}]})  # fmt: skip
+    await play(f"""
+        > StartTransaction {{"connectorId": 1, "idTag": "TAG", "meterStart": 0,
+            "timestamp": "2026-01-02T03:00:00Z"}}
+        < {{"transactionId": "$id", "idTagInfo": {{"status": "Accepted"}}}}
+        > StopTransaction {{"transactionId": "$id", "meterStop": 1500,
+            "timestamp": "2026-01-02T04:00:00Z", "transactionData": [{values}]}}
+        < {{}}
+    """)
+    (session,) = (await api.client.get("/v1/sessions")).json()["items"]
+    url = f"/v1/sessions/{session['session_id']}/meter-values"
+    (value,) = (await api.client.get(url)).json()["items"]
+    (sample,) = value["samples"]
+    assert (sample["value"], sample["format"]) == (signed, "SignedData")
+    assert value["energy_wh"] is None
 
 
 @covers(Row.SAMPLE_NO_NUMBER)

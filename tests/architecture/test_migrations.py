@@ -1,0 +1,163 @@
+"""Migrations run while the code before them still does, so they only add, and lock nobody out.
+
+A pod of the version before reads and writes through a migration and after it. So nothing that it
+knows may go, be renamed or become stricter, and no statement may hold a lock for as long as it
+takes to read a big table. An exception needs its reason here.
+"""
+
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+VERSIONS = Path(__file__).parents[2] / "shared/store/migrations/versions"
+SPINE = "0001_spine"
+
+# Rows here grow with what stations say. Building an index locks out who writes until it is done.
+BIG_TABLES = frozenset({"sessions", "meter_values", "commands", "ocpp_log", "dead_letters"})
+
+REASONS = {
+    # Every version up to 0009 came before the first release: no fleet has run without them, so
+    # their tables were empty.
+    **dict.fromkeys(
+        (
+            "sessions_unsettled",
+            "sessions_to_review",
+            "sessions_by_evse",
+            "sessions_without_end",
+            "sessions_open_by_token",
+            "sessions_of_reservations",
+            "dead_letters_by_station",
+            "dead_letters_of_sessions",
+            "dead_letters_stray",
+            "security_event_id",
+        ),
+        "before the first release",
+    ),
+    "commands_of_batches": "partial: no row has a batch yet, so it is one quick pass",
+    "commands_queued": "partial: few commands are queued at a time; one quick pass",
+}
+"""Why an index or a column may be added against the rules, by its name."""
+
+FORBIDDEN = {
+    "takes away what older code uses": re.compile(
+        r"\bDROP\s+(TABLE|COLUMN|TYPE|FUNCTION|TRIGGER|INDEX|VIEW|SEQUENCE|CONSTRAINT)\b"
+    ),
+    "renames what older code uses": re.compile(r"\bRENAME\b"),
+    "changes a type, and writes the table anew": re.compile(
+        r"\bALTER\s+COLUMN\s+\w+\s+(SET\s+DATA\s+)?TYPE\b"
+    ),
+    "makes stricter what older code writes": re.compile(
+        r"\bSET\s+NOT\s+NULL\b|\bADD\s+(CONSTRAINT\s+\w+\s+)?(CHECK|UNIQUE|FOREIGN|PRIMARY|EXCLUDE)\b"
+    ),
+    "takes away a default that older code counts on": re.compile(r"\bDROP\s+DEFAULT\b"),
+    "locks out everybody": re.compile(
+        r"\bLOCK\s+TABLE\b|\bTRUNCATE\b|\bVACUUM\s+FULL\b|\bCLUSTER\b"
+    ),
+}
+_FUNCTION_BODY = re.compile(r"\$\$.*?\$\$", re.DOTALL)
+_CREATED_TABLE = re.compile(r"\bCREATE\s+TABLE\s+(\w+)", re.IGNORECASE)
+_ADDED_COLUMN = re.compile(r"\bADD\s+COLUMN\s+(\w+)([^,]*(?:\([^)]*\)[^,]*)*)", re.IGNORECASE)
+_DIFFERS_PER_ROW = re.compile(
+    r"\b(RANDOM|CLOCK_TIMESTAMP|NEXTVAL|UUIDV7|GEN_RANDOM_UUID)\(|\bGENERATED\b"
+)
+_INDEX = re.compile(r"\bCREATE\s+(UNIQUE\s+)?INDEX\s+(\w+)\s+ON\s+(\w+)", re.IGNORECASE)
+
+
+def problems(statements: tuple[str, ...]) -> Iterator[str]:
+    """Say what is wrong with a migration; tables that it makes itself are its own affair."""
+    made: set[str] = set()
+    for statement in statements:
+        text = _FUNCTION_BODY.sub("", statement)
+        made.update(_CREATED_TABLE.findall(text))
+        for why, pattern in FORBIDDEN.items():
+            if found := pattern.search(text.upper()):
+                yield f"{found.group(0)!r} {why}"
+        yield from _column_problems(text)
+        yield from _index_problems(text, made)
+
+
+def _column_problems(text: str) -> Iterator[str]:
+    for name, definition in _ADDED_COLUMN.findall(text):
+        words = definition.upper()
+        if "NOT NULL" in words and "DEFAULT" not in words:
+            yield f"column {name} is NOT NULL without a default, and older code leaves it out"
+        if _DIFFERS_PER_ROW.search(words) and name not in REASONS:
+            yield f"column {name} has a default that differs per row: the table is written anew"
+
+
+def _index_problems(text: str, made: set[str]) -> Iterator[str]:
+    for unique, name, table in _INDEX.findall(text):
+        if table in made or name in REASONS:
+            continue
+        if unique:
+            yield f"index {name} makes {table} stricter than older code knows"
+        if table in BIG_TABLES:
+            yield f"index {name} locks out who writes {table} while it is built"
+
+
+def statements_of(name: str) -> tuple[str, ...]:
+    statements = import_module(f"shared.store.migrations.versions.{name}").STATEMENTS
+    assert isinstance(statements, tuple)
+    return statements
+
+
+NAMES = sorted(path.stem for path in VERSIONS.glob("[0-9]*.py"))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != SPINE])
+def test_a_migration_is_safe_while_older_code_runs(name: str) -> None:
+    assert list(problems(statements_of(name))) == []
+
+
+def test_migrations_follow_one_another() -> None:
+    before = None
+    for name in NAMES:
+        module = import_module(f"shared.store.migrations.versions.{name}")
+        assert module.revision == name[:4]
+        assert module.down_revision == before
+        before = module.revision
+
+
+def test_no_reason_is_left_over() -> None:
+    statements = [statement for name in NAMES for statement in statements_of(name)]
+    made = {index for each in statements for _, index, _ in _INDEX.findall(each)}
+    made |= {column for each in statements for column, _ in _ADDED_COLUMN.findall(each)}
+    assert REASONS.keys() <= made
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE sessions",
+        "ALTER TABLE sessions DROP COLUMN id_token",
+        "ALTER TABLE sessions RENAME COLUMN id_token TO token",
+        "ALTER TABLE sessions ALTER COLUMN evse_id TYPE bigint",
+        "ALTER TABLE sessions ALTER COLUMN evse_id SET DATA TYPE bigint",
+        "ALTER TABLE sessions ALTER COLUMN id_token SET NOT NULL",
+        "ALTER TABLE sessions ADD CONSTRAINT short CHECK (length(id_token) < 20)",
+        "ALTER TABLE sessions ADD COLUMN note text NOT NULL",
+        "ALTER TABLE sessions ADD COLUMN a text, ADD COLUMN note varchar(20) NOT NULL",
+        "ALTER TABLE sessions ADD COLUMN key uuid NOT NULL DEFAULT uuidv7()",
+        "CREATE INDEX anew ON sessions (id_token)",
+        "CREATE UNIQUE INDEX anew ON stations (name)",
+        "LOCK TABLE sessions",
+    ],
+)
+def test_what_is_not_safe_is_noticed(statement: str) -> None:
+    assert list(problems((statement,)))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE sessions ADD COLUMN note text, ADD COLUMN n integer NOT NULL DEFAULT 0",
+        "CREATE TABLE new (id uuid PRIMARY KEY DEFAULT uuidv7(), name text NOT NULL UNIQUE)",
+        "CREATE INDEX anew ON stations (name)",
+        "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN DROP TABLE t; END $$",
+    ],
+)
+def test_what_is_safe_is_let_through(statement: str) -> None:
+    assert list(problems((statement,))) == []
