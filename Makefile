@@ -39,6 +39,15 @@ up: $(READY) ## Run the whole cluster on this machine until Ctrl-C
 test: $(READY) ## Run every test, against servers of its own
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(ARGS)
 
+# How many sessions `make soak` plays; `make test` plays 2,000 and more.
+SESSIONS ?= 100000
+
+.PHONY: soak
+soak: $(READY) ## Play sessions in any order, twice and with losses, for long: SESSIONS=1000000
+	@VOLTARO_SOAK_SESSIONS=$(SESSIONS) $(BIN)/python -m pytest --timeout 0 \
+		tests/unit/shared/test_session_machine.py \
+		tests/integration/gateway/test_sessions_any_order.py $(ARGS)
+
 .PHONY: faults
 faults: $(READY) ## Break a running cluster in every way we know, and print what held
 	@VOLTARO_TEST_FAULTS=1 $(BIN)/python -m pytest tests/faults --faults-report build/faults.json $(ARGS)

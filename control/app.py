@@ -11,12 +11,39 @@ import structlog
 from fastapi import FastAPI
 
 from control import openapi
-from control.api import commands, id_tokens, sessions, stations
+from control.api import (
+    availability,
+    certificates,
+    charging_profiles,
+    command_batches,
+    commands,
+    configuration,
+    dead_letters,
+    file_links,
+    files,
+    firmware_updates,
+    id_token_groups,
+    id_tokens,
+    local_lists,
+    locations,
+    logs,
+    maintenance,
+    meter_values,
+    ocpp_log,
+    quirks,
+    reservations,
+    security_events,
+    sessions,
+    stations,
+    unknown_stations,
+)
 from control.auth import ApiKeys, RequireApiKey
+from control.authorization import AuthorizationChanges
 from control.body_limit import BodyLimit
 from control.connections import LiveConnections
 from control.dispatch import Dispatcher
 from control.errors import UnexpectedErrors, install_error_handlers
+from control.files.service import set_up_files
 from control.http_metrics import HttpMetrics
 from control.management import Dependency, management_router
 from control.outcomes import Outcomes
@@ -25,6 +52,7 @@ from control.services import Services
 from control.serving import listen, serve
 from control.settings import ControlSettings
 from shared.bus import client as bus
+from shared.bus.authorization import ChangePublisher
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import OutcomeListener, PodRequestSender
 from shared.store import pool
@@ -44,7 +72,32 @@ def create_api() -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=openapi.operation_id,
     )
-    for resource in (stations, commands, sessions, id_tokens):
+    for resource in (
+        stations,
+        commands,
+        command_batches,
+        sessions,
+        dead_letters,
+        ocpp_log,
+        availability,
+        maintenance,
+        configuration,
+        meter_values,
+        id_tokens,
+        id_token_groups,
+        locations,
+        local_lists,
+        charging_profiles,
+        reservations,
+        unknown_stations,
+        quirks,
+        firmware_updates,
+        logs,
+        files,
+        file_links,
+        certificates,
+        security_events,
+    ):
         app.include_router(resource.router, responses=openapi.EVERY_ROUTE)
     install_error_handlers(app)
     openapi.describe(app)
@@ -88,9 +141,16 @@ async def running_api(settings: ControlSettings) -> AsyncIterator[FastAPI]:
                 sender=sender,
                 outcomes=outcomes,
                 control_id=control_id,
+                reconnect_wait_s=settings.command_reconnect_wait_s,
+                max_queued=settings.command_max_queued,
             ),
             outcomes=outcomes,
             passwords=StationPasswords(settings),
+            files=set_up_files(db, settings),
+            authorization=AuthorizationChanges(
+                # A gateway's read of Postgres ends within the command time-out.
+                ChangePublisher(redis, tombstone_s=2 * settings.database_command_timeout_s)
+            ),
         )
         app.include_router(
             management_router(

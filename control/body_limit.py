@@ -6,10 +6,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control import problems
 from control.problems import problem_response
+from control.settings import ControlSettings
+
+# Where files are uploaded: with an API key, and by signed URLs.
+_UPLOADS = "/v1/files"
+_SIGNED_URLS = "/files/"
+# What a form has around its file.
+_FORM_BYTES = 64 * 1024
 
 
 class BodyLimit:
-    """ASGI middleware: bodies up to `http_max_body_bytes`, whether their length is told or not.
+    """ASGI middleware: bodies up to a limit, whether their length is told or not.
+
+    It is `http_max_body_bytes`, and where files are uploaded `files_max_bytes`: those are not held
+    in memory.
 
     Starlette's own limit answers in plain text where the length was told, which is no problem
     document.
@@ -23,7 +33,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit: int = scope["app"].state.services.settings.http_max_body_bytes
+        limit = _limit(scope["path"], scope["app"].state.services.settings)
         declared = Headers(scope=scope).get("content-length", "0")
         if declared.isdecimal() and int(declared) > limit:
             response = problem_response(
@@ -44,3 +54,9 @@ class BodyLimit:
             return message
 
         await self._app(scope, limited_receive, send)
+
+
+def _limit(path: str, settings: ControlSettings) -> int:
+    if path == _UPLOADS or path.startswith(_SIGNED_URLS):
+        return settings.files_max_bytes + _FORM_BYTES
+    return settings.http_max_body_bytes

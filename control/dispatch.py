@@ -1,14 +1,17 @@
 """Sends commands to the pods that hold the stations, and awaits what becomes of them."""
 
 import asyncio
+import random
 
 from control.outcomes import Outcomes
-from shared.bus.ownership import OwnershipRegistry
+from shared.bus.ownership import OwnershipRegistry, Route
 from shared.bus.streams import PodRequestSender, RunCommand
 from shared.domain.commands import Command, CommandRecord
 from shared.domain.errors import StationOfflineError, UnavailableError
 from shared.store import commands, stations
 from shared.store.pool import Database
+
+_ROUTE_POLL_INTERVAL_S = 0.2
 
 
 class Dispatcher:
@@ -20,6 +23,8 @@ class Dispatcher:
         sender: writes to the pods' streams.
         outcomes: wakes us when a command has ended.
         control_id: this process, to whom pods announce outcomes.
+        reconnect_wait_s: how long a command waits for a station that was there a moment ago.
+        max_queued: how many commands may wait for one station.
     """
 
     def __init__(
@@ -30,12 +35,16 @@ class Dispatcher:
         sender: PodRequestSender,
         outcomes: Outcomes,
         control_id: str,
+        reconnect_wait_s: float,
+        max_queued: int,
     ) -> None:
         self._db = db
         self._registry = registry
         self._sender = sender
         self._outcomes = outcomes
         self._control_id = control_id
+        self._reconnect_wait_s = reconnect_wait_s
+        self._max_queued = max_queued
 
     async def send(
         self,
@@ -58,6 +67,7 @@ class Dispatcher:
             NotFoundError: there is no such station.
             StationOfflineError: no pod holds its connection; nothing was kept.
             ConflictError: the key was used for another command.
+            CommandQueueFullError: too many commands wait for the station.
             UnavailableError: Redis does not answer; nothing was kept.
         """
         if idempotency_key is not None:
@@ -69,9 +79,8 @@ class Dispatcher:
             )
             if first is not None:
                 return first
-        route = (await self._registry.find_routes([station_id])).get(station_id)
+        route = await self._find_route(station_id, wait_s=min(self._reconnect_wait_s, timeout_s))
         if route is None:
-            await stations.get(self._db, station_id)  # raises if there is no such station
             raise StationOfflineError(
                 f"station {station_id!r} is offline: no gateway holds its connection; "
                 "try again when it is online"
@@ -82,6 +91,7 @@ class Dispatcher:
             command=command,
             timeout_s=timeout_s,
             idempotency_key=idempotency_key,
+            max_queued=self._max_queued,
         )
         if new:
             request = RunCommand(record.command_id, station_id, self._control_id)
@@ -93,6 +103,24 @@ class Dispatcher:
                 if await commands.withdraw(self._db, record.command_id):
                     raise
         return record
+
+    async def _find_route(self, station_id: str, *, wait_s: float) -> Route | None:
+        """Return where a station's commands go, or None if it is offline.
+
+        When a pod stops, its stations are at another one within a second or two. What is asked of
+        one meanwhile waits for it.
+        """
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + wait_s
+        while True:
+            route = (await self._registry.find_routes([station_id])).get(station_id)
+            if (
+                route is not None
+                or not await stations.was_online(self._db, station_id, within_s=wait_s)
+                or loop.time() >= give_up_at
+            ):
+                return route
+            await asyncio.sleep(_ROUTE_POLL_INTERVAL_S * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
 
     async def wait(self, command_id: str, *, wait_s: float) -> CommandRecord:
         """Return the command when it has ended, or as it stands after `wait_s`.

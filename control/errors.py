@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from control import problems
 from control.problems import InvalidField, ProblemResponse, ProblemType, problem_response
 from shared.domain.errors import (
+    CommandQueueFullError,
     ConflictError,
     InvalidInputError,
     NotFoundError,
@@ -36,6 +37,7 @@ _CLIENT_CLOSED_REQUEST = 499
 _PROBLEM_OF: tuple[tuple[type[VoltaroError], ProblemType], ...] = (
     (StationOfflineError, problems.STATION_OFFLINE),
     (UnavailableError, problems.UNAVAILABLE),
+    (CommandQueueFullError, problems.COMMAND_QUEUE_FULL),
     (ConflictError, problems.CONFLICT),
     (NotFoundError, problems.NOT_FOUND),
     (InvalidInputError, problems.INVALID_INPUT),
@@ -56,6 +58,23 @@ class InvalidFieldError(InvalidInputError):
         self.field = InvalidField(location=location, field=field, detail=detail)
 
 
+class ProblemError(VoltaroError):
+    """A problem of HTTP itself, which the domain has no word for.
+
+    Args:
+        problem: which kind.
+        detail: what happened, to what, and what to do.
+        headers: further headers of the answer.
+    """
+
+    def __init__(
+        self, problem: ProblemType, detail: str, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.problem = problem
+        self.headers = headers
+
+
 def install_error_handlers(app: FastAPI) -> None:
     """Make the app answer every error that a route or the routing raises with a problem."""
     # Starlette types every handler as one of Exception.
@@ -66,6 +85,8 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 async def _on_domain_error(_: Request, error: VoltaroError) -> ProblemResponse:
+    if isinstance(error, ProblemError):
+        return problem_response(error.problem, str(error), headers=error.headers)
     for error_class, problem in _PROBLEM_OF:
         if isinstance(error, error_class):
             if problem is problems.UNAVAILABLE:

@@ -11,9 +11,36 @@ from control.problems import PROBLEM_MEDIA_TYPE
 
 TAGS = [
     {"name": "stations", "description": "Charging stations, their connectors and connections."},
+    {
+        "name": "unknown stations",
+        "description": "Who tried to connect and is not registered: an inbox.",
+    },
+    {
+        "name": "availability",
+        "description": "When stations were connected, uptime, and planned maintenance.",
+    },
+    {"name": "OCPP log", "description": "What stations and pods said to each other."},
+    {"name": "quirks", "description": "How stations deviate from OCPP, per firmware."},
+    {"name": "firmware updates", "description": "Firmware on its way into stations."},
+    {"name": "logs", "description": "Diagnostics and security logs that stations upload."},
+    {"name": "files", "description": "Firmware to give to stations, and logs they brought."},
+    {"name": "certificates", "description": "What stations trust, and what they want signed."},
+    {"name": "security events", "description": "What concerned the security of stations."},
     {"name": "commands", "description": "What is asked of a station, and what became of it."},
+    {"name": "command batches", "description": "The same command to many stations, at a pace."},
     {"name": "sessions", "description": "Charging sessions and their meter values."},
-    {"name": "id tokens", "description": "Who may charge."},
+    {
+        "name": "dead letters",
+        "description": "What stations said that fits nowhere, until somebody decides upon it.",
+    },
+    {"name": "id tokens", "description": "Who may charge, and rules for groups of tokens."},
+    {"name": "locations", "description": "Places with stations, and who may charge there."},
+    {"name": "local lists", "description": "What stations may decide by themselves."},
+    {
+        "name": "charging profiles",
+        "description": "What stations may draw, and what that comes to over time.",
+    },
+    {"name": "reservations", "description": "EVSEs kept free for one driver."},
 ]
 DESCRIPTION = """
 Back end of EV-charging networks. Words are those of OCPP 2.0.1 and OCPI, times are ISO 8601 in UTC,
@@ -105,6 +132,7 @@ def _describe_problems(operation: dict[str, Any]) -> None:
             )
     for status, response in responses.items():
         content = response.get("content", {})
-        if int(status) >= problems.MALFORMED_JSON.status and "application/json" in content:
-            content[PROBLEM_MEDIA_TYPE] = content.pop("application/json")
+        if int(status) >= problems.MALFORMED_JSON.status and content:
+            # FastAPI files a problem under the media type of the route's own answer.
+            content[PROBLEM_MEDIA_TYPE] = content.pop(next(iter(content)))
     operation["responses"] = dict(sorted(responses.items()))

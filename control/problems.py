@@ -26,15 +26,30 @@ class ProblemType:
 MALFORMED_JSON = ProblemType(
     "malformed-json", HTTPStatus.BAD_REQUEST, "The body cannot be read as JSON"
 )
+MALFORMED_REQUEST = ProblemType(
+    "malformed-request", HTTPStatus.BAD_REQUEST, "The request cannot be understood"
+)
 UNAUTHORIZED = ProblemType("unauthorized", HTTPStatus.UNAUTHORIZED, "No valid API key")
+FORBIDDEN = ProblemType("forbidden", HTTPStatus.FORBIDDEN, "The URL does not allow this")
 NOT_FOUND = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no such thing")
 METHOD_NOT_ALLOWED = ProblemType(
     "method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "This method is not allowed here"
 )
+REQUEST_TIMEOUT = ProblemType(
+    "request-timeout", HTTPStatus.REQUEST_TIMEOUT, "The request came too slowly"
+)
 CONFLICT = ProblemType("conflict", HTTPStatus.CONFLICT, "The state of things does not allow this")
 STATION_OFFLINE = ProblemType("station-offline", HTTPStatus.CONFLICT, "The station is offline")
+COMMAND_QUEUE_FULL = ProblemType(
+    "command-queue-full", HTTPStatus.TOO_MANY_REQUESTS, "Too many commands wait for the station"
+)
 BODY_TOO_LARGE = ProblemType(
     "body-too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"
+)
+RANGE_NOT_SATISFIABLE = ProblemType(
+    "range-not-satisfiable",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    "The file has no such part",
 )
 UNSUPPORTED_MEDIA_TYPE = ProblemType(
     "unsupported-media-type",
@@ -46,6 +61,9 @@ INVALID_INPUT = ProblemType(
 )
 INTERNAL_ERROR = ProblemType(
     "internal-error", HTTPStatus.INTERNAL_SERVER_ERROR, "A fault of the server"
+)
+STORAGE_FULL = ProblemType(
+    "storage-full", HTTPStatus.INSUFFICIENT_STORAGE, "There is no room for this file"
 )
 UNAVAILABLE = ProblemType(
     "unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Something the server needs is away"
@@ -132,7 +150,7 @@ def problem_response(
         errors=errors,
     )
     extra = dict(headers or {})
-    if problem is UNAVAILABLE:
+    if problem in (UNAVAILABLE, COMMAND_QUEUE_FULL):
         extra["Retry-After"] = str(RETRY_AFTER_S)
     return ProblemResponse(
         content.model_dump(exclude_none=True), status_code=problem.status, headers=extra

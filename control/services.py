@@ -6,12 +6,17 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from control.auth import ApiKeys
+from control.authorization import AuthorizationChanges
 from control.connections import LiveConnections
 from control.dispatch import Dispatcher
+from control.files.service import Files
 from control.outcomes import Outcomes
 from control.passwords import StationPasswords
 from control.settings import ControlSettings
 from shared.store.pool import Database
+
+OPERATOR = "api"
+"""Who decided, as it is kept: a key of the API does not say whose it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +30,8 @@ class Services:
     dispatcher: Dispatcher
     outcomes: Outcomes
     passwords: StationPasswords
+    files: Files
+    authorization: AuthorizationChanges
 
 
 def _services(request: Request) -> Services:

@@ -5,12 +5,12 @@ from typing import Annotated
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
-from shared.settings import ServiceSettings
+from control.files.settings import FileSettings
 
 _API_KEY_MIN_LENGTH = 16
 
 
-class ControlSettings(ServiceSettings):
+class ControlSettings(FileSettings):
     """What `voltaro control` reads from the environment.
 
     A station's password is random and at least 16 characters long (OCPP 2.0.1 A00.FR.205), so that
@@ -55,6 +55,34 @@ class ControlSettings(ServiceSettings):
         default=5000,
         description="calls that wait for a station's answer at the same time; more are answered "
         "with 202 at once",
+    )
+    command_reconnect_wait_s: NonNegativeFloat = Field(
+        default=3.0,
+        description="how long a command waits for a station that was online so long ago: when a "
+        "pod stops, its stations are told so and are at another one within a second or two. "
+        "Others are refused at once",
+    )
+    command_max_queued: PositiveInt = Field(
+        default=100,
+        description="commands that may wait for one station; more are answered with 429. One at a "
+        "time is sent, so the last of them waits for all others' answers",
+    )
+    command_batch_timeout_s: PositiveFloat = Field(
+        default=3600.0,
+        le=604_800.0,
+        description="deadline of a batch whose caller names none: stations that are offline get "
+        "their command when they are back until then",
+    )
+    command_batch_max_per_s: PositiveFloat = Field(
+        default=10.0,
+        le=1000.0,
+        description="commands of a batch put on their way in a second, if its caller names no "
+        "other number: what comes back after a Reset is then a tenth of what a gateway lets in",
+    )
+    command_batch_max_stations: PositiveInt = Field(
+        default=10_000,
+        description="stations of one batch: they are written in one statement, of about half a "
+        "second, and at the usual pace are through in 17 minutes. Larger fleets take several",
     )
 
     password_hash_time_cost: PositiveInt = Field(default=2, description="Argon2id passes")

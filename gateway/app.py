@@ -4,7 +4,7 @@ import asyncio
 import gc
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -12,24 +12,36 @@ from functools import partial
 import structlog
 from websockets.frames import CloseCode
 
+from gateway.admission import FailureLimit, HandshakeRate
 from gateway.authentication import Authenticator
+from gateway.authorization import DatabaseAuthorizer, ExternalAuthorizer, Tokens, external_api
 from gateway.commands import CommandRunner
+from gateway.door import Door
+from gateway.event_loop import measure_lag
+from gateway.fence import Fence
+from gateway.flapping import FlappingGuard
 from gateway.handlers import Services
 from gateway.ingest import Ingest
 from gateway.lease import LeaseKeeper
+from gateway.liveness import Liveness
 from gateway.management import serve_management
+from gateway.ocpp_log import OcppLog
 from gateway.ownership import Claims
+from gateway.quirks import QuirkCounter
 from gateway.server import OcppServer
 from gateway.settings import GatewaySettings
+from gateway.unknown_stations import UnknownStations
 from shared.batching import Batcher
+from shared.bus.authorization import ChangeListener, Kind, SharedCache
 from shared.bus.client import open_redis
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import OutcomeAnnouncer, PodRequestReader, PodRequestSender
+from shared.domain.authorization import Authorization, AuthorizationRequest
 from shared.domain.errors import UnavailableError
 from shared.domain.stations import Credentials
-from shared.domain.tokens import IdToken
-from shared.store import id_tokens, stations
-from shared.store.pool import open_database
+from shared.domain.tokens import IdToken, IdTokenGroup
+from shared.store import stations
+from shared.store.pool import Database, open_database
 
 log = structlog.get_logger()
 
@@ -76,7 +88,14 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
         credentials: Batcher[str, Credentials | None] = Batcher(
             partial(stations.get_credentials, db)
         )
-        tokens: Batcher[str, IdToken | None] = Batcher(partial(id_tokens.find, db))
+        shared_ttl_s = settings.authorization_shared_cache_ttl_s
+        tokens = Tokens(
+            db,
+            shared_tokens=SharedCache(redis, Kind.ID_TOKEN, IdToken, ttl_s=shared_ttl_s),
+            shared_groups=SharedCache(redis, Kind.GROUP, IdTokenGroup, ttl_s=shared_ttl_s),
+            listener=ChangeListener(redis, timeout_s=settings.redis_timeout_s),
+            settings=settings,
+        )
         ingest = Ingest(
             db,
             settings,
@@ -84,23 +103,49 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
         )
         registry = OwnershipRegistry(redis)
         claims = Claims(db, registry)
+        ocpp_log = OcppLog(db, settings, pod_id=pod_id)
+        quirks = QuirkCounter(
+            db,
+            interval_s=settings.quirks_interval_s,
+            max_pending=settings.max_pending_quirks,
+            now=_now,
+        )
+        unknown_stations = UnknownStations(
+            db,
+            interval_s=settings.unknown_stations_interval_s,
+            keep=settings.max_unknown_stations,
+            now=_now,
+        )
+        fence = Fence(pause_s=settings.pod_lease_s / 3)
+        flapping = FlappingGuard(settings, ingest=ingest, now=_now)
+        sender = PodRequestSender(redis)
         server = OcppServer(
             settings=settings,
             pod_id=pod_id,
-            authenticator=Authenticator(
-                credentials.submit, cache_size=settings.password_cache_size
-            ),
+            door=_door(settings, credentials, flapping, unknown_stations, ingest),
+            quirks=quirks,
             services=Services(
                 settings=settings,
                 ingest=ingest,
-                find_id_token=tokens.submit,
-                now=lambda: datetime.now(UTC),
+                authorize=await _authorizer(stack, db, tokens, settings),
+                find_id_token=tokens.find,
+                now=_now,
             ),
             claims=claims,
-            sender=PodRequestSender(redis),
+            sender=sender,
+            is_connected=lambda station_id: liveness.is_connected(station_id),  # noqa: PLW0108 - made below
+            flapping=flapping,
+            fence=fence,
+            ocpp_log=ocpp_log,
         )
+        liveness = Liveness(db=db, sender=sender, connections=server, pod_id=pod_id)
         leases = LeaseKeeper(
-            db=db, registry=registry, connections=server, pod_id=pod_id, settings=settings
+            db=db,
+            registry=registry,
+            connections=server,
+            fence=fence,
+            pod_id=pod_id,
+            settings=settings,
         )
         reader = PodRequestReader(redis, pod_id)
         runner = CommandRunner(
@@ -109,6 +154,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
             reader=reader,
             announcer=OutcomeAnnouncer(redis),
             connections=server,
+            liveness=liveness,
             pod_id=pod_id,
             settings=settings,
         )
@@ -124,12 +170,17 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
         stack.push_async_callback(_forget_stream, reader)
         await stack.enter_async_context(
             _running(
+                measure_lag,
                 claims.run,
                 credentials.run,
+                fence.run,
                 tokens.run,
                 ingest.run,
                 leases.run,
                 runner.run,
+                ocpp_log.run,
+                quirks.run,
+                unknown_stations.run,
             )
         )
         stack.push_async_callback(leases.give_back)
@@ -147,8 +198,66 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
             runner.stop_accepting()
             with suppress(TimeoutError):
                 async with asyncio.timeout(settings.drain_timeout_s):
+                    # A station that is cut off from its answer makes a command `unknown`.
+                    await runner.drain(timeout_s=settings.drain_commands_s)
                     await server.drain()
+                    await runner.drain(timeout_s=settings.drain_commands_s)
                     await ingest.drain()
+                    await ocpp_log.flush()
+                    await quirks.flush()
+                    await unknown_stations.flush()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _door(
+    settings: GatewaySettings,
+    credentials: Batcher[str, Credentials | None],
+    flapping: FlappingGuard,
+    unknown_stations: UnknownStations,
+    ingest: Ingest,
+) -> Door:
+    """Return what decides who may connect."""
+    stations_failures = FailureLimit(
+        burst=settings.station_failures,
+        refill_s=settings.station_failure_refill_s,
+        max_keys=settings.max_remembered_failures,
+    )
+    return Door(
+        settings=settings,
+        rate=HandshakeRate(
+            per_s=settings.handshakes_per_s,
+            burst=settings.handshakes_burst,
+            max_wait_s=settings.handshakes_max_wait_s,
+        ),
+        authenticator=Authenticator(
+            credentials.submit,
+            cache_size=settings.password_cache_size,
+            failures=stations_failures,
+        ),
+        addresses=FailureLimit(
+            burst=settings.address_failures,
+            refill_s=settings.address_failure_refill_s,
+            max_keys=settings.max_remembered_failures,
+        ),
+        stations=stations_failures,
+        flapping=flapping,
+        unknown_stations=unknown_stations,
+        ingest=ingest,
+        now=_now,
+    )
+
+
+async def _authorizer(
+    stack: AsyncExitStack, db: Database, tokens: Tokens, settings: GatewaySettings
+) -> Callable[[AuthorizationRequest], Awaitable[Authorization]]:
+    """Return what decides who may charge: an API of the operator's, or the database."""
+    if settings.authorization_url is not None:
+        client = await stack.enter_async_context(external_api(settings))
+        return ExternalAuthorizer(client, settings, now=_now).authorize
+    return DatabaseAuthorizer(db, tokens, hold_s=settings.ingest_hold_s, now=_now).authorize
 
 
 async def _forget_stream(reader: PodRequestReader) -> None:

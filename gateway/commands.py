@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -11,11 +12,14 @@ from gateway import rpc
 from gateway.connection import ConnectionLostError, StationConnection
 from gateway.errors import CallRefusedError, CannotBeSaidError, StoreAwayError
 from gateway.ingest import Ingest
+from gateway.liveness import Liveness
 from gateway.routing import AnsweredCall
 from gateway.settings import GatewaySettings
 from shared.bus.streams import (
     CloseConnection,
+    ConnectionPinged,
     OutcomeAnnouncer,
+    PingConnection,
     PodRequest,
     PodRequestReader,
     RunCommand,
@@ -28,6 +32,7 @@ from shared.domain.commands import (
     parse_command,
 )
 from shared.domain.errors import InvalidInputError, UnavailableError
+from shared.domain.stations import RegistrationStatus
 from shared.store import commands as store
 from shared.store.pool import Database, is_away
 from shared.telemetry import metrics
@@ -37,7 +42,16 @@ log = structlog.get_logger()
 _RETRY_INTERVAL_S = 1.0
 _FINISH_ATTEMPTS = 5
 # The words for yes in the `status` of an answer. Any other word is a no.
-_ACCEPTED = frozenset({"Accepted", "Scheduled", "Unlocked", "RebootRequired"})
+_ACCEPTED = frozenset({"Accepted", "AcceptedCanceled", "Scheduled", "Unlocked", "RebootRequired"})
+# What starts or stops a charge, as 1.6 and 2.0.1 call it.
+_CHARGES = frozenset(
+    {
+        "RemoteStartTransaction",
+        "RemoteStopTransaction",
+        "RequestStartTransaction",
+        "RequestStopTransaction",
+    }
+)
 
 
 class Connections(Protocol):
@@ -58,6 +72,7 @@ class CommandRunner:
         reader: this pod's stream.
         announcer: wakes who waits for an outcome.
         connections: what this pod holds.
+        liveness: answers other pods.
         pod_id: who we are.
         settings: time-outs and limits.
     """
@@ -70,6 +85,7 @@ class CommandRunner:
         reader: PodRequestReader,
         announcer: OutcomeAnnouncer,
         connections: Connections,
+        liveness: Liveness,
         pod_id: str,
         settings: GatewaySettings,
     ) -> None:
@@ -78,13 +94,24 @@ class CommandRunner:
         self._reader = reader
         self._announcer = announcer
         self._connections = connections
+        self._liveness = liveness
         self._pod_id = pod_id
         self._settings = settings
         self._accepting = True
+        self._working: set[asyncio.Task[None]] = set()
 
     def stop_accepting(self) -> None:
         """Send no new CALL: this pod drains. What stays queued is routed again by the worker."""
         self._accepting = False
+
+    async def drain(self, *, timeout_s: float) -> None:
+        """Wait for the answers that are still to come and for their outcomes to be kept.
+
+        Args:
+            timeout_s: but not longer than this.
+        """
+        if self._working:
+            await asyncio.wait(self._working, timeout=timeout_s)
 
     async def run(self) -> None:
         """Carry out requests until cancelled."""
@@ -118,6 +145,10 @@ class CommandRunner:
                             "a newer connection or an operator has replaced this one",
                         )
                     )
+            case PingConnection():
+                tasks.create_task(self._liveness.answer(request))
+            case ConnectionPinged():
+                self._liveness.take_answer(request)
 
     async def _acknowledge(self, entry_ids: list[str]) -> None:
         try:
@@ -131,7 +162,9 @@ class CommandRunner:
         queue = connection.queued_commands
         if queue is None:
             queue = connection.queued_commands = deque([request])
-            tasks.create_task(self._work_off(connection, queue))
+            working = tasks.create_task(self._work_off(connection, queue))
+            self._working.add(working)
+            working.add_done_callback(self._working.discard)
         elif len(queue) >= self._settings.max_queued_commands:
             log.warning(
                 "too many commands wait for one station: this one is routed again later",
@@ -177,6 +210,12 @@ class CommandRunner:
                 error_code="CannotBeSaid",
                 error_description=str(error),
             )
+        if reason := _forbidden(connection, action):
+            return Outcome(
+                state=CommandState.FAILED,
+                error_code="StationNotAccepted",
+                error_description=reason,
+            )
         try:
             answer = await connection.call(
                 record.command_id, action, payload, timeout_s=self._settings.call_timeout_s
@@ -204,16 +243,17 @@ class CommandRunner:
     ) -> Outcome:
         """Commit what an answer tells, and return it as the command's outcome."""
         error_code = error_description = None
+        answer = call.answer
         try:
-            connection.protocol.validate_answer(action, call.answer)
-            facts = connection.read_answer(action, call)
+            answer = connection.validate_answer(action, answer)
+            facts = connection.read_answer(action, replace(call, answer=answer))
             await asyncio.gather(*map(self._ingest.submit, facts))
         except CallRefusedError as error:
             # Kept as it is: what the station does is known, only its words are off.
             error_code, error_description = error.code, str(error)
         except StoreAwayError:
             log.warning("what an answer told could not be kept", command_id=call.command_id)
-        status = connection.protocol.find_status(action, call.answer)
+        status = connection.protocol.find_status(action, answer)
         if status is None:
             state = CommandState.ANSWERED
         else:
@@ -241,3 +281,25 @@ class CommandRunner:
             )
         except UnavailableError as error:
             log.warning("an outcome could not be announced", error=str(error))
+
+
+def _forbidden(connection: StationConnection, action: str) -> str | None:
+    """Return why a station of this registration status may not be asked this, if it may not.
+
+    Of a Rejected one nothing may be asked (OCPP 2.0.1 B03.FR.03, OCPP 1.6 §4.2); a Pending one has
+    to be accepted before it charges (B02.FR.05, §4.2). It goes by the Action, so that an operator's
+    own `Call` is no way around it.
+    """
+    station_id = connection.station.station_id
+    match connection.station.credentials.registration_status:
+        case RegistrationStatus.REJECTED:
+            return (
+                f"station {station_id!r} is Rejected, so nothing may be asked of it: set its "
+                "registration_status to Pending or Accepted first"
+            )
+        case RegistrationStatus.PENDING if action in _CHARGES:
+            return (
+                f"station {station_id!r} is Pending, so it may not start or stop a charge: set "
+                "its registration_status to Accepted first"
+            )
+    return None

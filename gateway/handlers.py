@@ -2,14 +2,15 @@
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.ingest import Ingest
 from gateway.settings import GatewaySettings
+from shared.domain.authorization import Authorization, AuthorizationRequest, TransactionStart
 from shared.domain.commands import Command
-from shared.domain.stations import Credentials, Ownership, RegistrationStatus
-from shared.domain.tokens import Authorization, IdToken, IdTokenType, authorize
+from shared.domain.stations import Credentials, Ownership, RegistrationStatus, StationBooted
+from shared.domain.tokens import IdToken, IdTokenType
 
 
 @dataclass(slots=True)
@@ -34,10 +35,14 @@ class ConnectedStation:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What handlers may use of their pod."""
+    """What handlers may use of their pod.
+
+    `authorize` decides about tokens; `find_id_token` looks up what is kept of one.
+    """
 
     settings: GatewaySettings
     ingest: Ingest
+    authorize: Callable[[AuthorizationRequest], Awaitable[Authorization]]
     find_id_token: Callable[[str], Awaitable[IdToken | None]]
     now: Callable[[], datetime]
 
@@ -52,23 +57,55 @@ class Handlers:
         self.services = services
 
     async def authorize(
-        self, id_token: str, presented_as: IdTokenType | None = None
+        self,
+        id_token: str,
+        presented_as: IdTokenType | None = None,
+        *,
+        start: TransactionStart | None = None,
     ) -> Authorization:
-        """Decide whether a token may charge now; `presented_as` is None if its type is unknown."""
-        token = await self.services.find_id_token(id_token)
-        return authorize(token, self.services.now(), presented_as)
+        """Decide whether a token may charge here and now.
+
+        Args:
+            id_token: as the station told it.
+            presented_as: its type; None if the version tells none.
+            start: the transaction that it starts; None if it is only shown.
+
+        Raises:
+            StoreAwayError: nobody can tell now, so the station must not be answered.
+        """
+        return await self.services.authorize(
+            AuthorizationRequest(
+                station_id=self.station.station_id,
+                id_token=id_token,
+                presented_as=presented_as,
+                start=start,
+            )
+        )
 
     async def complete(self, command: Command) -> Command:
         """Fill in what a command left to us to look up; called before its `@sends` method."""
         return command
 
-    def boot_interval_s(self) -> int:
+    async def boot(self, boot: StationBooted) -> RegistrationStatus:
+        """Keep that the station booted, and return whether it is accepted.
+
+        An operator may have decided since the handshake: what counts is the status at the commit.
+        Whoever may not tell (a connection that was replaced meanwhile) goes by the handshake's.
+        """
+        written = await self.services.ingest.submit(boot)
+        known = self.station.credentials.registration_status
+        status = RegistrationStatus(written) if written else known
+        self.station.credentials = replace(self.station.credentials, registration_status=status)
+        self.station.accepted = status is RegistrationStatus.ACCEPTED
+        return status
+
+    def boot_interval_s(self, status: RegistrationStatus) -> int:
         """Return the interval for a BootNotification's answer, varied a little.
 
         Once accepted it is the heartbeat's, before that the time until the next BootNotification.
         """
         settings, credentials = self.services.settings, self.station.credentials
-        if credentials.registration_status is RegistrationStatus.ACCEPTED:
+        if status is RegistrationStatus.ACCEPTED:
             interval_s = credentials.heartbeat_interval_s or settings.heartbeat_interval_s
         else:
             interval_s = settings.boot_retry_interval_s

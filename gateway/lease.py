@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import structlog
-from websockets.frames import CloseCode
 
 from gateway.connection import StationConnection
+from gateway.fence import Fence
 from gateway.settings import GatewaySettings
 from shared.bus.ownership import OwnershipRegistry
 from shared.domain.errors import UnavailableError
@@ -25,6 +25,7 @@ log = structlog.get_logger()
 _CHUNK = 500
 _ANNOUNCEMENTS_AT_ONCE = 20
 _ANNOUNCEMENT_SPREAD_S = 1.0
+_RETRY_INTERVAL_S = 0.5
 
 
 class Connections(Protocol):
@@ -48,6 +49,7 @@ class LeaseKeeper:
         db: where the lease in Postgres is.
         registry: where the lease in Redis is.
         connections: what to tell again.
+        fence: opened when it is known which connections still speak for their stations.
         pod_id: who we are.
         settings: the pod's name and how long a lease lasts.
     """
@@ -58,12 +60,14 @@ class LeaseKeeper:
         db: Database,
         registry: OwnershipRegistry,
         connections: Connections,
+        fence: Fence,
         pod_id: str,
         settings: GatewaySettings,
     ) -> None:
         self._db = db
         self._registry = registry
         self._connections = connections
+        self._fence = fence
         self._pod_id = pod_id
         self._settings = settings
 
@@ -82,6 +86,7 @@ class LeaseKeeper:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_renewing(self._keep_in_postgres))
             tasks.create_task(self._keep_renewing(self._keep_in_redis))
+            tasks.create_task(self._keep_opening_the_fence())
 
     async def give_back(self) -> None:
         """End both leases: this pod has stopped in order."""
@@ -117,18 +122,38 @@ class LeaseKeeper:
         # We were taken for dead: stopped for a while, or cut off. Others may have our stations now.
         metrics.reannouncements.labels("lease in Postgres lost").inc()
         log.warning("the lease in Postgres had run out: stations are marked online again")
-        held = self._connections.all()
-        for start in range(0, len(held), _CHUNK):
-            chunk = held[start : start + _CHUNK]
+        await self._reassert()
+
+    async def _reassert(self) -> None:
+        """Mark our stations online again, and give up those that have a newer connection."""
+        checked: set[StationConnection] = set()
+        while chunk := [c for c in self._connections.all() if c not in checked][:_CHUNK]:
             ours = await stations.reassert(
                 self._db, [connection.station.ownership for connection in chunk]
             )
             for connection in chunk:
                 if connection.station.station_id not in ours:
                     metrics.claims_lost.inc()
-                    await connection.close(
-                        CloseCode.POLICY_VIOLATION, "a newer connection has replaced this one"
-                    )
+                    connection.give_up()
+            checked.update(chunk)
+
+    async def _keep_opening_the_fence(self) -> None:
+        """After the process stood still, find out what is still ours; then let it speak again."""
+        while True:
+            await self._fence.suspected.wait()
+            try:
+                await self._renew_in_postgres()
+                await self._reassert()
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                log.warning("nobody can tell which stations are still ours", error=str(error))
+                await asyncio.sleep(_RETRY_INTERVAL_S)
+                continue
+            await asyncio.sleep(0)  # what was given up begins to close, so that it says no more
+            self._fence.open()
+            for connection in self._connections.all():
+                connection.resume()
 
     async def _keep_in_redis(self) -> None:
         held = await self._registry.renew_lease(self._pod_id, lease_s=self._settings.pod_lease_s)

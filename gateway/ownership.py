@@ -9,6 +9,7 @@ from functools import partial
 
 from shared.batching import Batcher
 from shared.bus.ownership import Claim, OwnershipRegistry
+from shared.domain.availability import Disconnection
 from shared.domain.stations import Connection, Ownership
 from shared.store import stations
 from shared.store.pool import Database
@@ -27,7 +28,7 @@ class Claims:
 
     def __init__(self, db: Database, registry: OwnershipRegistry) -> None:
         self._claims: Batcher[Connection, Ownership | None] = Batcher(partial(stations.claim, db))
-        self._releases: Batcher[Ownership, None] = Batcher(partial(stations.release, db))
+        self._releases: Batcher[Disconnection, None] = Batcher(partial(stations.release, db))
         self._announcements: Batcher[Ownership, Claim] = Batcher(
             registry.claim, max_items=_MAX_SCRIPTS
         )
@@ -65,11 +66,11 @@ class Claims:
         """
         await self._withdrawals.submit(ownership)
 
-    async def release(self, ownership: Ownership) -> None:
+    async def release(self, disconnection: Disconnection) -> None:
         """Put the station offline and withdraw, unless a newer connection has taken over.
 
         Raises:
             UnavailableError: Redis did not answer.
         """
-        await self._releases.submit(ownership)
-        await self.withdraw(ownership)
+        await self._releases.submit(disconnection)
+        await self.withdraw(disconnection.ownership)

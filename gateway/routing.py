@@ -20,6 +20,7 @@ facts are committed before the command ends::
         def configuration_answered(self, call: AnsweredCall) -> Iterable[Fact]: ...
 """
 
+import copy
 import inspect
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -29,11 +30,22 @@ from typing import Any, TypeAlias, TypeVar, cast
 import ocpp.routing
 from ocpp.charge_point import camel_to_snake_case, snake_to_camel_case
 
-from gateway import schemas
+from gateway import leniency, schemas
 from gateway.errors import CallRefusedError, CannotBeSaidError, ErrorCode
+from gateway.leniency import Note
 from gateway.schemas import Schema
 from shared.domain.commands import Call, Command
 from shared.store.facts import Fact
+
+_TRIGGERS = frozenset({"TriggerMessage", "ExtendedTriggerMessage"})
+# What a trigger makes a station send, where that has another name.
+_SENT_FOR = {
+    ("ExtendedTriggerMessage", "SignChargePointCertificate"): "SignCertificate",
+    ("ExtendedTriggerMessage", "FirmwareStatusNotification"): "SignedFirmwareStatusNotification",
+    ("TriggerMessage", "SignChargingStationCertificate"): "SignCertificate",
+    ("TriggerMessage", "SignV2GCertificate"): "SignCertificate",
+    ("TriggerMessage", "SignCombinedCertificate"): "SignCertificate",
+}
 
 Handler: TypeAlias = Callable[..., Any]
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -111,13 +123,29 @@ class Protocol:
             ) from error
         return action, payload
 
-    def validate_answer(self, action: str, payload: dict[str, Any]) -> None:
-        """Return if a CALLRESULT fits its schema.
+    def validate_answer(
+        self, action: str, payload: dict[str, Any], note: Note | None = None
+    ) -> dict[str, Any]:
+        """Return a CALLRESULT that fits its schema.
+
+        Args:
+            action: of the CALL.
+            payload: as the station sent it; it stays as it is.
+            note: told how it deviates; with it, what is harmless is mended.
 
         Raises:
-            CallRefusedError: it does not.
+            CallRefusedError: it does not fit.
         """
-        schemas.load(self.schema_folder, f"{action}Response").validate(payload)
+        name = f"{action}Response"
+        schema = schemas.load(self.schema_folder, name)
+        try:
+            schema.validate(payload)
+        except CallRefusedError:
+            if note is None:
+                raise
+            payload = copy.deepcopy(payload)
+            leniency.mend_and_note(name, schema, payload, note)
+        return payload
 
     def read_answer(self, handlers: object, action: str, call: AnsweredCall) -> list[Fact]:
         """Return the facts that a valid CALLRESULT tells.
@@ -144,8 +172,9 @@ class Protocol:
 
     def find_asked_for(self, action: str, payload: dict[str, Any]) -> str | None:
         """Return the Action that the station sends because of this CALL of ours, if any."""
-        if action == "TriggerMessage":
-            return str(payload.get("requestedMessage"))
+        if action in _TRIGGERS:
+            trigger = str(payload.get("requestedMessage"))
+            return _SENT_FOR.get((action, trigger), trigger)
         return self.reports.get(action)
 
 

@@ -1,10 +1,8 @@
-"""The door: handshakes, and the connections that came of them."""
+"""The listener of a pod, and the connections that came of it; `door` decides who comes in."""
 
 import asyncio
-import http
 import secrets
-from collections.abc import Sequence
-from urllib.parse import unquote, urlsplit
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -13,23 +11,31 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from gateway.authentication import Authenticator
+from gateway import quirks
 from gateway.connection import StationConnection
+from gateway.disconnection import disconnection
+from gateway.door import Door
+from gateway.exchange_log import ExchangeLog
+from gateway.fence import Fence
+from gateway.flapping import FlappingGuard
 from gateway.handlers import ConnectedStation, Services
 from gateway.ocpp16 import PROTOCOL as OCPP16
 from gateway.ocpp201 import PROTOCOL as OCPP201
+from gateway.ocpp_log import OcppLog
 from gateway.ownership import Claims
+from gateway.quirks import QuirkCounter
 from gateway.routing import Protocol
 from gateway.settings import GatewaySettings
+from gateway.station_socket import StationSocket
+from gateway.tls import server_context
 from shared.bus.streams import CloseConnection, PodRequestSender
-from shared.domain.errors import InvalidInputError, UnavailableError
+from shared.domain.errors import UnavailableError
 from shared.domain.stations import (
     Connection,
-    Credentials,
     RegistrationStatus,
     SecurityProfile,
-    check_station_id,
 )
+from shared.store.pool import is_away
 from shared.telemetry import metrics
 
 log = structlog.get_logger()
@@ -37,17 +43,7 @@ log = structlog.get_logger()
 PROTOCOLS: dict[str, Protocol] = {protocol.subprotocol: protocol for protocol in (OCPP201, OCPP16)}
 """Every version by its subprotocol, the best one first."""
 
-_PATH_PREFIX = "/ocpp/"
-_RETRY_AFTER_S = 5
-_PING_OLD_TIMEOUT_S = 5.0
-_CLOSE_AT_ONCE = 100
-_SHARE_FOR_AUTHENTICATION = 0.7
-
-
-class StationSocket(ServerConnection):
-    """A WebSocket whose handshake found out who is there."""
-
-    credentials: Credentials
+_SHARE_FOR_CLOSING = 0.75
 
 
 class OcppServer:
@@ -56,10 +52,15 @@ class OcppServer:
     Args:
         settings: addresses, limits and time-outs.
         pod_id: who we are.
-        authenticator: checks who is there.
+        door: decides about handshakes.
+        quirks: counts how stations deviate.
         services: what handlers may use.
         claims: claims stations for connections, and lets go of them.
         sender: asks other pods to close what is theirs no more.
+        is_connected: finds out whether a station has a living connection, here or elsewhere.
+        flapping: told of connections that take another one's place.
+        fence: closed while nobody knows which stations are still ours.
+        ocpp_log: takes what goes over the wire.
     """
 
     def __init__(
@@ -67,17 +68,27 @@ class OcppServer:
         *,
         settings: GatewaySettings,
         pod_id: str,
-        authenticator: Authenticator,
+        door: Door,
+        quirks: QuirkCounter,
         services: Services,
         claims: Claims,
         sender: PodRequestSender,
+        is_connected: Callable[[str], Awaitable[bool]],
+        flapping: FlappingGuard,
+        fence: Fence,
+        ocpp_log: OcppLog,
     ) -> None:
         self._settings = settings
         self._pod_id = pod_id
-        self._authenticator = authenticator
+        self._door = door
+        self._quirks = quirks
         self._services = services
         self._claims = claims
         self._sender = sender
+        self._flapping = flapping
+        self._is_connected = is_connected
+        self._fence = fence
+        self._ocpp_log = ocpp_log
         self._connections: dict[str, StationConnection] = {}
         self._open_sockets = 0
         self._draining = False
@@ -117,21 +128,30 @@ class OcppServer:
             ping_timeout=settings.ping_timeout_s,
             close_timeout=settings.close_timeout_s,
             max_size=settings.max_message_bytes,
+            ssl=server_context(settings),
+            backlog=settings.listen_backlog,
         )
 
     async def drain(self) -> None:
         """Let nobody in any more, answer what was read, and close every connection.
 
-        Stations are told 1012 (service restart) and come back to another pod.
+        Stations are told 1012 (service restart) and come back to another pod, which is why they are
+        sent away at a rate that it can take.
         """
         self._draining = True
-        slots = asyncio.Semaphore(_CLOSE_AT_ONCE)
-
-        async def drain(connection: StationConnection) -> None:
-            async with slots:
-                await connection.drain(CloseCode.SERVICE_RESTART, "this pod is stopping")
-
-        await asyncio.gather(*map(drain, self.all()))
+        connections = self.all()
+        settings = self._settings
+        per_s = max(
+            settings.drain_connections_per_s,
+            len(connections) / (_SHARE_FOR_CLOSING * settings.drain_timeout_s),
+        )
+        began = asyncio.get_running_loop().time()
+        async with asyncio.TaskGroup() as tasks:
+            for number, connection in enumerate(connections):
+                due_in_s = began + number / per_s - asyncio.get_running_loop().time()
+                if due_in_s > 0:
+                    await asyncio.sleep(due_in_s)
+                tasks.create_task(_drain(connection))
 
     def close_all(self, code: int, reason: str) -> None:
         """Close every connection without waiting for it."""
@@ -158,56 +178,13 @@ class OcppServer:
                 connection, CloseCode.POLICY_VIOLATION, "a newer connection has replaced this one"
             )
         elif claim.other_pod_id not in (None, self._pod_id):
+            self._flapping.displaced(ownership.station_id)
             await self._sender.send(
                 claim.other_pod_id, CloseConnection(ownership.station_id, ownership.epoch - 1)
             )
 
     async def _process_request(self, socket: StationSocket, request: Request) -> Response | None:
-        response = await self._check(socket, request)
-        status = response.status_code if response else http.HTTPStatus.SWITCHING_PROTOCOLS
-        metrics.handshakes.labels(str(int(status))).inc()
-        return response
-
-    async def _check(self, socket: StationSocket, request: Request) -> Response | None:
-        """Return why this station may not come in, or None if it may."""
-        path = urlsplit(request.path).path
-        if not path.startswith(_PATH_PREFIX):
-            return socket.respond(
-                http.HTTPStatus.NOT_FOUND, f"stations connect to {_PATH_PREFIX}<station id>\n"
-            )
-        try:
-            station_id = check_station_id(unquote(path.removeprefix(_PATH_PREFIX)))
-        except InvalidInputError as error:
-            return socket.respond(http.HTTPStatus.BAD_REQUEST, f"{error}\n")
-        if reason := self._busy():
-            return _try_again_later(socket, reason)
-        return await self._authenticate(socket, station_id, request)
-
-    async def _authenticate(
-        self, socket: StationSocket, station_id: str, request: Request
-    ) -> Response | None:
-        # An answer in time: at the handshake's own end the socket would close without one.
-        timeout_s = _SHARE_FOR_AUTHENTICATION * self._settings.handshake_timeout_s
-        try:
-            async with asyncio.timeout(timeout_s):
-                credentials = await self._authenticator.authenticate(
-                    station_id, request.headers.get("Authorization")
-                )
-        except TimeoutError:
-            return _try_again_later(socket, "too many stations are coming in at the same time")
-        except Exception:
-            # Whatever it is, a station that is refused with 503 comes back with its messages.
-            log.exception("a station could not be authenticated", station_id=station_id)
-            return _try_again_later(socket, "the database is away")
-        if credentials is None:
-            response = socket.respond(
-                http.HTTPStatus.UNAUTHORIZED,
-                "unknown station, wrong password, or a user name that is not the station id\n",
-            )
-            response.headers["WWW-Authenticate"] = 'Basic realm="OCPP", charset="UTF-8"'
-            return response
-        socket.credentials = credentials
-        return None
+        return await self._door.process_request(socket, request, busy=self._busy())
 
     def _busy(self) -> str | None:
         if self._draining:
@@ -235,10 +212,7 @@ class OcppServer:
             offer = ", ".join(PROTOCOLS)
             await socket.close(CloseCode.PROTOCOL_ERROR, f"no common subprotocol: offer {offer}")
             return
-        if await self._is_displacing_unproven(socket.credentials):
-            await socket.close(
-                CloseCode.POLICY_VIOLATION, "this station is connected, and you bring no password"
-            )
+        if not await self._may_displace(socket):
             return
         connection = await self._claim(socket, protocol)
         if connection is None:
@@ -248,22 +222,39 @@ class OcppServer:
         gauge = metrics.connections.labels(protocol.version)
         with bound, gauge.track_inprogress():
             try:
-                await self._announce_or_later(connection)
-                await connection.run()
+                if self._draining:  # since its handshake: `drain` has not seen it
+                    await _drain(connection)
+                else:
+                    await self._announce_or_later(connection)
+                    await connection.run()
             finally:
-                await self._release(connection)
+                await self._release(connection, socket)
         metrics.disconnects.labels(str(socket.close_code or 1006)).inc()
 
     async def _claim(self, socket: StationSocket, protocol: Protocol) -> StationConnection | None:
         credentials = socket.credentials
-        ownership = await self._claims.claim(
-            Connection(
+        try:
+            # No longer than an answer may take: the socket is open, and the station waits.
+            async with asyncio.timeout(self._settings.ingest_hold_s):
+                ownership = await self._claims.claim(
+                    Connection(
+                        station_id=credentials.station_id,
+                        connection_id=secrets.token_hex(8),
+                        pod_id=self._pod_id,
+                        ocpp_version=protocol.version,
+                        security_profile=socket.security_profile,
+                    )
+                )
+        except Exception as error:
+            if not is_away(error):
+                raise
+            log.warning(
+                "a station could not be claimed",
                 station_id=credentials.station_id,
-                connection_id=secrets.token_hex(8),
-                pod_id=self._pod_id,
-                ocpp_version=protocol.version,
+                error=repr(error),
             )
-        )
+            await socket.close(CloseCode.TRY_AGAIN_LATER, "the database is away")
+            return None
         before = self._connections.get(credentials.station_id)
         if ownership is None or (before and before.station.ownership.epoch > ownership.epoch):
             await socket.close(
@@ -275,28 +266,49 @@ class OcppServer:
             and credentials.registration_status is RegistrationStatus.ACCEPTED
         )
         station = ConnectedStation(credentials, ownership, accepted)
+        quirk_log = self._quirks.of_connection(ownership, protocol.version)
+        quirks.current.set(quirk_log)  # this task is the connection's own
         connection = StationConnection(
             socket,
             protocol,
             station,
             protocol.handlers(station, self._services),
+            exchange_log=ExchangeLog(
+                self._ocpp_log, station_id=credentials.station_id, version=protocol.version
+            ),
             max_queued_calls=self._settings.max_queued_calls,
+            fence=self._fence,
+            quirks=quirk_log,
+            tolerant=self._settings.tolerate_deviations,
         )
         self._connections[credentials.station_id] = connection
         if before is not None:
+            self._flapping.displaced(credentials.station_id)
             self._close_soon(
                 before, CloseCode.POLICY_VIOLATION, "a newer connection has replaced this one"
             )
         return connection
 
-    async def _is_displacing_unproven(self, credentials: Credentials) -> bool:
-        """Newest wins, but only who has proven who it is displaces a connection that is alive."""
-        before = self._connections.get(credentials.station_id)
-        return (
-            before is not None
-            and credentials.security_profile is SecurityProfile.UNSECURED
-            and await before.is_alive(_PING_OLD_TIMEOUT_S)
-        )
+    async def _may_displace(self, socket: StationSocket) -> bool:
+        """Close a socket that may not take the place of another one, and return whether it may.
+
+        Newest wins, but only who has proven who it is displaces a connection that is alive.
+        """
+        if socket.security_profile is not SecurityProfile.UNSECURED:
+            return True
+        try:
+            connected = await self._is_connected(socket.credentials.station_id)
+        except Exception as error:
+            if not (is_away(error) or isinstance(error, UnavailableError)):
+                raise
+            reason = "nobody can tell now whether this station is connected to another pod"
+            await socket.close(CloseCode.TRY_AGAIN_LATER, reason)
+            return False
+        if connected:
+            await socket.close(
+                CloseCode.POLICY_VIOLATION, "this station is connected, and you bring no password"
+            )
+        return not connected
 
     async def _announce_or_later(self, connection: StationConnection) -> None:
         try:
@@ -304,13 +316,13 @@ class OcppServer:
         except UnavailableError as error:
             log.warning("a station could not be announced; this is tried again", error=str(error))
 
-    async def _release(self, connection: StationConnection) -> None:
+    async def _release(self, connection: StationConnection, socket: StationSocket) -> None:
         ownership = connection.station.ownership
         if self._connections.get(ownership.station_id) is connection:
             del self._connections[ownership.station_id]
         # Both are fenced by the epoch, so that it does not matter how late they come.
         try:
-            await self._claims.release(ownership)
+            await self._claims.release(disconnection(connection, socket))
         except Exception as error:  # noqa: BLE001 - the connection is gone whatever happens here
             log.warning("a station could not be released", error=str(error))
 
@@ -320,14 +332,12 @@ class OcppServer:
         task.add_done_callback(self._closing.discard)
 
 
+async def _drain(connection: StationConnection) -> None:
+    await connection.drain(CloseCode.SERVICE_RESTART, "this pod is stopping")
+
+
 def _select_subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     for subprotocol in PROTOCOLS:
         if subprotocol in offered:
             return Subprotocol(subprotocol)
     return None
-
-
-def _try_again_later(socket: ServerConnection, reason: str) -> Response:
-    response = socket.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, f"try again later: {reason}\n")
-    response.headers["Retry-After"] = str(_RETRY_AFTER_S)
-    return response

@@ -1,10 +1,32 @@
 """Settings of a gateway pod; docs/reference/settings.md argues the defaults."""
 
 import socket
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import (
+    AnyHttpUrl,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
+from gateway.admission import Network, parse_networks
+from shared.domain.ocpp_log import LogLevel
 from shared.settings import ServiceSettings
+
+
+class AuthorizationFailurePolicy(StrEnum):
+    """What is answered when the external authorization API gives no answer."""
+
+    DENY = "deny"
+    ACCEPT = "accept"
+    CACHED = "cached"
 
 
 class GatewaySettings(ServiceSettings):
@@ -34,10 +56,32 @@ class GatewaySettings(ServiceSettings):
         description="share by which those two vary, so that a fleet does not march in step",
     )
 
+    certificate_organization: str | None = Field(
+        default=None,
+        description="organizationName that a station's certificate signing request must have, as "
+        "in its CpoName (whitepaper A02.FR.13); unset allows any",
+    )
+
     max_connections: PositiveInt = Field(
         default=20_000,
         description="more get 503; about 1 GB of memory, and what one event loop serves in calm "
         "weather",
+    )
+    handshakes_per_s: PositiveFloat = Field(
+        default=1000.0,
+        description="more get 503 with a Retry-After before anything is looked up. One whose "
+        "password this pod has not seen, and has to hash, counts as five. A handshake costs about "
+        "1 ms of a processor and hashing 4 ms, so that this is what one processor can do",
+    )
+    handshakes_burst: int = Field(
+        default=2000,
+        ge=5,
+        description="so many are let in at once after a calm, counted alike; the last of them "
+        "waits 2 s, well below handshake_timeout_s",
+    )
+    handshakes_max_wait_s: PositiveFloat = Field(
+        default=60.0,
+        description="nobody is put off for longer; enough for 12,000 stations on one pod",
     )
     max_message_bytes: PositiveInt = Field(
         default=256 * 1024,
@@ -50,7 +94,86 @@ class GatewaySettings(ServiceSettings):
         "OCPP-J allows one (1.6 §4.1.1)",
     )
     max_queued_commands: PositiveInt = Field(
-        default=32, description="commands that may wait for one station; more fail"
+        default=32,
+        description="commands that may wait for one station in this process; more are routed again "
+        "later",
+    )
+    max_header_bytes: PositiveInt = Field(
+        default=8192, description="of a handshake; more get 431, as at most HTTP servers"
+    )
+    tolerate_deviations: bool = Field(
+        default=True,
+        description="mend harmless deviations from the schemas and count them as quirks; off, they "
+        "are answered with a CALLERROR, as a certification lab expects",
+    )
+    quirks_interval_s: PositiveFloat = Field(
+        default=10.0, description="how often quirks are written to Postgres"
+    )
+    max_pending_quirks: PositiveInt = Field(
+        default=20_000, description="different ones that wait for that; more are not kept"
+    )
+    unknown_stations_interval_s: PositiveFloat = Field(
+        default=5.0, description="how often the inbox of unknown stations is written"
+    )
+    max_unknown_stations: PositiveInt = Field(
+        default=1000,
+        description="that the inbox holds; those that came once and long ago are forgotten first",
+    )
+    station_failures: PositiveInt = Field(
+        default=10,
+        description="failed handshakes in a row of one station id; more get 429 before anything is "
+        "hashed. A password that was right before is always let in",
+    )
+    station_failure_refill_s: PositiveFloat = Field(
+        default=30.0, description="after so long one more is let through"
+    )
+    address_failures: PositiveInt = Field(
+        default=200,
+        description="likewise of one address, which may be the one of a whole site or a mobile "
+        "network; of IPv6, of one /64",
+    )
+    address_failure_refill_s: PositiveFloat = Field(
+        default=0.1, description="after so long one more is let through"
+    )
+    station_displacements: PositiveInt = Field(
+        default=10,
+        description="times in a row that a connection of one station may take the place of another "
+        "that was open; more get 429. So often nobody moves between networks: two boxes carry one "
+        "identity",
+    )
+    station_displacement_refill_s: PositiveFloat = Field(
+        default=30.0,
+        description="after so long one more is let through; a lone station whose old connections "
+        "are found dead within ping_interval_s and ping_timeout_s comes about as often at most",
+    )
+    max_remembered_failures: PositiveInt = Field(
+        default=50_000, description="station ids, and addresses, whose failures are counted"
+    )
+    trusted_proxies: str = Field(
+        default="127.0.0.0/8,::1/128",
+        description="networks of the load balancers whose X-Forwarded-For and X-Forwarded-Proto "
+        "are believed; they must not pass on those that clients send",
+    )
+    client_certificate_header: str | None = Field(
+        default=None,
+        description="in which they tell the common name of a verified client certificate "
+        "(security profile 3), such as X-SSL-Client-CN; they must remove it from what clients send",
+    )
+    tls_certificate: Path | None = Field(
+        default=None,
+        description="PEM file with the certificate chain; with it the gateway itself speaks TLS "
+        "1.2 or later (security profiles 2 and 3)",
+    )
+    tls_key: Path | None = Field(default=None, description="PEM file with its private key")
+    tls_client_ca: Path | None = Field(
+        default=None,
+        description="PEM file with the authorities that sign stations' certificates (profile 3)",
+    )
+    listen_backlog: PositiveInt = Field(
+        default=4096,
+        description="connections that may wait to be accepted, if the kernel (net.core.somaxconn) "
+        "lets so many; with asyncio's 100 a storm of 2,000 stations overflowed it 9,000 times, and "
+        "each overflow costs a station seconds",
     )
     handshake_timeout_s: PositiveFloat = Field(
         default=10.0, description="a slow modem needs seconds; who holds a socket open needs more"
@@ -79,9 +202,97 @@ class GatewaySettings(ServiceSettings):
         description="how long answers wait for a Postgres that is away, before sockets are closed; "
         "shorter than the 30 s after which stations count a failed attempt",
     )
+    ocpp_log_level: LogLevel = Field(
+        default=LogLevel.EVENTS,
+        description="`off`, `errors`, `events` or `all`. `events` leaves out answered Heartbeats "
+        "and MeterValues: most of the traffic, and what they tell is kept anyway. `all` costs 3 to "
+        "4 µs of the gateway's time per message, and about a kilobyte on disk",
+    )
+    ocpp_log_interval_s: PositiveFloat = Field(
+        default=1.0, description="how often the OCPP log is written; a crash may cost what waits"
+    )
+    ocpp_log_max_frame_bytes: PositiveInt = Field(
+        default=16 * 1024, description="a longer frame is cut in the OCPP log"
+    )
+    ocpp_log_max_waiting_bytes: PositiveInt = Field(
+        default=32 * 1024 * 1024,
+        description="of the OCPP log that is not written yet; what is more is dropped and counted",
+    )
     password_cache_size: PositiveInt = Field(
         default=50_000, description="passwords found right that are not hashed again"
+    )
+    authorization_cache_size: PositiveInt = Field(
+        default=50_000,
+        description="tokens remembered in the process, and as many groups; about 1 kB each",
+    )
+    authorization_cache_ttl_s: PositiveFloat = Field(
+        default=60.0,
+        description="how long a token is remembered in the process. Changes are told at once; this "
+        "is how long a pod goes by the old if that word was lost",
+    )
+    authorization_shared_cache_ttl_s: PositiveFloat = Field(
+        default=300.0, description="likewise in Redis, for all pods"
+    )
+    authorization_url: AnyHttpUrl | None = Field(
+        default=None,
+        description="an API of your own that decides who may charge, instead of the tokens kept "
+        "here; see docs/how-to/external-authorization.md",
+    )
+    authorization_bearer_token: SecretStr | None = Field(
+        default=None, description="sent to that API as `Authorization: Bearer …`"
+    )
+    authorization_timeout_s: PositiveFloat = Field(
+        default=5.0,
+        le=20.0,
+        description="how long that API may take: a driver waits beside the station, which itself "
+        "gives up after about 30 s",
+    )
+    authorization_failure_policy: AuthorizationFailurePolicy = Field(
+        default=AuthorizationFailurePolicy.CACHED,
+        description="what counts when that API gives no answer: `deny`; `accept`; `cached`, which "
+        "is its last answer for the token, and deny if there is none",
+    )
+    authorization_answer_validity_s: PositiveFloat = Field(
+        default=86_400.0, description="how long its last answer may stand in under `cached`"
+    )
+    authorization_max_requests: PositiveInt = Field(
+        default=64, description="requests to that API at the same time; more wait for their turn"
+    )
+    authorization_retry_interval_s: PositiveFloat = Field(
+        default=10.0,
+        description="after 5 failures in a row that API is asked again only so often, so that "
+        "drivers do not wait for it in vain",
+    )
+    drain_commands_s: NonNegativeFloat = Field(
+        default=3.0,
+        description="how long of it stations may take to answer the commands they have got, before "
+        "their sockets are closed; without an answer the outcome of a command is unknown",
+    )
+    drain_connections_per_s: PositiveFloat = Field(
+        default=500.0,
+        description="sockets that a stopping pod closes in a second, half of what another pod lets "
+        "in (handshakes_per_s); more if they would not all be closed in three quarters of "
+        "drain_timeout_s",
     )
     drain_timeout_s: PositiveFloat = Field(
         default=20.0, description="after SIGTERM; must be less than the pod's grace period"
     )
+
+    @property
+    def trusted_networks(self) -> list[Network]:
+        """`trusted_proxies`, read."""
+        return parse_networks(self.trusted_proxies)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_networks(cls, value: str) -> str:
+        parse_networks(value)
+        return value
+
+    @model_validator(mode="after")
+    def _check_tls(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together: set both, or none")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError("tls_client_ca is of no use without tls_certificate and tls_key")
+        return self

@@ -1,12 +1,20 @@
 """What OCPP-J's versions write alike: times, and identifiers of what cannot be told apart."""
 
-from datetime import UTC, datetime
+from datetime import MINYEAR, UTC, datetime, timedelta
 
+from gateway import quirks
 from gateway.errors import CallRefusedError, ErrorCode
+from shared.domain.quirks import QuirkKind
+
+_FIRST = datetime.min.replace(tzinfo=UTC) + timedelta.resolution
+_LAST = datetime.max.replace(tzinfo=UTC) - timedelta.resolution
 
 
 def parse_time(text: str, name: str = "timestamp") -> datetime:
     """Read an RFC 3339 time, also without a zone (then UTC) or with more digits than microseconds.
+
+    A clock that is not set may tell the first instant of the calendar, which Postgres' driver takes
+    for "never"; it is told from that, and kept, by a microsecond.
 
     Args:
         text: what the station sent.
@@ -16,12 +24,33 @@ def parse_time(text: str, name: str = "timestamp") -> datetime:
         CallRefusedError: it is no time.
     """
     try:
-        time = datetime.fromisoformat(text)
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):
+        time = _read_time(text, name)
+        if time.tzinfo is None:
+            quirks.found(QuirkKind.TIME_WITHOUT_ZONE, name, text)
+            time = time.replace(tzinfo=UTC)
+        return min(max(_in_utc(time), _FIRST), _LAST)
+    except ValueError:
         raise CallRefusedError(
             ErrorCode.TYPE_CONSTRAINT_VIOLATION, f"{name}: {text[:50]!r} is not an RFC 3339 time"
         ) from None
+
+
+def _in_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:  # its zone leads out of the calendar
+        return _FIRST if time.year == MINYEAR else _LAST
+
+
+def _read_time(text: str, name: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        # Small letters, which RFC 3339 §5.6 allows, and spaces, which it does not.
+        plain = text.upper().replace(" ", "")
+        time = datetime.fromisoformat(plain)
+        quirks.found(QuirkKind.TIME_FORM, name, text)
+        return time
 
 
 def format_time(time: datetime) -> str:

@@ -73,7 +73,11 @@ class Cluster:
             self._layout.redis_port, self._credentials.redis_password
         )
         self._services = Services(
-            self._layout, database_url=self._database_url, redis_url=self._redis_url
+            self._layout,
+            database_url=self._database_url,
+            redis_url=self._redis_url,
+            files=data.files,
+            files_signing_key=self._credentials.files_signing_key,
         )
         self._supervisor = Supervisor(data.logs, say=say, restarted=self._write_state)
 

@@ -24,6 +24,8 @@ _CREDENTIALS = "credentials.json"
 _STATE = "up.json"
 # A file system's own: a volume just mounted here is empty all the same.
 _NOT_CONTENT = {"lost+found"}
+# Credentials of a later version than the directory may be; they are made when they are missing.
+_ADDED_LATER = {"files_signing_key"}
 # How long what is left of a killed `voltaro up` may take to end.
 _LEFTOVERS_TIMEOUT_S = 10.0
 
@@ -36,6 +38,7 @@ class Credentials:
     postgres_password: str
     redis_password: str
     station_password: str
+    files_signing_key: str
 
     @classmethod
     def random(cls) -> "Credentials":
@@ -46,6 +49,7 @@ class Credentials:
             redis_password=secrets.token_hex(24),
             # 16 to 40 characters (2.0.1, A00.FR.205).
             station_password=secrets.token_hex(16),
+            files_signing_key=secrets.token_hex(32),
         )
 
 
@@ -71,6 +75,11 @@ class DataDirectory:
         return self.path / "haproxy"
 
     @property
+    def files(self) -> Path:
+        """Firmware for stations, and logs of them."""
+        return self.path / "files"
+
+    @property
     def logs(self) -> Path:
         """One log file per program."""
         return self.path / "logs"
@@ -91,8 +100,12 @@ class DataDirectory:
             self._write_secret(file, asdict(Credentials.random()))
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
+            if missing := _ADDED_LATER - content.keys():
+                made = asdict(Credentials.random())
+                content |= {name: made[name] for name in missing}
+                self._write_secret(file, content)
             return Credentials(**{field.name: content[field.name] for field in fields(Credentials)})
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise UpError(
                 f"{file} is damaged: restore it, or start anew with --reset, "
                 "which removes all data."

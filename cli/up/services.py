@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from cli.up.layout import Gateway, Layout
 from cli.up.ports import LOOPBACK
@@ -18,13 +19,23 @@ _CONTROL_STOP_TIMEOUT_S = 15.0
 class Services:
     """Makes the programs of one cluster that are ours, all told of the same Postgres and Redis."""
 
-    def __init__(self, layout: Layout, *, database_url: str, redis_url: str) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        database_url: str,
+        redis_url: str,
+        files: Path,
+        files_signing_key: str,
+    ) -> None:
         """Take what they share.
 
         Args:
             layout: Where they listen.
             database_url: Of the cluster's Postgres.
             redis_url: Of the cluster's Redis.
+            files: Directory for firmware and logs.
+            files_signing_key: Signs the URLs that stations are given.
         """
         self._layout = layout
         # The user's own environment is passed on, so that `VOLTARO_LOG_LEVEL=DEBUG voltaro up`
@@ -35,6 +46,11 @@ class Services:
             "VOLTARO_DATABASE_URL": database_url,
             "VOLTARO_REDIS_URL": redis_url,
         }
+
+        # A bucket of the user's takes the directory's place.
+        if not os.environ.get("VOLTARO_FILES_S3_BUCKET"):
+            self._environment["VOLTARO_FILES_DIRECTORY"] = str(files)
+        self._files_signing_key = files_signing_key
 
     def migrate(self) -> Program:
         """Describe the process that brings the schema up to date, and then ends."""
@@ -68,6 +84,9 @@ class Services:
                 "VOLTARO_HTTP_HOST": self._layout.host,
                 "VOLTARO_HTTP_PORT": str(self._layout.http_port),
                 "VOLTARO_API_KEYS": api_key,
+                # Stations on other machines need another address than ours: the user's goes first.
+                "VOLTARO_PUBLIC_URL": os.environ.get("VOLTARO_PUBLIC_URL", self._layout.http_url),
+                "VOLTARO_FILES_SIGNING_KEY": self._files_signing_key,
             },
             stop_timeout_s=_CONTROL_STOP_TIMEOUT_S,
         )

@@ -16,6 +16,7 @@ from control.api.schemas.commands import (
     AnyCommandRequest,
     Command,
     RemoteStop,
+    SetChargingProfile,
 )
 from control.api.schemas.types import StationId
 from control.disconnect import unless_disconnected
@@ -31,7 +32,7 @@ from control.paging import (
 from control.services import Services, ServicesDep
 from shared.domain.commands import CommandRecord, CommandState
 from shared.domain.errors import ConflictError, NotFoundError
-from shared.store import commands, sessions, stations
+from shared.store import charging_profiles, commands, sessions, stations
 from shared.store.pool import is_away
 from shared.telemetry import metrics
 
@@ -58,7 +59,12 @@ IdempotencyKey = Annotated[
             "model": Command,
             "description": "The wait ended before the command did; see the header Location",
         },
-        **problems.responses(problems.NOT_FOUND, problems.STATION_OFFLINE, problems.CONFLICT),
+        **problems.responses(
+            problems.NOT_FOUND,
+            problems.STATION_OFFLINE,
+            problems.CONFLICT,
+            problems.COMMAND_QUEUE_FULL,
+        ),
     },
 )
 async def create_command(
@@ -74,17 +80,22 @@ async def create_command(
 
     200 when the command has ended, whichever way: its `state` tells a yes from a no, an error or a
     missing answer. 202 when the wait ended first. A station that is offline is a 409 and keeps no
-    command.
+    command; one that was online a moment ago is waited for. 429 means that as many commands wait
+    for the station as may.
     """
     began = perf_counter()
     if isinstance(body, RemoteStop) and body.session_id is not None:
         body.transaction_id = await _transaction_id(services, station_id, str(body.session_id))
+    if isinstance(body, SetChargingProfile):
+        await _require_transaction(services, station_id, body, idempotency_key)
     timeout_s = services.settings.command_timeout_s if body.timeout_s is None else body.timeout_s
     wait_s = (
         timeout_s + services.settings.command_wait_grace_s if body.wait_s is None else body.wait_s
     )
+    command = body.to_command()
+    services.files.locations.check_command(command)
     record = await services.dispatcher.send(
-        station_id, body.to_command(), timeout_s=timeout_s, idempotency_key=idempotency_key
+        station_id, command, timeout_s=timeout_s, idempotency_key=idempotency_key
     )
     if not record.state.final:
         try:
@@ -108,6 +119,28 @@ async def _transaction_id(services: Services, station_id: str, session_id: str) 
     if session.station_id != station_id:
         raise NotFoundError(f"there is no session {session_id} of station {station_id!r}")
     return session.transaction_id
+
+
+async def _require_transaction(
+    services: Services, station_id: str, body: SetChargingProfile, idempotency_key: str | None
+) -> None:
+    """Refuse a profile of a transaction that does not go on, unless it was asked for before."""
+    transaction_id = body.charging_profile.transaction_id
+    if transaction_id is None:
+        return
+    if idempotency_key is not None and await commands.find_repeated(
+        services.db,
+        station_id=station_id,
+        command=body.to_command(),
+        idempotency_key=idempotency_key,
+    ):
+        return
+    await charging_profiles.require_transaction(
+        services.db,
+        station_id=station_id,
+        evse_id=body.evse_id,
+        transaction_id=transaction_id,
+    )
 
 
 @router.get("/stations/{station_id}/commands", responses=problems.responses(problems.NOT_FOUND))

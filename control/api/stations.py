@@ -1,8 +1,8 @@
 """Stations: registering, finding, changing and removing them."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
+import structlog
 from fastapi import APIRouter, Query, Response, status
 
 from control import problems
@@ -26,10 +26,14 @@ from control.paging import (
     encode_cursor,
 )
 from control.passwords import generate_password
+from control.registration import register
 from control.services import Services, ServicesDep
-from shared.domain.errors import NotFoundError
-from shared.domain.stations import SecurityProfile
+from shared.domain.commands import MessageTrigger, TriggerMessage
+from shared.domain.errors import NotFoundError, StationOfflineError, UnavailableError
+from shared.domain.stations import Credentials, RegistrationStatus, SecurityProfile
 from shared.store import stations
+
+log = structlog.get_logger()
 
 router = APIRouter(prefix="/v1/stations", tags=["stations"])
 
@@ -49,26 +53,9 @@ async def create_station(
 ) -> StationWithPassword:
     """Register a station, so that it may connect.
 
-    With security profile 1 and no password, one is made. It is in this answer and in no other.
+    With security profile 1 or 2 and no password, one is made. It is in this answer and in no other.
     """
-    made: str | None = None
-    if body.password is None and body.security_profile is not SecurityProfile.UNSECURED:
-        made = generate_password()
-    password = body.password or made
-    station = await stations.create(
-        services.db,
-        station_id=body.station_id,
-        name=body.name,
-        security_profile=body.security_profile,
-        password_hash=None if password is None else await services.passwords.hash(password),
-        registration_status=body.registration_status,
-        heartbeat_interval_s=body.heartbeat_interval_s,
-    )
-    response.headers["Location"] = f"/v1/stations/{quote(station.station_id, safe='')}"
-    response.headers["Cache-Control"] = "no-store"
-    answer = StationWithPassword.of(station, None)
-    answer.password = made
-    return answer
+    return await register(services, body.station_id, body, response)
 
 
 @router.get("")
@@ -108,15 +95,28 @@ async def update_station(
     """Change a station.
 
     A new password, security profile or registration status closes the station's connection, so
-    that it comes back under the new terms. A station that comes to need a password and has none
-    gets one made, which is in this answer and in no other.
+    that it comes back under the new terms. Only a Pending station that is accepted stays connected,
+    as OCPP 2.0.1 demands (B02.FR.06), and is asked to boot once more. A station that comes to need
+    a password and has none gets one made, which is in this answer and in no other.
     """
-    changes, made = await _changes(station_id, body, services)
+    (before,) = await stations.get_credentials(services.db, [station_id])
+    if before is None:
+        raise NotFoundError(f"there is no station {station_id!r}")
+    changes, made = await _changes(before, body, services)
     changes_trust = not _CHANGES_TRUST.isdisjoint(changes)
-    if changes_trust:
+    may_stay = (
+        before.registration_status is RegistrationStatus.PENDING
+        and changes.get("registration_status") == RegistrationStatus.ACCEPTED
+        and _CHANGES_TRUST.intersection(changes) == {"registration_status"}
+    )
+    if changes_trust and not may_stay:
         await services.connections.require_reachable(station_id)
     station = await stations.update(services.db, station_id, changes)
-    if changes_trust:
+    if "location_id" in changes:
+        await services.authorization.rules_changed()
+    if may_stay:
+        await _ask_to_boot(station_id, services)
+    elif changes_trust:
         await services.connections.close(station_id)
         response.headers["Cache-Control"] = "no-store"
     owners = await services.connections.owners([station_id])
@@ -125,22 +125,32 @@ async def update_station(
     return answer
 
 
+async def _ask_to_boot(station_id: str, services: Services) -> None:
+    """Ask a station to boot now; one that is not asked does so after its interval."""
+    try:
+        await services.dispatcher.send(
+            station_id,
+            TriggerMessage(requested_message=MessageTrigger.BOOT_NOTIFICATION),
+            timeout_s=services.settings.command_timeout_s,
+        )
+    except (StationOfflineError, UnavailableError) as error:
+        log.info("an accepted station was not asked to boot", error=str(error))
+
+
 async def _changes(
-    station_id: str, body: StationUpdate, services: Services
+    credentials: Credentials, body: StationUpdate, services: Services
 ) -> tuple[dict[str, Any], str | None]:
     """Return what changes in the store, and the password made for it if there is one."""
     changes = body.model_dump(exclude_unset=True)
     if "password" not in changes and "security_profile" not in changes:
         return changes, None
-    (credentials,) = await stations.get_credentials(services.db, [station_id])
-    if credentials is None:
-        raise NotFoundError(f"there is no station {station_id!r}")
     password: str | None = changes.pop("password", None)
     made: str | None = None
-    if changes.get("security_profile", credentials.security_profile) == SecurityProfile.UNSECURED:
+    profile = SecurityProfile(changes.get("security_profile", credentials.security_profile))
+    if not profile.uses_password:
         if password is not None:
             raise InvalidFieldError(
-                "body", "password", "with security_profile 0 nothing checks a password"
+                "body", "password", "with security_profile 0 or 3 nothing checks a password"
             )
         changes["password_hash"] = None
     elif password is None and credentials.password_hash is None:

@@ -1,11 +1,13 @@
 """Settings of the worker."""
 
+from pathlib import Path
+
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from shared.settings import ServiceSettings
+from control.files.settings import FileStorageSettings
 
 
-class WorkerSettings(ServiceSettings):
+class WorkerSettings(FileStorageSettings):
     """What `voltaro worker` reads from the environment.
 
     Each sweep is one statement that may run twice, so that several workers may run at once.
@@ -39,17 +41,149 @@ class WorkerSettings(ServiceSettings):
         "than the gateway's call_timeout_s and what its queue takes",
     )
     waiting_commands_interval_s: PositiveFloat = Field(
-        default=5.0, description="how often queued commands are routed again"
+        default=1.0,
+        description="how often queued commands are routed again: those of a station that has "
+        "connected since, as to another pod when its own died, wait no longer than this",
     )
     waiting_commands_age_s: NonNegativeFloat = Field(
-        default=5.0, description="a younger command is still on its first way"
+        default=3.0, description="a younger command is still on its way, if its station is too"
     )
     waiting_commands_batch: PositiveInt = Field(
-        default=1000, description="commands routed again in one sweep, the soonest deadline first"
+        default=1000, description="commands routed again in one sweep, the longest waiting first"
+    )
+    command_batches_interval_s: PositiveFloat = Field(
+        default=0.5,
+        description="how often commands of batches are put on their way; what their pace lets go "
+        "in this time goes together",
+    )
+    reservations_interval_s: PositiveFloat = Field(
+        default=15.0,
+        description="how often is written down which reservations were used or have expired; "
+        "reading them tells it at once",
+    )
+    charging_profiles_interval_s: PositiveFloat = Field(
+        default=60.0,
+        description="how often charging profiles of ended transactions are forgotten; no list "
+        "shows them",
+    )
+    local_lists_interval_s: PositiveFloat = Field(
+        default=2.0,
+        description="how often local authorization lists are brought nearer to what they are to "
+        "hold, one command per station each time",
+    )
+    local_lists_batch: PositiveInt = Field(
+        default=50, description="stations that get such a command in one sweep"
+    )
+    local_lists_claim_s: PositiveFloat = Field(
+        default=30.0,
+        description="for so long no other worker takes a list; longer than a sweep takes",
+    )
+    local_lists_command_timeout_s: PositiveFloat = Field(
+        default=60.0, description="such a command is not sent later than this"
+    )
+    local_lists_verify_interval_s: PositiveFloat = Field(
+        default=86_400.0,
+        description="how often a station is asked for its list's version, beside each boot",
+    )
+    local_lists_max_entries: PositiveInt = Field(
+        default=1000, description="entries in the list of a station that tells no limit"
+    )
+    local_lists_max_entries_per_message: PositiveInt = Field(
+        default=50, description="and in one message to it"
+    )
+    settle_interval_s: PositiveFloat = Field(
+        default=2.0, description="how often sessions that something was said of are worked out"
+    )
+    settle_batch: PositiveInt = Field(
+        default=25,
+        description="sessions that are worked out together; all their meter values are in memory "
+        "at once, some kilobytes each",
+    )
+    settle_lease_s: PositiveFloat = Field(
+        default=60.0,
+        description="for so long no other worker takes them; longer than a batch takes",
+    )
+    settle_open_interval_s: PositiveFloat = Field(
+        default=900.0,
+        description="how often sessions that go on are looked at, to find those whose end was "
+        "never told",
+    )
+    session_next_start_grace_s: NonNegativeFloat = Field(
+        default=60.0,
+        description="after the next start on its EVSE a session without an end is closed",
+    )
+    session_rebooted_grace_s: NonNegativeFloat = Field(
+        default=1200.0,
+        description="after its station booted and said no more of it; longer than a station takes "
+        "to empty its queue, and than the usual interval of meter values",
+    )
+    session_available_grace_s: NonNegativeFloat = Field(
+        default=600.0, description="after its connector became available"
+    )
+    session_silent_grace_s: NonNegativeFloat = Field(
+        default=86_400.0,
+        description="after its station went offline; longer than nearly any charge. An end that "
+        "comes later still replaces that of a rule",
+    )
+    session_quiet_grace_s: NonNegativeFloat = Field(
+        default=604_800.0,
+        description="after the last word of it from a station that is online; not every station "
+        "sends meter values",
+    )
+    session_max_power_w: PositiveInt = Field(
+        default=500_000,
+        description="no EVSE delivers more: a register that rises faster has jumped",
+    )
+    session_tolerance_wh: PositiveInt = Field(
+        default=50,
+        description="what readings of one meter may differ by beyond their last digits",
+    )
+    session_max_age_days: PositiveInt = Field(
+        default=730,
+        description="a start or end that is older when it comes was told by a clock that is off",
+    )
+    session_max_ahead_s: NonNegativeFloat = Field(
+        default=86_400.0,
+        description="so far a station's clock may be ahead; less may be a zone left out",
+    )
+    expired_files_interval_s: PositiveFloat = Field(
+        default=60.0, description="how often files whose time is over are removed"
+    )
+    expired_files_batch: PositiveInt = Field(default=200, description="files removed in one sweep")
+    certificate_authority_certificate: Path | None = Field(
+        default=None,
+        description="PEM file of a certificate authority, and of those up to the root behind it; "
+        "with its key, stations' certificate signing requests are signed without an operator",
+    )
+    certificate_authority_key: Path | None = Field(
+        default=None, description="PEM file of its private key, not encrypted"
+    )
+    certificate_lifetime_days: PositiveInt = Field(
+        default=365,
+        description="of the certificates it signs; stations ask for the next one a month before "
+        "(whitepaper A03.FR.02)",
+    )
+    certificates_interval_s: PositiveFloat = Field(
+        default=5.0, description="how often signing requests are signed and delivered"
+    )
+    certificates_batch: PositiveInt = Field(
+        default=100, description="signing requests in one sweep"
+    )
+    certificate_max_deliveries: PositiveInt = Field(
+        default=5,
+        description="tries to hand a certificate to a station that is online and does not answer",
+    )
+    certificate_command_timeout_s: PositiveFloat = Field(
+        default=60.0, description="such a command is not sent later than this"
     )
     partitions_interval_s: PositiveFloat = Field(
         default=3600.0, description="how often partitions of meter values are made"
     )
     partitions_ahead_days: PositiveInt = Field(
         default=8, description="for how many days, today included, partitions are made"
+    )
+    ocpp_log_retention_days: PositiveInt = Field(
+        default=7,
+        description="whole days that the OCPP log keeps beside today. 1,000 stations that send "
+        "meter values once a minute fill 1.5 GB a day with the level `all`",
     )

@@ -4,11 +4,18 @@ from functools import partial
 
 import structlog
 
+from control.files.storage import open_storage
+from control.jobs.certificates import CertificateKeeper
+from control.jobs.command_batches import send_due
+from control.jobs.files import remove_expired
+from control.jobs.local_lists import LocalListKeeper
 from control.jobs.periodic import Job
+from control.jobs.retention import keep_ocpp_log
+from control.jobs.sessions import settle_due
 from control.jobs.settings import WorkerSettings
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import PodRequestSender, RunCommand
-from shared.store import commands, partitions, pods
+from shared.store import charging_profiles, commands, partitions, pods, reservations
 from shared.store.pool import Database
 
 log = structlog.get_logger()
@@ -46,11 +53,52 @@ def sweep_jobs(
             ),
         ),
         Job(
+            "command_batches",
+            settings.command_batches_interval_s,
+            partial(send_due, db, registry, sender),
+        ),
+        Job(
             "partitions",
             settings.partitions_interval_s,
             partial(make_partitions, db, days=settings.partitions_ahead_days),
         ),
+        Job(
+            "ocpp_log_days",
+            settings.partitions_interval_s,
+            partial(
+                keep_ocpp_log,
+                db,
+                ahead_days=settings.partitions_ahead_days,
+                retention_days=settings.ocpp_log_retention_days,
+            ),
+        ),
+        Job(
+            "local_lists",
+            settings.local_lists_interval_s,
+            LocalListKeeper(db, registry, sender, settings).run,
+        ),
+        Job("sessions", settings.settle_interval_s, partial(settle_due, db, settings)),
+        Job(
+            "certificates",
+            settings.certificates_interval_s,
+            CertificateKeeper(db, registry, sender, settings).run,
+        ),
+        *_file_jobs(db, settings),
+        Job("reservations", settings.reservations_interval_s, partial(reservations.sweep, db)),
+        Job(
+            "charging_profiles",
+            settings.charging_profiles_interval_s,
+            partial(charging_profiles.sweep_ended, db),
+        ),
     ]
+
+
+def _file_jobs(db: Database, settings: WorkerSettings) -> list[Job]:
+    storage = open_storage(settings)
+    if storage is None:
+        return []
+    run = partial(remove_expired, db, storage, limit=settings.expired_files_batch)
+    return [Job("expired_files", settings.expired_files_interval_s, run)]
 
 
 async def put_offline(db: Database) -> int:
@@ -78,13 +126,15 @@ async def route_again(
     if not waiting:
         return 0
     routes = await registry.find_routes(sorted({station_id for _, station_id in waiting}))
-    routed = 0
-    for command_id, station_id in waiting:
-        route = routes.get(station_id)
-        if route is not None:
-            await sender.send(route.pod_id, RunCommand(command_id, station_id, _NOBODY_WAITS))
-            routed += 1
-    return routed
+    routable = [
+        (routes[station_id].pod_id, RunCommand(command_id, station_id, _NOBODY_WAITS))
+        for command_id, station_id in waiting
+        if station_id in routes
+    ]
+    if routable:
+        await commands.note_routed(db, [request.command_id for _, request in routable])
+        await sender.send_many(routable)
+    return len(routable)
 
 
 async def make_partitions(db: Database, *, days: int) -> int:

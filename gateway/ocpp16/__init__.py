@@ -4,11 +4,24 @@ from ocpp.v16.enums import Action
 
 from gateway.errors import ErrorCode
 from gateway.ocpp16.core import Core
+from gateway.ocpp16.firmware_management import FirmwareManagement
+from gateway.ocpp16.local_auth_list import LocalAuthList
 from gateway.ocpp16.remote_trigger import RemoteTrigger
+from gateway.ocpp16.reservation import Reservation
+from gateway.ocpp16.security import Security
+from gateway.ocpp16.smart_charging import SmartCharging
 from gateway.routing import Protocol, find_answer_readers, find_routes, find_senders
 
 
-class Ocpp16(Core, RemoteTrigger):
+class Ocpp16(
+    Core,
+    LocalAuthList,
+    RemoteTrigger,
+    Reservation,
+    SmartCharging,
+    FirmwareManagement,
+    Security,
+):
     """All functional profiles of OCPP 1.6 that Voltaro speaks."""
 
     __slots__ = ()

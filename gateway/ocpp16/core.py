@@ -1,27 +1,42 @@
 """The Core profile of OCPP 1.6: its messages from the station (§4), and to it (§5)."""
 
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
-from ocpp.v16 import call, call_result, datatypes
+from ocpp.v16 import call, call_result
 from ocpp.v16.enums import (
     Action,
-    AuthorizationStatus,
     AvailabilityType,
+    ConfigurationStatus,
     DataTransferStatus,
     RegistrationStatus,
+    RemoteStartStopStatus,
     ResetType,
 )
 
 from gateway.errors import CannotBeSaidError
 from gateway.handlers import Handlers
+from gateway.ocpp16.id_tags import to_id_tag_info
 from gateway.ocpp16.meter_values import to_meter_values
-from gateway.routing import on, sends
+from gateway.ocpp16.reservation import ENDS_RESERVATIONS
+from gateway.ocpp16.smart_charging import from_wire, to_wire
+from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import format_time, parse_time
-from shared.domain import commands, stations, tokens
+from shared.domain import commands
+from shared.domain.authorization import TransactionStart
+from shared.domain.charging_profiles import ChargingProfileAccepted, parse_start_document
+from shared.domain.configuration import (
+    ConfigurationChanged,
+    ConfigurationKey,
+    ConfigurationReported,
+)
 from shared.domain.meter_values import MeterValuesReported
+from shared.domain.redaction import is_secret
+from shared.domain.reservations import ReservationsGivenUp
 from shared.domain.sessions import TransactionEnded, TransactionStarted
 from shared.domain.stations import ConnectorStatus, ConnectorStatusReported, StationBooted
+from shared.store.facts import Fact
 
 # The finer statuses of 1.6 say how far a charge is; that a connector is taken they have in common.
 _CONNECTOR_STATUS = {
@@ -34,12 +49,7 @@ _CONNECTOR_STATUS = {
     "Reserved": ConnectorStatus.RESERVED,
     "Unavailable": ConnectorStatus.UNAVAILABLE,
     "Faulted": ConnectorStatus.FAULTED,
-}
-_AUTHORIZATION_STATUS = {
-    tokens.AuthorizationStatus.ACCEPTED: AuthorizationStatus.accepted,
-    tokens.AuthorizationStatus.BLOCKED: AuthorizationStatus.blocked,
-    tokens.AuthorizationStatus.EXPIRED: AuthorizationStatus.expired,
-    tokens.AuthorizationStatus.CONCURRENT_TX: AuthorizationStatus.concurrent_tx,
+    "Occupied": ConnectorStatus.OCCUPIED,  # of OCPP 1.5, which some stations kept
 }
 _RESET_TYPE = {
     commands.ResetType.IMMEDIATE: ResetType.hard,
@@ -49,7 +59,6 @@ _AVAILABILITY_TYPE = {
     commands.OperationalStatus.OPERATIVE: AvailabilityType.operative,
     commands.OperationalStatus.INOPERATIVE: AvailabilityType.inoperative,
 }
-_ID_TAG_MAX_LENGTH = 20
 _METER_VALUES_ANSWER = call_result.MeterValues()
 _STATUS_NOTIFICATION_ANSWER = call_result.StatusNotification()
 
@@ -74,25 +83,22 @@ class Core(Handlers):
     ) -> call_result.BootNotification:
         """Keep who the station is, and tell it whether it is accepted (§4.2)."""
         now = self.services.now()
-        status = self.station.credentials.registration_status
-        accepted = status is stations.RegistrationStatus.ACCEPTED
-        await self.services.ingest.submit(
+        status = await self.boot(
             StationBooted(
                 station_id=self.station.station_id,
                 epoch=self.station.ownership.epoch,
                 vendor=charge_point_vendor,
                 model=charge_point_model,
-                serial_number=charge_point_serial_number or charge_box_serial_number,
-                firmware_version=firmware_version,
-                iccid=iccid,
-                imsi=imsi,
-                booted_at=now if accepted else None,
+                serial_number=charge_point_serial_number or charge_box_serial_number or None,
+                firmware_version=firmware_version or None,
+                iccid=iccid or None,
+                imsi=imsi or None,
+                booted_at=now,
             )
         )
-        self.station.accepted = accepted
         return call_result.BootNotification(
             current_time=format_time(now),
-            interval=self.boot_interval_s(),
+            interval=self.boot_interval_s(status),
             status=RegistrationStatus(status),
         )
 
@@ -114,6 +120,7 @@ class Core(Handlers):
         vendor_error_code: str | None = None,
     ) -> call_result.StatusNotification:
         """Keep a connector's status (§4.9); connector 0 is the station itself."""
+        reported_at = parse_time(timestamp) if timestamp else self.services.now()
         await self.services.ingest.submit(
             ConnectorStatusReported(
                 station_id=self.station.station_id,
@@ -126,15 +133,21 @@ class Core(Handlers):
                 info=info,
                 vendor_id=vendor_id,
                 vendor_error_code=vendor_error_code,
-                reported_at=parse_time(timestamp) if timestamp else self.services.now(),
+                reported_at=reported_at,
             )
         )
+        if status in ENDS_RESERVATIONS:
+            await self.services.ingest.submit(
+                ReservationsGivenUp(
+                    self.station.station_id, connector_id or None, status, reported_at
+                )
+            )
         return _STATUS_NOTIFICATION_ANSWER
 
     @on(Action.authorize)
     async def on_authorize(self, id_tag: str) -> call_result.Authorize:
         """Say whether an id tag may charge (§4.1)."""
-        return call_result.Authorize(id_tag_info=_id_tag_info(await self.authorize(id_tag)))
+        return call_result.Authorize(id_tag_info=to_id_tag_info(await self.authorize(id_tag)))
 
     @on(Action.start_transaction)
     async def on_start_transaction(
@@ -152,7 +165,12 @@ class Core(Handlers):
         offline, and its meter values and stop need something to refer to.
         """
         started_at = parse_time(timestamp)
-        authorization = await self.authorize(id_tag)
+        authorization = await self.authorize(
+            id_tag,
+            start=TransactionStart(
+                evse_id=connector_id, started_at=started_at, meter_start_wh=Decimal(meter_start)
+            ),
+        )
         transaction_id = await self.services.ingest.submit(
             TransactionStarted(
                 station_id=self.station.station_id,
@@ -167,7 +185,9 @@ class Core(Handlers):
             )
         )
         return call_result.StartTransaction(
-            transaction_id=int(transaction_id or 0), id_tag_info=_id_tag_info(authorization)
+            # Never 0: a start that could not be kept has got an id as well.
+            transaction_id=int(cast("str", transaction_id)),
+            id_tag_info=to_id_tag_info(authorization),
         )
 
     @on(Action.meter_values)
@@ -201,7 +221,11 @@ class Core(Handlers):
         id_tag: str | None = None,
         transaction_data: list[dict[str, Any]] | None = None,
     ) -> call_result.StopTransaction:
-        """End a transaction (§4.10); no reason means Local (errata 2.6)."""
+        """End a transaction (§4.10); no reason means Local (errata 2.6).
+
+        An id that is not the station's is answered like any other: whose end it is, if anybody's,
+        is found out later. Another station's transaction is never touched.
+        """
         await self.services.ingest.submit(
             TransactionEnded(
                 station_id=self.station.station_id,
@@ -215,7 +239,7 @@ class Core(Handlers):
         )
         if id_tag is None:
             return call_result.StopTransaction()
-        return call_result.StopTransaction(id_tag_info=_id_tag_info(await self.authorize(id_tag)))
+        return call_result.StopTransaction(id_tag_info=to_id_tag_info(await self.authorize(id_tag)))
 
     @on(Action.data_transfer)
     def on_data_transfer(self, vendor_id: str, **_: str) -> call_result.DataTransfer:
@@ -226,7 +250,29 @@ class Core(Handlers):
     @sends(commands.RemoteStart)
     def remote_start(self, command: commands.RemoteStart) -> call.RemoteStartTransaction:
         """§5.11."""
-        return call.RemoteStartTransaction(id_tag=command.id_token, connector_id=command.evse_id)
+        profile = command.charging_profile
+        return call.RemoteStartTransaction(
+            id_tag=command.id_token,
+            connector_id=command.evse_id,
+            charging_profile=profile and to_wire(parse_start_document(profile)),
+        )
+
+    @answered(Action.remote_start_transaction)
+    def remote_start_answered(self, exchange: AnsweredCall) -> Iterator[Fact]:
+        """Keep the profile that the transaction will have (§5.16.2); its EVSE must be named."""
+        request = exchange.request
+        if (
+            exchange.answer["status"] == RemoteStartStopStatus.accepted
+            and "chargingProfile" in request
+            and request.get("connectorId")
+        ):
+            yield ChargingProfileAccepted(
+                station_id=self.station.station_id,
+                evse_id=request["connectorId"],
+                profile=from_wire(request["chargingProfile"]),
+                command_id=exchange.command_id,
+                accepted_at=self.services.now(),
+            )
 
     @sends(commands.RemoteStop)
     def remote_stop(self, command: commands.RemoteStop) -> call.RemoteStopTransaction:
@@ -266,12 +312,45 @@ class Core(Handlers):
         """§5.8; no keys at all asks for every one."""
         return call.GetConfiguration(key=list(command.keys) or None)
 
+    @answered(Action.get_configuration)
+    def get_configuration_answered(self, exchange: AnsweredCall) -> Iterator[Fact]:
+        """Keep the keys that it told, and which of those asked for it does not know (§6.24)."""
+        yield ConfigurationReported(
+            station_id=self.station.station_id,
+            keys=[
+                ConfigurationKey(
+                    each["key"],
+                    None if is_secret(each["key"]) else each.get("value"),
+                    each["readonly"],
+                )
+                for each in exchange.answer.get("configurationKey", ())
+            ],
+            unknown_keys=exchange.answer.get("unknownKey", []),
+            told_at=self.services.now(),
+        )
+
     @sends(commands.ChangeConfiguration)
     def change_configuration(
         self, command: commands.ChangeConfiguration
     ) -> call.ChangeConfiguration:
         """§5.3."""
         return call.ChangeConfiguration(key=command.key, value=command.value)
+
+    @answered(Action.change_configuration)
+    def change_configuration_answered(self, exchange: AnsweredCall) -> Iterator[Fact]:
+        """Keep what it took, or that it does not know the key; Rejected changes nothing (§6.10)."""
+        key, status = exchange.request["key"], exchange.answer["status"]
+        if status == ConfigurationStatus.rejected:
+            return
+        known = status != ConfigurationStatus.not_supported
+        yield ConfigurationChanged(
+            station_id=self.station.station_id,
+            key=key,
+            value=exchange.request["value"] if known and not is_secret(key) else None,
+            known=known,
+            reboot_required=status == ConfigurationStatus.reboot_required,
+            changed_at=self.services.now(),
+        )
 
     @sends(commands.ClearCache)
     def clear_cache(self, command: commands.ClearCache) -> call.ClearCache:
@@ -285,13 +364,3 @@ class Core(Handlers):
         return call.DataTransfer(
             vendor_id=command.vendor_id, message_id=command.message_id, data=command.data
         )
-
-
-def _id_tag_info(authorization: tokens.Authorization) -> datatypes.IdTagInfo:
-    # A group of OCPP 2.0.1's longer tokens cannot be told to a station of 1.6.
-    group = authorization.group_id_token
-    return datatypes.IdTagInfo(
-        status=_AUTHORIZATION_STATUS.get(authorization.status, AuthorizationStatus.invalid),
-        parent_id_tag=group if group and len(group) <= _ID_TAG_MAX_LENGTH else None,
-        expiry_date=format_time(authorization.expires_at) if authorization.expires_at else None,
-    )

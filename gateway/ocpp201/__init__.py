@@ -5,12 +5,17 @@ from ocpp.v201.enums import Action
 from gateway.ocpp201 import provisioning
 from gateway.ocpp201.authorization import Authorization
 from gateway.ocpp201.availability import Availability
+from gateway.ocpp201.certificate_management import CertificateManagement
 from gateway.ocpp201.data_transfer import DataTransfer
 from gateway.ocpp201.diagnostics import Diagnostics
+from gateway.ocpp201.firmware_management import FirmwareManagement
+from gateway.ocpp201.local_authorization_list import LocalAuthorizationList
 from gateway.ocpp201.meter_values import MeterValues
 from gateway.ocpp201.provisioning import Provisioning
 from gateway.ocpp201.remote_control import RemoteControl
+from gateway.ocpp201.reservation import Reservation
 from gateway.ocpp201.security import Security
+from gateway.ocpp201.smart_charging import SmartCharging
 from gateway.ocpp201.transactions import Transactions
 from gateway.routing import Protocol, find_answer_readers, find_routes, find_senders
 
@@ -19,10 +24,15 @@ class Ocpp201(
     Security,
     Provisioning,
     Authorization,
+    LocalAuthorizationList,
     Transactions,
     RemoteControl,
+    Reservation,
+    SmartCharging,
     Availability,
     MeterValues,
+    FirmwareManagement,
+    CertificateManagement,
     Diagnostics,
     DataTransfer,
 ):

@@ -1,23 +1,30 @@
-"""N. Diagnostics: events that a station tells by itself."""
+"""N. Diagnostics: events that a station tells by itself, and the logs it uploads."""
 
 import asyncio
+import secrets
+from collections.abc import Iterable
 from typing import Any
 
-from ocpp.v201 import call_result
-from ocpp.v201.enums import Action
+from ocpp.v201 import call, call_result
+from ocpp.v201.datatypes import LogParametersType
+from ocpp.v201.enums import Action, LogEnumType
 
 from gateway.handlers import Handlers
 from gateway.ocpp201.variables import to_name
-from gateway.routing import on
+from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import parse_time
+from shared.domain import commands
+from shared.domain.commands import LogType
 from shared.domain.device_model import StationEvent, StationEventsReported
+from shared.domain.logs import LogRequestAnswered, LogStatusReported
 from shared.domain.stations import ConnectorStatus, ConnectorStatusReported
 
 _NOTIFY_EVENT_ANSWER = call_result.NotifyEvent()
+_LOG_STATUS_NOTIFICATION_ANSWER = call_result.LogStatusNotification()
 
 
 class Diagnostics(Handlers):
-    """NotifyEvent."""
+    """NotifyEvent, LogStatusNotification, GetLog."""
 
     __slots__ = ()
 
@@ -34,6 +41,56 @@ class Diagnostics(Handlers):
             *map(submit, statuses),
         )
         return _NOTIFY_EVENT_ANSWER
+
+    @on(Action.log_status_notification)
+    async def on_log_status_notification(
+        self, *, status: str, request_id: int | None = None, **_: object
+    ) -> call_result.LogStatusNotification:
+        """Keep how far an upload is (N01.FR.07)."""
+        await self.services.ingest.submit(
+            LogStatusReported(
+                station_id=self.station.station_id,
+                request_id=request_id,
+                status=status,
+                reported_at=self.services.now(),
+            )
+        )
+        return _LOG_STATUS_NOTIFICATION_ANSWER
+
+    @sends(commands.GetLog)
+    def get_log(self, command: commands.GetLog) -> call.GetLog:
+        """N01."""
+        request_id = command.request_id
+        return call.GetLog(
+            log=LogParametersType(
+                remote_location=command.location,
+                oldest_timestamp=command.since,
+                latest_timestamp=command.until,
+            ),
+            log_type=LogEnumType(command.log_type),
+            request_id=secrets.randbits(31) if request_id is None else request_id,
+            retries=command.retries,
+            retry_interval=command.retry_interval_s,
+        )
+
+    @answered(Action.get_log)
+    def get_log_answered(self, call: AnsweredCall) -> Iterable[LogRequestAnswered]:
+        """Keep what was asked and answered."""
+        log: dict[str, Any] = call.request["log"]
+        since, until = log.get("oldestTimestamp"), log.get("latestTimestamp")
+        yield LogRequestAnswered(
+            station_id=self.station.station_id,
+            command_id=call.command_id,
+            request_id=call.request["requestId"],
+            log_type=LogType(call.request["logType"]),
+            location=log["remoteLocation"],
+            since=parse_time(since, "oldestTimestamp") if since else None,
+            until=parse_time(until, "latestTimestamp") if until else None,
+            retries=call.request.get("retries"),
+            retry_interval_s=call.request.get("retryInterval"),
+            file_name=call.answer.get("filename") or None,
+            answer_status=call.answer["status"],
+        )
 
     def _find_status(self, event: StationEvent) -> ConnectorStatusReported | None:
         """Return the connector's status that an event tells, if it does."""

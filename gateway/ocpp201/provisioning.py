@@ -19,7 +19,7 @@ from gateway.routing import on, sends
 from gateway.translation import format_time, parse_time
 from shared.domain import commands
 from shared.domain.device_model import ComponentVariable, VariableAttribute, VariablesReported
-from shared.domain.stations import RegistrationStatus, StationBooted
+from shared.domain.stations import StationBooted
 
 ITEM_STATUSES = {Action.set_variables: ("setVariableResult", "attributeStatus")}
 """Where the answers of this block tell a status per item."""
@@ -46,10 +46,8 @@ class Provisioning(Handlers):
     ) -> call_result.BootNotification:
         """Keep who the station is, and tell it whether it is accepted (B01, B02, B03)."""
         now = self.services.now()
-        status = self.station.credentials.registration_status
-        accepted = status is RegistrationStatus.ACCEPTED
         modem = charging_station.get("modem", {})
-        await self.services.ingest.submit(
+        status = await self.boot(
             StationBooted(
                 station_id=self.station.station_id,
                 epoch=self.station.ownership.epoch,
@@ -59,14 +57,13 @@ class Provisioning(Handlers):
                 firmware_version=charging_station.get("firmwareVersion"),
                 iccid=modem.get("iccid"),
                 imsi=modem.get("imsi"),
-                booted_at=now if accepted else None,
+                booted_at=now,
                 reason=reason,
             )
         )
-        self.station.accepted = accepted
         return call_result.BootNotification(
             current_time=format_time(now),
-            interval=self.boot_interval_s(),
+            interval=self.boot_interval_s(status),
             status=RegistrationStatusEnumType(status),
         )
 

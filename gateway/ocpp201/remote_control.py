@@ -1,16 +1,25 @@
 """F. Remote control."""
 
 import secrets
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ocpp.v201 import call
 from ocpp.v201.datatypes import EVSEType, IdTokenType
-from ocpp.v201.enums import IdTokenEnumType, MessageTriggerEnumType
+from ocpp.v201.enums import (
+    Action,
+    IdTokenEnumType,
+    MessageTriggerEnumType,
+    RequestStartStopStatusEnumType,
+)
 
 from gateway.errors import CannotBeSaidError
 from gateway.handlers import Handlers
-from gateway.routing import sends
+from gateway.ocpp201.smart_charging import from_wire, to_wire
+from gateway.routing import AnsweredCall, answered, sends
 from shared.domain import commands, tokens
+from shared.domain.charging_profiles import ChargingProfileAccepted, parse_start_document
+from shared.store.facts import Fact
 
 _FIRST_CONNECTOR = 1
 
@@ -25,18 +34,37 @@ class RemoteControl(Handlers):
         if isinstance(command, commands.RemoteStart) and command.id_token_type is None:
             token = await self.services.find_id_token(command.id_token)
             type_ = tokens.IdTokenType.ISO14443 if token is None else token.type
-            return replace(command, id_token_type=type_)
-        return command
+            command = replace(command, id_token_type=type_)
+        return await super().complete(command)
 
     @sends(commands.RemoteStart)
     def remote_start(self, command: commands.RemoteStart) -> call.RequestStartTransaction:
         """F01, F02. The remoteStartId comes back in the events of what is started (F02.FR.01)."""
         type_ = command.id_token_type or tokens.IdTokenType.ISO14443
+        profile = command.charging_profile
         return call.RequestStartTransaction(
             id_token=IdTokenType(command.id_token, IdTokenEnumType(type_)),
             remote_start_id=secrets.randbits(31),
             evse_id=command.evse_id,
+            charging_profile=profile and to_wire(parse_start_document(profile)),
         )
+
+    @answered(Action.request_start_transaction)
+    def remote_start_answered(self, exchange: AnsweredCall) -> Iterator[Fact]:
+        """Keep the profile that the transaction will have (K05); its EVSE must be named."""
+        request = exchange.request
+        if (
+            exchange.answer["status"] == RequestStartStopStatusEnumType.accepted
+            and "chargingProfile" in request
+            and request.get("evseId")
+        ):
+            yield ChargingProfileAccepted(
+                station_id=self.station.station_id,
+                evse_id=request["evseId"],
+                profile=from_wire(request["chargingProfile"]),
+                command_id=exchange.command_id,
+                accepted_at=self.services.now(),
+            )
 
     @sends(commands.RemoteStop)
     def remote_stop(self, command: commands.RemoteStop) -> call.RequestStopTransaction:
@@ -52,6 +80,10 @@ class RemoteControl(Handlers):
     def trigger_message(self, command: commands.TriggerMessage) -> call.TriggerMessage:
         """F06. A StatusNotification is of one connector, so it has to be named (F06.FR.13)."""
         trigger = commands.MessageTrigger(command.requested_message)
+        if trigger is commands.MessageTrigger.DIAGNOSTICS_STATUS_NOTIFICATION:
+            raise CannotBeSaidError(
+                "OCPP 2.0.1 has no DiagnosticsStatusNotification: ask for LogStatusNotification"
+            )
         evse = None if command.evse_id is None else EVSEType(command.evse_id)
         if trigger is commands.MessageTrigger.STATUS_NOTIFICATION:
             if evse is None:

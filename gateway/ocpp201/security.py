@@ -1,18 +1,29 @@
 """A. Security."""
 
-from ocpp.v201 import call_result
-from ocpp.v201.enums import Action
+import asyncio
+from collections.abc import Iterable
+
+from ocpp.v201 import call, call_result
+from ocpp.v201.enums import Action, CertificateSigningUseEnumType, GenericStatusEnumType
 
 from gateway.handlers import Handlers
-from gateway.routing import on
+from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import parse_time
+from shared import x509
+from shared.domain import commands
+from shared.domain.certificates import (
+    CertificateSignedAnswered,
+    CertificateSigningRequested,
+    CertificateSigningUse,
+)
 from shared.domain.device_model import SecurityEventReported
 
 _SECURITY_EVENT_NOTIFICATION_ANSWER = call_result.SecurityEventNotification()
+_ACCEPTED = "Accepted"
 
 
 class Security(Handlers):
-    """SecurityEventNotification."""
+    """SecurityEventNotification, SignCertificate, CertificateSigned."""
 
     __slots__ = ()
 
@@ -35,3 +46,53 @@ class Security(Handlers):
             )
         )
         return _SECURITY_EVENT_NOTIFICATION_ANSWER
+
+    @on(Action.sign_certificate)
+    async def on_sign_certificate(
+        self, *, csr: str, certificate_type: str | None = None, **_: object
+    ) -> call_result.SignCertificate:
+        """Check and keep a certificate signing request (A02.FR.11, A02.FR.12)."""
+        details = await asyncio.to_thread(
+            x509.read_signing_request,
+            csr,
+            organization=self.services.settings.certificate_organization,
+        )
+        status = await self.services.ingest.submit(
+            CertificateSigningRequested(
+                station_id=self.station.station_id,
+                certificate_type=CertificateSigningUse(
+                    certificate_type or CertificateSigningUse.CHARGING_STATION
+                ),
+                csr=csr,
+                common_name=details.common_name,
+                subject=details.subject,
+                key_type=details.key_type,
+                refusal=details.refusal,
+                requested_at=self.services.now(),
+            )
+        )
+        return call_result.SignCertificate(
+            status=GenericStatusEnumType.accepted
+            if status == _ACCEPTED
+            else GenericStatusEnumType.rejected
+        )
+
+    @sends(commands.CertificateSigned)
+    def certificate_signed(self, command: commands.CertificateSigned) -> call.CertificateSigned:
+        """A02, A03."""
+        return call.CertificateSigned(
+            certificate_chain=command.certificate_chain,
+            certificate_type=CertificateSigningUseEnumType(command.certificate_type),
+        )
+
+    @answered(Action.certificate_signed)
+    def certificate_signed_answered(
+        self, call: AnsweredCall
+    ) -> Iterable[CertificateSignedAnswered]:
+        """Keep whether the station took it."""
+        yield CertificateSignedAnswered(
+            station_id=self.station.station_id,
+            command_id=call.command_id,
+            accepted=call.answer["status"] == _ACCEPTED,
+            answered_at=self.services.now(),
+        )

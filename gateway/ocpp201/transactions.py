@@ -10,6 +10,7 @@ from gateway.ocpp201.authorization import authorize_id_token, to_id_token_info
 from gateway.ocpp201.meter_values import to_meter_values
 from gateway.routing import on
 from gateway.translation import parse_time
+from shared.domain.authorization import TransactionStart
 from shared.domain.sessions import TransactionEventReported, TransactionEventType
 from shared.domain.tokens import IdTokenType
 
@@ -47,7 +48,16 @@ class Transactions(Handlers):
         type_ = TransactionEventType(event_type)
         occurred_at = parse_time(timestamp)
         meter_values = to_meter_values(meter_value or [])
-        authorization = None if id_token is None else await authorize_id_token(self, id_token)
+        authorization = None
+        if id_token is not None:
+            # Whoever ends a charge starts none (E07.FR.02). A token may come after the start (E03).
+            ends = type_ is TransactionEventType.ENDED or trigger_reason == "StopAuthorized"
+            start = TransactionStart(
+                evse_id=(evse or {}).get("id"),
+                started_at=occurred_at,
+                transaction_id=transaction_info["transactionId"],
+            )
+            authorization = await authorize_id_token(self, id_token, start=None if ends else start)
         stopped_reason = transaction_info.get("stoppedReason")
         if type_ is TransactionEventType.ENDED and stopped_reason is None:
             stopped_reason = "Local"  # E06.FR.09

@@ -22,3 +22,18 @@ def pod_stream(pod_id: str) -> str:
 def outcomes(control_id: str) -> str:
     """Pub/sub channel on which a control process learns that a command has ended."""
     return f"outcomes:{{{control_id}}}"
+
+
+def id_token(key: str) -> str:
+    """String with an id token as it is kept, for a while; "" after a change, for a moment."""
+    return f"token:{{{key}}}"
+
+
+def id_token_group(key: str) -> str:
+    """The same of a group's rules."""
+    return f"group:{{{key}}}"
+
+
+def authorization_changes() -> str:
+    """Pub/sub channel on which pods learn what they must not remember any longer."""
+    return "changes:{authorization}"

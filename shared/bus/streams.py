@@ -4,7 +4,7 @@ A stream carries requests by id; what is asked stands in Postgres. So a lost str
 that the worker cannot route again, and a request that is read twice is not done twice.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -38,7 +38,25 @@ class CloseConnection:
     epoch: int
 
 
-PodRequest = RunCommand | CloseConnection
+@dataclass(frozen=True, slots=True)
+class PingConnection:
+    """Find out whether the connection of this station and epoch is alive, and answer."""
+
+    station_id: str
+    epoch: int
+    asking_pod_id: str
+    question_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionPinged:
+    """The answer to a `PingConnection`."""
+
+    question_id: str
+    alive: bool
+
+
+PodRequest = RunCommand | CloseConnection | PingConnection | ConnectionPinged
 
 
 def _encode(request: PodRequest) -> dict[Any, Any]:
@@ -51,6 +69,15 @@ def _encode(request: PodRequest) -> dict[Any, Any]:
             }
         case CloseConnection(station_id, epoch):
             return {"close": station_id, "epoch": epoch}
+        case PingConnection(station_id, epoch, asking_pod_id, question_id):
+            return {
+                "ping": station_id,
+                "epoch": epoch,
+                "asking_pod_id": asking_pod_id,
+                "question_id": question_id,
+            }
+        case ConnectionPinged(question_id, alive):
+            return {"pinged": question_id, "alive": int(alive)}
 
 
 def _decode(entry: dict[str, str]) -> PodRequest | None:
@@ -58,6 +85,12 @@ def _decode(entry: dict[str, str]) -> PodRequest | None:
         return RunCommand(entry["run"], entry["station_id"], entry["control_id"])
     if "close" in entry:
         return CloseConnection(entry["close"], int(entry["epoch"]))
+    if "ping" in entry:
+        return PingConnection(
+            entry["ping"], int(entry["epoch"]), entry["asking_pod_id"], entry["question_id"]
+        )
+    if "pinged" in entry:
+        return ConnectionPinged(entry["pinged"], alive=entry["alive"] == "1")
     return None  # a newer version's word; nothing is lost, for the truth is in Postgres
 
 
@@ -81,11 +114,29 @@ class PodRequestSender:
         Raises:
             UnavailableError: Redis did not answer.
         """
-        stream = keys.pod_stream(pod_id)
-        with redis_errors_as_unavailable(f"sending a request to pod {pod_id}"):
+        await self.send_many([(pod_id, request)])
+
+    async def send_many(self, requests: Sequence[tuple[str, PodRequest]]) -> None:
+        """Ask pods for something, all in one round trip; each pod gets its own in this order.
+
+        Args:
+            requests: (pod id, request).
+
+        Raises:
+            UnavailableError: Redis did not answer; some may have been sent.
+        """
+        pod_ids = sorted({pod_id for pod_id, _ in requests})
+        with redis_errors_as_unavailable(f"sending requests to {', '.join(pod_ids)}"):
             async with self._client.pipeline(transaction=False) as pipeline:
-                pipeline.xadd(stream, _encode(request), maxlen=self._max_length, approximate=True)
-                pipeline.expire(stream, self._expiry_s)
+                for pod_id, request in requests:
+                    pipeline.xadd(
+                        keys.pod_stream(pod_id),
+                        _encode(request),
+                        maxlen=self._max_length,
+                        approximate=True,
+                    )
+                for pod_id in pod_ids:
+                    pipeline.expire(keys.pod_stream(pod_id), self._expiry_s)
                 await pipeline.execute()
 
 

@@ -7,6 +7,7 @@ command line into an exit code with a sentence::
     ├── InvalidInputError    the caller said something that cannot be
     ├── NotFoundError        there is no such station, session, id token or command
     ├── ConflictError        it exists already, or its state does not allow this
+    │   └── CommandQueueFullError
     └── UnavailableError     something we stand on is away; trying again later may work
         └── StationOfflineError
 """
@@ -26,6 +27,10 @@ class NotFoundError(VoltaroError):
 
 class ConflictError(VoltaroError):
     """It exists already, or the state it is in does not allow this."""
+
+
+class CommandQueueFullError(ConflictError):
+    """As many commands wait for the station as may."""
 
 
 class UnavailableError(VoltaroError):

@@ -45,6 +45,14 @@ class SecurityProfile(IntEnum):
     TLS_BASIC_AUTHENTICATION = 2
     TLS_CLIENT_CERTIFICATE = 3
 
+    @property
+    def uses_password(self) -> bool:
+        """Whether a station of this profile proves itself with a password."""
+        return self in {
+            SecurityProfile.BASIC_AUTHENTICATION,
+            SecurityProfile.TLS_BASIC_AUTHENTICATION,
+        }
+
 
 class RegistrationStatus(StrEnum):
     """RegistrationStatusEnumType."""
@@ -89,6 +97,7 @@ class Station:
     disconnected_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    location_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +112,22 @@ class Credentials:
     has_booted: bool
     """It was accepted by an earlier BootNotification, which outlives the connection (2.0.1 part 4
     §5.3)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownStation:
+    """A station that came to the door and is not registered; an operator may accept it.
+
+    `address` is the last one it came from, `attempts` how often it came.
+    """
+
+    station_id: str
+    address: str
+    user_agent: str | None
+    subprotocols: tuple[str, ...]
+    first_seen_at: datetime
+    last_seen_at: datetime
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +148,17 @@ class Connector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """A connection at the moment it is claimed, and what fences it."""
+    """A connection at the moment it is claimed, and what fences it.
+
+    `security_profile` is what it has proven; a station that has reached a higher one than before
+    may not come back with a lower one (A05 of OCPP 2.0.1 and of 1.6's security whitepaper).
+    """
 
     station_id: str
     connection_id: str
     pod_id: str
     ocpp_version: str
+    security_profile: SecurityProfile = SecurityProfile.UNSECURED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +173,11 @@ class Ownership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationBooted:
-    """The station told who it is (BootNotification); `booted_at` is None if we did not accept."""
+    """The station told who it is (BootNotification).
+
+    `booted_at` is kept only if the station is Accepted when this is written. Its result is the
+    registration status at that moment: an operator may have changed it since the handshake.
+    """
 
     station_id: str
     epoch: int
@@ -153,7 +187,7 @@ class StationBooted:
     firmware_version: str | None
     iccid: str | None
     imsi: str | None
-    booted_at: datetime | None
+    booted_at: datetime
     reason: str | None = None
     """BootReasonEnumType; OCPP 1.6 does not tell it."""
 

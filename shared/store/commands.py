@@ -17,17 +17,19 @@ from shared.domain.commands import (
     Outcome,
     command_params,
 )
-from shared.domain.errors import ConflictError, NotFoundError
+from shared.domain.errors import CommandQueueFullError, ConflictError, NotFoundError
 from shared.store.pool import Database
 
-_COLUMNS = ", ".join(
-    "command_id::text" if field.name == "command_id" else field.name
+COLUMNS = ", ".join(
+    f"{field.name}::text" if field.name in {"command_id", "batch_id"} else field.name
     for field in fields(CommandRecord)
 )
+"""What a statement selects that reads whole commands."""
 _NOT_REPEATABLE = [name for name, command in COMMANDS.items() if not command.repeatable]
 
 
-def _command(record: asyncpg.Record) -> CommandRecord:
+def to_record(record: asyncpg.Record) -> CommandRecord:
+    """Return the command in a row of `COLUMNS`."""
     return CommandRecord(**{**record, "state": CommandState(record["state"])})
 
 
@@ -38,6 +40,7 @@ async def create(
     command: Command,
     timeout_s: float,
     idempotency_key: str | None = None,
+    max_queued: int | None = None,
 ) -> tuple[CommandRecord, bool]:
     """Queue a command.
 
@@ -47,6 +50,7 @@ async def create(
         command: what to ask.
         timeout_s: it is not sent later than this.
         idempotency_key: the caller's own; the same key again gives the first command back.
+        max_queued: so many commands may wait for the station; None for any number.
 
     Returns:
         The command, and whether it is new.
@@ -54,30 +58,40 @@ async def create(
     Raises:
         NotFoundError: there is no such station.
         ConflictError: the key was used for another command.
+        CommandQueueFullError: too many commands wait for the station.
     """
     name, params = type(command).__name__, command_params(command)
     record = await db.fetchrow(
         f"""
         INSERT INTO commands (station_id, type, params, idempotency_key, expires_at)
         SELECT station_id, $2, $3::jsonb, $4, now() + make_interval(secs => $5)
-        FROM stations WHERE station_id = $1
+        FROM stations
+        WHERE station_id = $1
+          AND ($6::bigint IS NULL
+               OR $6 > (SELECT count(*) FROM commands WHERE station_id = $1 AND state = 'queued'))
         ON CONFLICT (station_id, idempotency_key) DO NOTHING
-        RETURNING {_COLUMNS}
+        RETURNING {COLUMNS}
         """,  # noqa: S608 - column names of a dataclass
         station_id,
         name,
         params,
         idempotency_key,
         timeout_s,
+        max_queued,
     )
     if record is not None:
-        return _command(record), True
+        return to_record(record), True
     first = await find_repeated(
         db, station_id=station_id, command=command, idempotency_key=idempotency_key
     )
-    if first is None:
-        raise NotFoundError(f"there is no station {station_id!r}")
-    return first, False
+    if first is not None:
+        return first, False
+    if await db.fetchval("SELECT true FROM stations WHERE station_id = $1", station_id):
+        raise CommandQueueFullError(
+            f"{max_queued} commands wait for station {station_id!r} already: wait for their "
+            "outcomes, or cancel some"
+        )
+    raise NotFoundError(f"there is no station {station_id!r}")
 
 
 async def find_repeated(
@@ -89,13 +103,13 @@ async def find_repeated(
         ConflictError: the key was used for another command.
     """
     record = await db.fetchrow(
-        f"SELECT {_COLUMNS} FROM commands WHERE station_id = $1 AND idempotency_key = $2",  # noqa: S608 - as above
+        f"SELECT {COLUMNS} FROM commands WHERE station_id = $1 AND idempotency_key = $2",  # noqa: S608 - as above
         station_id,
         idempotency_key,
     )
     if record is None:
         return None
-    first = _command(record)
+    first = to_record(record)
     if first.type != type(command).__name__ or first.params != _as_stored(command_params(command)):
         raise ConflictError(
             f"idempotency key {idempotency_key!r} was used for another command of station "
@@ -117,12 +131,12 @@ async def get(db: Database, command_id: str) -> CommandRecord:
         NotFoundError: there is none with this id.
     """
     record = await db.fetchrow(
-        f"SELECT {_COLUMNS} FROM commands WHERE command_id = $1",  # noqa: S608 - as above
+        f"SELECT {COLUMNS} FROM commands WHERE command_id = $1",  # noqa: S608 - as above
         command_id,
     )
     if record is None:
         raise NotFoundError(f"there is no command {command_id}")
-    return _command(record)
+    return to_record(record)
 
 
 async def list_before(
@@ -131,15 +145,15 @@ async def list_before(
     """Return up to `limit` commands of a station, newest first, from behind `before` on."""
     records = await db.fetch(
         f"""
-        SELECT {_COLUMNS} FROM commands
+        SELECT {COLUMNS} FROM commands
         WHERE station_id = $1 AND ($2::uuid IS NULL OR command_id < $2)
-        ORDER BY command_id DESC LIMIT $3
+        ORDER BY commands.command_id DESC LIMIT $3
         """,  # noqa: S608 - as above
         station_id,
         before,
         limit,
     )
-    return [_command(record) for record in records]
+    return [to_record(record) for record in records]
 
 
 async def take_for_sending(
@@ -157,13 +171,13 @@ async def take_for_sending(
         WHERE command_id = $1 AND state = 'queued' AND expires_at > now()
           AND EXISTS (SELECT FROM stations
                       WHERE stations.station_id = commands.station_id AND epoch = $2)
-        RETURNING {_COLUMNS}
+        RETURNING {COLUMNS}
         """,  # noqa: S608 - as above
         command_id,
         epoch,
         pod_id,
     )
-    return None if record is None else _command(record)
+    return None if record is None else to_record(record)
 
 
 async def finish(db: Database, command_id: str, outcome: Outcome) -> bool:
@@ -274,18 +288,37 @@ async def sweep_unanswered(db: Database, *, grace_s: float) -> int:
 
 
 async def list_waiting(db: Database, *, older_than_s: float, limit: int) -> list[tuple[str, str]]:
-    """Return (command_id, station_id) of those still to be sent, the soonest deadline first.
+    """Return (command_id, station_id) of those to be routed again, the longest waiting first.
 
-    Their stream may have been lost with its pod or with Redis.
+    These are commands of stations that are online, and have either connected since the command was
+    last put on its way, as after their pod's death, or not got it within `older_than_s`, as when a
+    stream was lost. Those of stations that are offline are not looked at, however many they are. A
+    batch's own pace decides when its commands go for the first time.
     """
     records = await db.fetch(
         """
-        SELECT command_id::text, station_id FROM commands
-        WHERE state = 'queued' AND expires_at > now()
-          AND created_at < now() - make_interval(secs => $1)
-        ORDER BY expires_at LIMIT $2
+        SELECT command_id::text, station_id
+        FROM (
+            SELECT command_id, station_id, coalesce(routed_at, created_at) AS waits_since
+            FROM commands
+            WHERE state = 'queued' AND expires_at > now()
+              AND (batch_id IS NULL OR routed_at IS NOT NULL)
+        ) AS waiting
+        JOIN stations USING (station_id)
+        WHERE online
+          AND (waits_since < now() - make_interval(secs => $1) OR connected_at > waits_since)
+        ORDER BY waits_since LIMIT $2
         """,
         older_than_s,
         limit,
     )
     return [(record["command_id"], record["station_id"]) for record in records]
+
+
+async def note_routed(db: Database, command_ids: Sequence[str]) -> None:
+    """Keep that these were put on their way once more, so that others come before them next."""
+    await db.execute(
+        "UPDATE commands SET routed_at = now() "
+        "WHERE command_id = ANY($1::uuid[]) AND state = 'queued'",
+        command_ids,
+    )

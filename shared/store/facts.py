@@ -4,14 +4,36 @@ Every write is idempotent, because a station that was not answered says it again
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, TypeAlias
 
+from shared.domain.certificates import (
+    CertificateDeleted,
+    CertificateInstalled,
+    CertificateSignedAnswered,
+    CertificateSigningRequested,
+    InstalledCertificatesReported,
+)
+from shared.domain.charging_profiles import (
+    ChargingProfileAccepted,
+    ChargingProfilesCleared,
+    CompositeScheduleReported,
+)
+from shared.domain.configuration import ConfigurationChanged, ConfigurationReported
 from shared.domain.device_model import (
     SecurityEventReported,
     StationEventsReported,
     VariablesReported,
 )
+from shared.domain.firmware import FirmwareStatusReported, FirmwareUpdateAnswered
+from shared.domain.local_lists import LocalListUpdated, LocalListVersionReported
+from shared.domain.logs import LogRequestAnswered, LogStatusReported
 from shared.domain.meter_values import MeterValuesReported
+from shared.domain.reservations import (
+    ReservationAnswered,
+    ReservationEnded,
+    ReservationsGivenUp,
+)
 from shared.domain.sessions import (
     TransactionEnded,
     TransactionEventReported,
@@ -19,14 +41,22 @@ from shared.domain.sessions import (
 )
 from shared.domain.stations import ConnectorStatusReported, StationBooted
 from shared.store import (
+    certificates,
+    charging_profiles,
+    configuration,
     dead_letters,
     device_model,
+    firmware,
+    local_lists,
+    logs,
     meter_values,
+    reservations,
+    signing_requests,
     station_reports,
     transaction_events,
     transactions,
 )
-from shared.store.pool import Connection, Database
+from shared.store.pool import Connection, Database, KeptConnection
 
 Fact: TypeAlias = (
     StationBooted
@@ -38,27 +68,47 @@ Fact: TypeAlias = (
     | VariablesReported
     | StationEventsReported
     | SecurityEventReported
+    | ConfigurationReported
+    | ConfigurationChanged
+    | LocalListUpdated
+    | LocalListVersionReported
+    | ChargingProfileAccepted
+    | ChargingProfilesCleared
+    | CompositeScheduleReported
+    | ReservationAnswered
+    | ReservationEnded
+    | ReservationsGivenUp
+    | FirmwareUpdateAnswered
+    | FirmwareStatusReported
+    | LogRequestAnswered
+    | LogStatusReported
+    | InstalledCertificatesReported
+    | CertificateInstalled
+    | CertificateDeleted
+    | CertificateSigningRequested
+    | CertificateSignedAnswered
 )
 
 
-async def write(db: Database, facts: Sequence[Fact]) -> list[str | None]:
-    """Commit all facts, or none of them.
+async def write(db: "Database | KeptConnection", facts: Sequence[Fact]) -> list[str | None]:
+    """Commit all facts. If that fails, some may be committed: write all of them again.
 
     Returns:
         One result per fact in the same order: for a `TransactionStarted` its transaction id, else
         None.
     """
     by_kind: dict[type[Fact], list[int]] = {}
-    for index, fact in enumerate(facts):
-        by_kind.setdefault(type(fact), []).append(index)
+    # By station, so that two pods which hold the same stations' words, as after a reconnect, lock
+    # rows in one order and cannot wait for each other in a circle. What one station said stays in
+    # the order in which it came.
+    for index in sorted(range(len(facts)), key=lambda index: facts[index].station_id):
+        by_kind.setdefault(type(facts[index]), []).append(index)
     results: list[str | None] = [None] * len(facts)
     async with db.acquire() as connection:
-        if len(by_kind) == 1:
-            # A single statement is a transaction of its own: two round trips less.
-            kind = type(facts[0])
-            if kind in _SINGLE_STATEMENT:
-                return await _WRITERS[kind](connection, facts)
-        async with connection.transaction():
+        # A single statement is a transaction of its own: two round trips less. What transaction
+        # events need beside theirs begins one itself.
+        single = len(by_kind) == 1 and by_kind.keys() <= _SINGLE_STATEMENT
+        async with nullcontext() if single else connection.transaction():
             # In the order of a charge's life, so that facts of one batch find what they refer to.
             for kind, writer in _WRITERS.items():
                 if indexes := by_kind.get(kind):
@@ -91,5 +141,33 @@ _WRITERS: dict[type[Fact], Callable[[Connection, Sequence[Any]], Awaitable[list[
     VariablesReported: device_model.write_variables,
     StationEventsReported: device_model.write_events,
     SecurityEventReported: device_model.write_security_events,
+    ConfigurationReported: configuration.write_reports,
+    ConfigurationChanged: configuration.write_changes,
+    LocalListUpdated: local_lists.write_updates,
+    LocalListVersionReported: local_lists.write_versions,
+    ChargingProfileAccepted: charging_profiles.write_accepted,
+    ChargingProfilesCleared: charging_profiles.write_cleared,
+    CompositeScheduleReported: charging_profiles.write_composite_schedules,
+    ReservationAnswered: reservations.write_answers,
+    ReservationEnded: reservations.write_ends,
+    ReservationsGivenUp: reservations.write_given_up,
+    FirmwareUpdateAnswered: firmware.write_answers,
+    FirmwareStatusReported: firmware.write_statuses,
+    LogRequestAnswered: logs.write_answers,
+    LogStatusReported: logs.write_statuses,
+    InstalledCertificatesReported: certificates.write_installed_lists,
+    CertificateInstalled: certificates.write_installed,
+    CertificateDeleted: certificates.write_deleted,
+    CertificateSigningRequested: signing_requests.write,
+    CertificateSignedAnswered: signing_requests.write_answers,
 }
-_SINGLE_STATEMENT = _WRITERS.keys() - {TransactionEventReported, TransactionEnded}
+_SINGLE_STATEMENT = _WRITERS.keys() - {
+    FirmwareStatusReported,
+    LogStatusReported,
+    InstalledCertificatesReported,
+    TransactionEnded,
+    ChargingProfileAccepted,
+    ReservationAnswered,
+    LocalListUpdated,
+    LocalListVersionReported,
+}

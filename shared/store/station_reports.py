@@ -6,21 +6,30 @@ from shared.domain.stations import ConnectorStatusReported, StationBooted
 from shared.store.pool import Connection
 
 
-async def write_boots(connection: Connection, facts: Sequence[StationBooted]) -> list[None]:
-    """Keep who stations are; a connection that has been replaced changes nothing."""
-    newest = {fact.station_id: fact for fact in facts}.values()
-    await connection.execute(
+async def write_boots(connection: Connection, facts: Sequence[StationBooted]) -> list[str | None]:
+    """Keep who stations are; a connection that has been replaced changes nothing.
+
+    Returns:
+        The registration status of each fact's station; None for a connection that was replaced.
+    """
+    # The highest epoch last, so that it stands, in whichever order they were told.
+    by_epoch = sorted(facts, key=_epoch)
+    newest = {fact.station_id: fact for fact in by_epoch}.values()
+    records = await connection.fetch(
         """
         UPDATE stations
         SET vendor = boot.vendor, model = boot.model, serial_number = boot.serial_number,
             firmware_version = boot.firmware_version, iccid = boot.iccid, imsi = boot.imsi,
-            booted_at = coalesce(boot.booted_at, stations.booted_at),
+            booted_at = CASE stations.registration_status
+                            WHEN 'Accepted' THEN boot.booted_at ELSE stations.booted_at
+                        END,
             boot_reason = boot.reason, updated_at = now()
         FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[],
                     $7::text[], $8::text[], $9::timestamptz[], $10::text[])
              AS boot (station_id, epoch, vendor, model, serial_number, firmware_version, iccid,
                       imsi, booted_at, reason)
         WHERE stations.station_id = boot.station_id AND stations.epoch <= boot.epoch
+        RETURNING stations.station_id, stations.registration_status
         """,
         [fact.station_id for fact in newest],
         [fact.epoch for fact in newest],
@@ -33,24 +42,56 @@ async def write_boots(connection: Connection, facts: Sequence[StationBooted]) ->
         [fact.booted_at for fact in newest],
         [fact.reason for fact in newest],
     )
-    return [None] * len(facts)
+    statuses = {record["station_id"]: record["registration_status"] for record in records}
+    return [statuses.get(fact.station_id) for fact in facts]
 
 
 async def write_statuses(
     connection: Connection, facts: Sequence[ConnectorStatusReported]
 ) -> list[None]:
-    """Keep how connectors are; a connection that has been replaced changes nothing."""
-    newest = {(fact.station_id, fact.evse_id, fact.connector_id): fact for fact in facts}.values()
+    """Keep how connectors are, and when that changed.
+
+    A connection that has been replaced changes nothing, and what is told again is no change.
+    """
+    facts = sorted(facts, key=_epoch)
+    connectors = [(fact.station_id, fact.evse_id, fact.connector_id) for fact in facts]
+    last = {connector: position for position, connector in enumerate(connectors)}
+    count = len(facts) - 1
+    first = {each: count - position for position, each in enumerate(reversed(connectors))}
     await connection.execute(
         """
+        WITH report AS (
+            SELECT report.* FROM unnest(
+                $1::text[], $2::integer[], $3::integer[], $4::text[], $5::text[], $6::text[],
+                $7::text[], $8::text[], $9::text[], $10::bigint[], $11::timestamptz[],
+                $12::boolean[], $13::boolean[]
+            ) WITH ORDINALITY
+                AS report (station_id, evse_id, connector_id, status, reported_status, error_code,
+                           info, vendor_id, vendor_error_code, epoch, reported_at, is_first,
+                           is_last, position)
+            JOIN stations ON stations.station_id = report.station_id
+                         AND stations.epoch <= report.epoch
+        ),
+        changed AS (
+            INSERT INTO connector_status_changes (station_id, evse_id, connector_id, status,
+                                                  reported_status, error_code, reported_at)
+            SELECT report.station_id, report.evse_id, report.connector_id, report.status,
+                   report.reported_status, report.error_code, report.reported_at
+            FROM report
+            LEFT JOIN connectors AS before
+                ON before.station_id = report.station_id AND before.evse_id = report.evse_id
+                AND before.connector_id = report.connector_id
+            WHERE coalesce(before.epoch, 0) <= report.epoch
+              AND (NOT is_first
+                   OR (before.reported_status, before.error_code)
+                      IS DISTINCT FROM (report.reported_status, report.error_code))
+            ORDER BY position
+        )
         INSERT INTO connectors (station_id, evse_id, connector_id, status, reported_status,
                                 error_code, info, vendor_id, vendor_error_code, epoch, reported_at)
-        SELECT report.* FROM unnest(
-            $1::text[], $2::integer[], $3::integer[], $4::text[], $5::text[], $6::text[],
-            $7::text[], $8::text[], $9::text[], $10::bigint[], $11::timestamptz[]
-        ) AS report (station_id, evse_id, connector_id, status, reported_status, error_code, info,
-                     vendor_id, vendor_error_code, epoch, reported_at)
-        JOIN stations USING (station_id)
+        SELECT station_id, evse_id, connector_id, status, reported_status, error_code, info,
+               vendor_id, vendor_error_code, epoch, reported_at
+        FROM report WHERE is_last
         ON CONFLICT (station_id, evse_id, connector_id) DO UPDATE
         SET status = excluded.status, reported_status = excluded.reported_status,
             error_code = excluded.error_code, info = excluded.info,
@@ -58,16 +99,22 @@ async def write_statuses(
             epoch = excluded.epoch, reported_at = excluded.reported_at
         WHERE connectors.epoch <= excluded.epoch
         """,
-        [fact.station_id for fact in newest],
-        [fact.evse_id for fact in newest],
-        [fact.connector_id for fact in newest],
-        [fact.status for fact in newest],
-        [fact.reported_status for fact in newest],
-        [fact.error_code for fact in newest],
-        [fact.info for fact in newest],
-        [fact.vendor_id for fact in newest],
-        [fact.vendor_error_code for fact in newest],
-        [fact.epoch for fact in newest],
-        [fact.reported_at for fact in newest],
+        [fact.station_id for fact in facts],
+        [fact.evse_id for fact in facts],
+        [fact.connector_id for fact in facts],
+        [fact.status for fact in facts],
+        [fact.reported_status for fact in facts],
+        [fact.error_code for fact in facts],
+        [fact.info for fact in facts],
+        [fact.vendor_id for fact in facts],
+        [fact.vendor_error_code for fact in facts],
+        [fact.epoch for fact in facts],
+        [fact.reported_at for fact in facts],
+        [first[connector] == position for position, connector in enumerate(connectors)],
+        [last[connector] == position for position, connector in enumerate(connectors)],
     )
     return [None] * len(facts)
+
+
+def _epoch(fact: StationBooted | ConnectorStatusReported) -> int:
+    return fact.epoch

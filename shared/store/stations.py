@@ -7,7 +7,8 @@ from typing import Any
 
 import asyncpg
 
-from shared.domain.errors import ConflictError, NotFoundError
+from shared.domain.availability import Disconnection
+from shared.domain.errors import ConflictError, InvalidInputError, NotFoundError
 from shared.domain.stations import (
     Connection,
     Connector,
@@ -22,8 +23,23 @@ from shared.store.pool import Database
 
 _COLUMNS = ", ".join(field.name for field in fields(Station))
 _CONNECTOR_COLUMNS = ", ".join(field.name for field in fields(Connector))
+# Many stations at once are locked in one order, so that the pod that lets go of a fleet and the one
+# that it comes back to do not wait for each other in a circle.
+_LOCKED = """
+    locked AS (
+        SELECT station_id FROM stations WHERE station_id = ANY($1)
+        ORDER BY station_id FOR NO KEY UPDATE
+    )
+"""
 _UPDATABLE = frozenset(
-    {"name", "security_profile", "password_hash", "registration_status", "heartbeat_interval_s"}
+    {
+        "name",
+        "security_profile",
+        "password_hash",
+        "registration_status",
+        "heartbeat_interval_s",
+        "location_id",
+    }
 )
 
 
@@ -91,6 +107,25 @@ async def get(db: Database, station_id: str) -> Station:
     return _station(record)
 
 
+async def was_online(db: Database, station_id: str, *, within_s: float) -> bool:
+    """Tell whether a station is online, or was within the last `within_s`.
+
+    Raises:
+        NotFoundError: there is no such station.
+    """
+    found = await db.fetchval(
+        """
+        SELECT online OR coalesce(disconnected_at > now() - make_interval(secs => $2), false)
+        FROM stations WHERE station_id = $1
+        """,
+        station_id,
+        within_s,
+    )
+    if found is None:
+        raise _not_found(station_id)
+    return bool(found)
+
+
 async def list_after(
     db: Database, *, after: str | None, limit: int, online: bool | None = None
 ) -> list[Station]:
@@ -115,24 +150,30 @@ async def update(db: Database, station_id: str, changes: dict[str, Any]) -> Stat
         db: the pool.
         station_id: whose.
         changes: column to new value; name, security_profile, password_hash, registration_status,
-            heartbeat_interval_s.
+            heartbeat_interval_s, location_id.
 
     Raises:
         NotFoundError: there is no such station.
+        InvalidInputError: there is no such location.
     """
     if not changes:
         return await get(db, station_id)
     if unknown := changes.keys() - _UPDATABLE:
         raise KeyError(f"not an operator's to change: {sorted(unknown)}")
     assignments = ", ".join(f"{column} = ${i}" for i, column in enumerate(changes, start=2))
-    record = await db.fetchrow(
-        f"""
-        UPDATE stations SET {assignments}, updated_at = now()
-        WHERE station_id = $1 RETURNING {_COLUMNS}
-        """,  # noqa: S608 - the names are checked above, the values are parameters
-        station_id,
-        *changes.values(),
-    )
+    try:
+        record = await db.fetchrow(
+            f"""
+            UPDATE stations SET {assignments}, updated_at = now()
+            WHERE station_id = $1 RETURNING {_COLUMNS}
+            """,  # noqa: S608 - the names are checked above, the values are parameters
+            station_id,
+            *changes.values(),
+        )
+    except asyncpg.ForeignKeyViolationError:
+        raise InvalidInputError(
+            f"there is no location {changes.get('location_id')!r}: register it first"
+        ) from None
     if record is None:
         raise _not_found(station_id)
     return _station(record)
@@ -186,27 +227,52 @@ async def get_credentials(db: Database, station_ids: Sequence[str]) -> list[Cred
 async def claim(db: Database, connections: Sequence[Connection]) -> list[Ownership | None]:
     """Raise the epoch of each connection's station: from now on the newest one speaks for it.
 
+    A security profile that is higher than the station's is kept as the one it has reached.
+
     Returns:
         One ownership per connection in the same order; None where the station is gone.
     """
     counts = Counter(connection.station_id for connection in connections)
     newest = {connection.station_id: connection for connection in connections}
     records = await db.fetch(
-        """
-        UPDATE stations
-        SET epoch = stations.epoch + claim.count, online = true, pod_id = claim.pod_id,
-            connection_id = claim.connection_id, ocpp_version = claim.ocpp_version,
-            connected_at = now()
-        FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[])
-             AS claim (station_id, count, pod_id, connection_id, ocpp_version)
-        WHERE stations.station_id = claim.station_id
-        RETURNING stations.station_id, stations.epoch
-        """,
+        f"""
+        WITH {_LOCKED}, claimed AS (
+            UPDATE stations
+            SET epoch = stations.epoch + claim.count, online = true, pod_id = claim.pod_id,
+                connection_id = claim.connection_id, ocpp_version = claim.ocpp_version,
+                connected_at = now(),
+                security_profile = greatest(stations.security_profile, claim.security_profile)
+            FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[],
+                        $6::smallint[])
+                 AS claim (station_id, count, pod_id, connection_id, ocpp_version,
+                           security_profile)
+            JOIN locked USING (station_id)
+            WHERE stations.station_id = claim.station_id
+            RETURNING stations.station_id, stations.epoch, stations.pod_id, stations.connection_id,
+                      stations.ocpp_version, stations.connected_at, old.online AS was_online,
+                      old.disconnected_at AS was_disconnected_at
+        ),
+        ended AS (
+            UPDATE station_connections AS span
+            SET disconnected_at = CASE WHEN was_online THEN claimed.connected_at
+                                       ELSE coalesce(was_disconnected_at, claimed.connected_at) END,
+                reason = CASE WHEN was_online THEN 'replaced' ELSE 'connection_lost' END
+            FROM claimed
+            WHERE span.station_id = claimed.station_id AND span.disconnected_at IS NULL
+        ),
+        begun AS (
+            INSERT INTO station_connections (station_id, epoch, pod_id, connection_id, ocpp_version,
+                                             connected_at)
+            SELECT station_id, epoch, pod_id, connection_id, ocpp_version, connected_at FROM claimed
+        )
+        SELECT station_id, epoch FROM claimed
+        """,  # noqa: S608 - the lock above
         list(newest),
         [counts[station_id] for station_id in newest],
         [connection.pod_id for connection in newest.values()],
         [connection.connection_id for connection in newest.values()],
         [connection.ocpp_version for connection in newest.values()],
+        [connection.security_profile for connection in newest.values()],
     )
     # When one station connects twice within a batch, each connection gets an epoch of its own.
     next_epoch = {r["station_id"]: r["epoch"] - counts[r["station_id"]] + 1 for r in records}
@@ -228,18 +294,35 @@ async def claim(db: Database, connections: Sequence[Connection]) -> list[Ownersh
     return ownerships
 
 
-async def release(db: Database, ownerships: Sequence[Ownership]) -> list[None]:
+async def release(db: Database, disconnections: Sequence[Disconnection]) -> list[None]:
     """Mark these stations offline, unless a newer connection holds them already."""
     await db.execute(
-        """
+        f"""
+        WITH {_LOCKED}, mine AS (
+            SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::integer[], $5::text[],
+                                 $6::timestamptz[])
+                AS mine (station_id, epoch, reason, close_code, close_reason, last_heard_at)
+        ),
+        ended AS (
+            UPDATE station_connections AS span
+            SET disconnected_at = now(), reason = mine.reason, close_code = mine.close_code,
+                close_reason = mine.close_reason, last_heard_at = mine.last_heard_at
+            FROM mine
+            WHERE span.station_id = mine.station_id AND span.epoch = mine.epoch
+              AND span.disconnected_at IS NULL
+        )
         UPDATE stations SET online = false, disconnected_at = now()
-        FROM unnest($1::text[], $2::bigint[]) AS mine (station_id, epoch)
+        FROM mine JOIN locked USING (station_id)
         WHERE stations.station_id = mine.station_id AND stations.epoch = mine.epoch AND online
-        """,
-        [ownership.station_id for ownership in ownerships],
-        [ownership.epoch for ownership in ownerships],
+        """,  # noqa: S608 - the lock above
+        [disconnection.ownership.station_id for disconnection in disconnections],
+        [disconnection.ownership.epoch for disconnection in disconnections],
+        [disconnection.reason for disconnection in disconnections],
+        [disconnection.close_code for disconnection in disconnections],
+        [disconnection.close_reason for disconnection in disconnections],
+        [disconnection.last_heard_at for disconnection in disconnections],
     )
-    return [None] * len(ownerships)
+    return [None] * len(disconnections)
 
 
 async def reassert(db: Database, ownerships: Sequence[Ownership]) -> set[str]:
@@ -249,12 +332,20 @@ async def reassert(db: Database, ownerships: Sequence[Ownership]) -> set[str]:
         The stations that are still ours. The others have a newer connection elsewhere.
     """
     records = await db.fetch(
-        """
-        UPDATE stations SET online = true, disconnected_at = NULL
-        FROM unnest($1::text[], $2::bigint[]) AS mine (station_id, epoch)
-        WHERE stations.station_id = mine.station_id AND stations.epoch = mine.epoch
-        RETURNING stations.station_id
-        """,
+        f"""
+        WITH {_LOCKED}, ours AS (
+            UPDATE stations SET online = true, disconnected_at = NULL
+            FROM unnest($1::text[], $2::bigint[]) AS mine (station_id, epoch)
+            JOIN locked USING (station_id)
+            WHERE stations.station_id = mine.station_id AND stations.epoch = mine.epoch
+            RETURNING stations.station_id, stations.epoch
+        ),
+        resumed AS (
+            UPDATE station_connections AS span SET disconnected_at = NULL, reason = NULL
+            FROM ours WHERE span.station_id = ours.station_id AND span.epoch = ours.epoch
+        )
+        SELECT station_id FROM ours
+        """,  # noqa: S608 - the lock above
         [ownership.station_id for ownership in ownerships],
         [ownership.epoch for ownership in ownerships],
     )

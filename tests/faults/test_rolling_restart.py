@@ -54,10 +54,14 @@ async def test_a_rolling_restart_loses_nothing(cluster: Cluster, finding: Findin
         sent_again=acknowledged.resent,
         commands=commands.total(),
         failed_commands=failed,
+        other_outcomes=", ".join(
+            f"{count} {outcome}" for outcome, count in commands.items() if outcome != "accepted"
+        )
+        or "none",
         peak_reconnects_per_s=max(reconnects.values()),
     )
     assert found.total_lost == 0, found
     assert found.total_twice == 0, found
     assert sum(station.sent_more_than_once() for station in stations) == 0
-    # Only a station that is on its way to the other pod cannot be asked.
-    assert failed < commands.total() / 5, commands
+    # What is asked of a station that is on its way to the other pod waits for it.
+    assert failed <= commands.total() / 50, commands

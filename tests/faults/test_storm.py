@@ -93,7 +93,7 @@ async def seconds_until_booted(cluster: RunningCluster, count: int, *, since: fl
     return time.time() - since
 
 
-@invariant(14, "SIGKILL of both gateways and of the simulated fleet, which connects and boots at once")
+@invariant(14, "SIGKILL of both gateways and of the fleet, which connects and boots at once")
 @pytest.mark.timeout(1200)
 async def test_a_boot_storm_is_bounded(tmp_path: Path, finding: Finding) -> None:
     peaks = Peaks()

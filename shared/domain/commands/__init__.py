@@ -11,6 +11,12 @@ A command is at most once on the wire. Its life::
 from dataclasses import fields
 from typing import Any
 
+from shared.domain.commands.certificates import (
+    CertificateSigned,
+    DeleteCertificate,
+    GetInstalledCertificateIds,
+    InstallCertificate,
+)
 from shared.domain.commands.command import (
     Command,
     CommandRecord,
@@ -34,28 +40,56 @@ from shared.domain.commands.core import (
     TriggerMessage,
     UnlockConnector,
 )
+from shared.domain.commands.firmware import UpdateFirmware
+from shared.domain.commands.logs import GetLog, LogType
+from shared.domain.commands.local_lists import (
+    GetLocalListVersion,
+    LocalListUpdateType,
+    SendLocalList,
+)
+from shared.domain.commands.reservations import CancelReservation, ReserveNow
+from shared.domain.commands.smart_charging import (
+    ClearChargingProfile,
+    GetCompositeSchedule,
+    SetChargingProfile,
+)
 from shared.domain.errors import InvalidInputError
 
 __all__ = [
     "COMMANDS",
     "Call",
+    "CancelReservation",
+    "CertificateSigned",
     "ChangeAvailability",
     "ChangeConfiguration",
     "ClearCache",
+    "ClearChargingProfile",
     "Command",
     "CommandRecord",
     "CommandState",
     "DataTransfer",
+    "DeleteCertificate",
+    "GetCompositeSchedule",
     "GetConfiguration",
+    "GetInstalledCertificateIds",
+    "GetLocalListVersion",
+    "GetLog",
+    "InstallCertificate",
+    "LocalListUpdateType",
+    "LogType",
     "MessageTrigger",
     "OperationalStatus",
     "Outcome",
     "RemoteStart",
     "RemoteStop",
+    "ReserveNow",
     "Reset",
     "ResetType",
+    "SendLocalList",
+    "SetChargingProfile",
     "TriggerMessage",
     "UnlockConnector",
+    "UpdateFirmware",
     "command_params",
     "outcome_without_answer",
     "parse_command",
@@ -74,6 +108,19 @@ COMMANDS: dict[str, type[Command]] = {
         ClearCache,
         TriggerMessage,
         DataTransfer,
+        SetChargingProfile,
+        ClearChargingProfile,
+        GetCompositeSchedule,
+        ReserveNow,
+        CancelReservation,
+        SendLocalList,
+        GetLocalListVersion,
+        UpdateFirmware,
+        GetLog,
+        InstallCertificate,
+        DeleteCertificate,
+        GetInstalledCertificateIds,
+        CertificateSigned,
         Call,
     )
 }

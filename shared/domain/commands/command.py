@@ -59,7 +59,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandRecord:
-    """A command as it is kept, from `queued` to its outcome."""
+    """A command as it is kept, from `queued` to its outcome; `batch_id` is of which batch it is."""
 
     command_id: str
     station_id: str
@@ -76,6 +76,7 @@ class CommandRecord:
     response: dict[str, Any] | None
     error_code: str | None
     error_description: str | None
+    batch_id: str | None
 
 
 def outcome_without_answer(command: Command, description: str) -> Outcome:

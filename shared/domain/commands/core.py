@@ -23,7 +23,7 @@ class OperationalStatus(StrEnum):
 
 
 class MessageTrigger(StrEnum):
-    """MessageTriggerEnumType; 1.6 calls the log's status DiagnosticsStatusNotification."""
+    """MessageTriggerEnumType; DiagnosticsStatusNotification is 1.6's, of its GetDiagnostics."""
 
     BOOT_NOTIFICATION = "BootNotification"
     LOG_STATUS_NOTIFICATION = "LogStatusNotification"
@@ -31,6 +31,8 @@ class MessageTrigger(StrEnum):
     HEARTBEAT = "Heartbeat"
     METER_VALUES = "MeterValues"
     STATUS_NOTIFICATION = "StatusNotification"
+    SIGN_CHARGING_STATION_CERTIFICATE = "SignChargingStationCertificate"
+    DIAGNOSTICS_STATUS_NOTIFICATION = "DiagnosticsStatusNotification"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +40,15 @@ class RemoteStart(Command):
     """Start a charge for a token, on an EVSE or wherever the station chooses.
 
     `id_token_type` None means the one that the token is registered with. OCPP 1.6 knows no types.
+    `charging_profile` is a document of `shared.domain.charging_profiles`: a TxProfile, without a
+    transaction id, because the transaction has none yet.
     """
 
     repeatable: ClassVar[bool] = False
     id_token: str
     evse_id: int | None = None
     id_token_type: IdTokenType | None = None
+    charging_profile: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

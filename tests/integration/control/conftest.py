@@ -21,6 +21,7 @@ def make_settings(database_url: str, redis_url: str) -> MakeSettings:
                 "redis_url": redis_url,
                 "api_keys": API_KEY,
                 "redis_timeout_s": 1.0,
+                "command_reconnect_wait_s": 0.1,
                 **changes,
             }
         )

@@ -18,6 +18,7 @@ from tests.integration.control.players import (
     Api,
     PodPlayer,
     assert_problem,
+    playing_pod,
     running,
 )
 from tests.support.eventually import eventually
@@ -47,7 +48,12 @@ async def test_the_stations_own_answer_is_the_answer_to_the_call(
     answer = response.json()
     assert answer["command_id"] == request.command_id
     assert answer["type"] == "RemoteStart"
-    assert answer["params"] == {"id_token": "04A2", "evse_id": 2, "id_token_type": None}
+    assert answer["params"] == {
+        "id_token": "04A2",
+        "evse_id": 2,
+        "id_token_type": None,
+        "charging_profile": None,
+    }
     assert answer["state"] == "accepted"
     assert answer["status"] == "Accepted"
     assert answer["response"] == {"status": "Accepted"}
@@ -206,6 +212,52 @@ async def test_a_station_that_is_offline_is_a_conflict_and_keeps_no_command(
     asking = asyncio.create_task(client.post("/v1/stations/CS-2/commands", json=RESET))
     await pod.answer()
     assert (await asking).status_code == 200
+
+
+async def test_a_station_that_is_on_its_way_to_another_pod_is_waited_for(
+    make_settings: MakeSettings, pod: PodPlayer, db: Database
+) -> None:
+    async with running(make_settings(command_reconnect_wait_s=5)) as api:
+        await pod.start(lease_s=0.01)
+        await asyncio.sleep(0.05)
+        asking = asyncio.create_task(ask(api.client, RESET))
+        await asyncio.sleep(0.3)
+        assert not asking.done()
+        async with playing_pod(db, make_settings(), "pod-2-abcdef") as successor:
+            await successor.hold("CS-1")
+            await successor.answer()
+            assert (await asking).json()["state"] == "accepted"
+
+
+async def test_a_station_that_has_been_away_for_longer_is_refused_at_once(
+    make_settings: MakeSettings, pod: PodPlayer, db: Database
+) -> None:
+    await pod.start(lease_s=0.01)
+    await db.execute("UPDATE stations SET online = false, disconnected_at = now() - interval '6 s'")
+    await asyncio.sleep(0.05)
+    async with running(make_settings(command_reconnect_wait_s=5)) as api:
+        began = time.perf_counter()
+        assert_problem(await ask(api.client, RESET), 409, "station-offline")
+        assert time.perf_counter() - began < 1
+
+
+async def test_when_too_many_commands_wait_for_a_station_the_next_is_refused(
+    make_settings: MakeSettings, pod: PodPlayer
+) -> None:
+    async with running(make_settings(command_max_queued=3)) as api:
+        queued = [
+            await ask(api.client, {**RESET, "wait_s": 0}, **{"Idempotency-Key": f"key-{number}"})
+            for number in range(4)
+        ]
+        assert [response.status_code for response in queued] == [202, 202, 202, 429]
+        problem = assert_problem(queued[-1], 429, "command-queue-full")
+        assert "'CS-1'" in problem["detail"]
+        assert int(queued[-1].headers["retry-after"]) > 0
+        # A call that is repeated is answered all the same, and there is room again after a while.
+        again = await ask(api.client, {**RESET, "wait_s": 0}, **{"Idempotency-Key": "key-0"})
+        assert again.status_code == 202
+        await pod.answer()
+        assert (await ask(api.client, {**RESET, "wait_s": 0})).status_code == 202
 
 
 async def test_a_pod_without_a_lease_holds_nobody(

@@ -60,6 +60,8 @@ async def test_a_time_is_kept_in_utc(client: httpx.AsyncClient) -> None:
         ("expires_at", "2030-01-01T00:00:00"),  # no zone
         ("expires_at", "0001-01-01T00:00:00+14:00"),  # before the calendar in UTC
         ("expires_at", "9999-12-31T23:59:59-14:00"),
+        ("expires_at", "9999-12-31T23:59:59.999999Z"),  # which would be kept as an infinity
+        ("expires_at", "0001-01-01T00:00:00Z"),
         ("group_id_token", ""),
         ("colour", "green"),
     ],

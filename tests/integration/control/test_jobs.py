@@ -150,6 +150,38 @@ async def test_a_command_on_its_first_way_and_one_without_a_way_are_left_alone(
         assert await route_again(db, *bus, older_than_s=0, limit=10) == 1
 
 
+async def test_a_command_whose_station_has_come_to_another_pod_follows_it_at_once(
+    db: Database, pod: PodPlayer, settings: WorkerSettings
+) -> None:
+    await pod.hold("CS-1")
+    command_id = await queue(db, Reset())  # goes to a pod that dies
+    async with (
+        open_redis(settings) as redis,
+        playing_pod(db, settings, "pod-2-abcdef") as successor,
+    ):
+        bus = (OwnershipRegistry(redis), PodRequestSender(redis))
+        assert await route_again(db, *bus, older_than_s=60, limit=10) == 0
+        await successor.hold("CS-1")
+        assert await route_again(db, *bus, older_than_s=60, limit=10) == 1
+        assert (await successor.next_command()).command_id == command_id
+        # It is on its way there now, and is not put on it again.
+        assert await route_again(db, *bus, older_than_s=60, limit=10) == 0
+
+
+async def test_commands_that_wait_in_a_pods_queue_do_not_keep_others_from_being_routed(
+    db: Database, pod: PodPlayer, settings: WorkerSettings
+) -> None:
+    for number in range(4):
+        await pod.hold(f"CS-{number}")
+        await commands.create(db, station_id=f"CS-{number}", command=Reset(), timeout_s=60)
+    async with open_redis(settings) as redis:
+        bus = (OwnershipRegistry(redis), PodRequestSender(redis))
+        for _ in range(2):
+            assert await route_again(db, *bus, older_than_s=0, limit=2) == 2
+    routed = {(await pod.next_command()).station_id for _ in range(4)}
+    assert routed == {f"CS-{number}" for number in range(4)}
+
+
 async def test_a_command_that_was_routed_twice_is_sent_once(
     db: Database, pod: PodPlayer, settings: WorkerSettings
 ) -> None:
@@ -198,6 +230,7 @@ async def test_a_sweep_that_fails_is_logged_counted_and_tried_again(
         away = settings.model_copy(update={"redis_url": wire.url})
         stop = asyncio.Event()
         await register(db, "CS-1")
+        await db.execute("UPDATE stations SET online = true")
         await queue(db, Reset())
         running = asyncio.create_task(run(away, stop))
 

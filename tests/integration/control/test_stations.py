@@ -78,7 +78,7 @@ async def test_a_station_id_is_registered_once(client: httpx.AsyncClient) -> Non
         ("password", "fifteen-charact"),
         ("password", "p" * 65),
         ("password", "control\u0007character"),
-        ("security_profile", 2),
+        ("security_profile", 4),
         ("registration_status", "Maybe"),
         ("heartbeat_interval_s", 0),
         ("name", "nul \u0000 byte"),
@@ -217,6 +217,43 @@ async def test_a_change_of_trust_closes_the_live_connection(
     close = await pod.next_close()
     assert close.station_id == "CS-1"
     assert close.epoch == ownership.epoch
+
+
+async def test_a_pending_station_that_is_accepted_is_asked_to_boot_and_stays_connected(
+    client: httpx.AsyncClient, db: Database, pod: PodPlayer
+) -> None:
+    await pod.hold("CS-1")
+    await stations.update(db, "CS-1", {"registration_status": "Pending"})
+    change = {"registration_status": "Accepted"}
+    answer = (await client.patch("/v1/stations/CS-1", json=change)).json()
+    assert answer["registration_status"] == "Accepted"
+    (command,) = (await client.get("/v1/stations/CS-1/commands")).json()["items"]
+    assert command["type"] == "TriggerMessage"
+    assert command["params"]["requested_message"] == "BootNotification"
+    # All that the pod is asked is the command, and then to close for the password.
+    await client.patch("/v1/stations/CS-1", json={"password": PASSWORD})
+    assert (await pod.next_command()).command_id == command["command_id"]
+    assert (await pod.next_close()).station_id == "CS-1"
+
+
+async def test_a_pending_station_that_is_offline_is_accepted_all_the_same(
+    client: httpx.AsyncClient,
+) -> None:
+    body = {"station_id": "CS-1", "registration_status": "Pending"}
+    await client.post("/v1/stations", json=body)
+    change = {"registration_status": "Accepted"}
+    assert (await client.patch("/v1/stations/CS-1", json=change)).status_code == 200
+    assert (await client.get("/v1/stations/CS-1/commands")).json()["items"] == []
+
+
+@pytest.mark.parametrize(("profile", "has_password"), [(2, True), (3, False)])
+async def test_profiles_with_tls_need_a_password_or_a_certificate(
+    client: httpx.AsyncClient, profile: int, *, has_password: bool
+) -> None:
+    body = {"station_id": "CS-1", "security_profile": profile}
+    answer = (await client.post("/v1/stations", json=body)).json()
+    assert answer["security_profile"] == profile
+    assert (answer["password"] is not None) is has_password
 
 
 async def test_a_new_password_replaces_the_old_one(client: httpx.AsyncClient, db: Database) -> None:

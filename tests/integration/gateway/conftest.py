@@ -23,7 +23,7 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def start_pod(database_url: str, redis_url: str) -> StartPod:
-    return partial(running_pod, database_url, redis_url)
+    return partial(running_pod, database_url=database_url, redis_url=redis_url)
 
 
 @pytest.fixture

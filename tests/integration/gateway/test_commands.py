@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 
 from shared.bus.client import open_redis
 from shared.bus.ownership import OwnershipRegistry
@@ -230,3 +233,43 @@ async def test_a_deleted_stations_connection_cannot_be_claimed_again(
         await station.boot()
         await stations.delete(db, "CP-1")
         assert (await station.call("Heartbeat", {}))[0] == 3
+
+
+async def test_a_pod_that_stops_waits_for_the_answers_to_its_commands(
+    db: Database, redis: Redis, start_pod: StartPod
+) -> None:
+    await register(db)
+    async with AsyncExitStack() as running:
+        gateway = await running.enter_async_context(start_pod())
+        async with station_client(gateway.url) as station:
+            await station.boot()
+            first = await ask(db, redis, commands.RemoteStart(id_token="T"))
+            second = await ask(db, redis, commands.ClearCache())
+            assert (await station.receive())[1] == first
+            stopping = asyncio.create_task(running.aclose())
+            await asyncio.sleep(0.3)
+            await station.send([3, first, {"status": "Accepted"}])
+            with pytest.raises(ConnectionClosed) as closed:
+                await station.receive()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == CloseCode.SERVICE_RESTART
+        await stopping
+    assert (await store.get(db, first)).state is CommandState.ACCEPTED
+    # What was not sent is for the pod that the station comes to.
+    assert (await store.get(db, second)).state is CommandState.QUEUED
+
+
+async def test_a_pod_that_stops_waits_no_longer_than_it_may_and_keeps_the_outcome(
+    db: Database, redis: Redis, start_pod: StartPod
+) -> None:
+    await register(db)
+    async with AsyncExitStack() as running:
+        gateway = await running.enter_async_context(start_pod(drain_commands_s=0.3))
+        async with station_client(gateway.url) as station:
+            await station.boot()
+            command_id = await ask(db, redis, commands.RemoteStart(id_token="T"))
+            await station.receive()
+            async with asyncio.timeout(3):
+                await running.aclose()
+    record = await store.get(db, command_id)
+    assert (record.state, record.error_code) == (CommandState.UNKNOWN, "NoAnswer")

@@ -69,7 +69,7 @@ async def test_the_best_version_that_a_station_offers_is_taken(db: Database, gat
         ),
         ('[5,"7",{}]', [4, "7", "MessageTypeNotSupported"]),
         ("[9]", [4, "-1", "MessageTypeNotSupported"]),
-        ('[2,"7","Heartbeat",[]]', [4, "7", "FormatViolation"]),
+        ('[2,"7","Heartbeat",7]', [4, "7", "FormatViolation"]),
         ('[2,"7","NoSuchAction",{}]', [4, "7", "NotImplemented"]),
         ('[2,"7","StartTransaction",{}]', [4, "7", "NotImplemented"]),
         ('[2,"7","RequestStartTransaction",{}]', [4, "7", "NotSupported"]),
@@ -80,7 +80,7 @@ async def test_the_best_version_that_a_station_offers_is_taken(db: Database, gat
             '[2,"7","Authorize",{"idToken":{"idToken":"TAG","type":"RFID"}}]',
             [4, "7", "PropertyConstraintViolation"],
         ),
-        ('[2,"7","Heartbeat",{"more":1}]', [4, "7", "FormatViolation"]),
+        ('[2,"7","TransactionEvent",{}]', [4, "7", "OccurrenceConstraintViolation"]),
         (
             '[2,"7","SecurityEventNotification",{"type":"X","timestamp":"yesterday"}]',
             [4, "7", "TypeConstraintViolation"],

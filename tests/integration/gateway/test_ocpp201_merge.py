@@ -106,7 +106,7 @@ async def rows(db: Database, transaction_id: str) -> tuple[Any, ...]:
     """Return all that is kept of a transaction, but not what differs by its nature."""
     session = await db.fetchrow("SELECT * FROM sessions WHERE transaction_id = $1", transaction_id)
     words = dict(session)
-    for name in ("session_id", "transaction_id", "created_at", "updated_at"):
+    for name in ("session_id", "transaction_id", "created_at", "updated_at", "settle_at"):
         del words[name]
     values = await db.fetch(
         "SELECT evse_id, sampled_at, energy_wh, samples FROM meter_values WHERE transaction_id = $1"

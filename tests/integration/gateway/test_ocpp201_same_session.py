@@ -8,6 +8,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from control.jobs.sessions import settle_due
+from control.jobs.settings import WorkerSettings
 from control.settings import ControlSettings
 from shared.store.pool import Database
 from tests.integration.control.players import API_KEY, running
@@ -183,6 +185,11 @@ async def api(database_url: str, redis_url: str) -> AsyncIterator[httpx.AsyncCli
         yield served.client
 
 
+@pytest.fixture
+def worker(database_url: str, redis_url: str) -> WorkerSettings:
+    return WorkerSettings(database_url=database_url, redis_url=redis_url)
+
+
 async def get(api: httpx.AsyncClient, path: str) -> Any:
     response = await api.get(path)
     assert response.status_code == 200, response.text
@@ -192,7 +199,9 @@ async def get(api: httpx.AsyncClient, path: str) -> Any:
 async def the_session(api: httpx.AsyncClient) -> dict[str, Any]:
     """Return the only session, without what names it and without the times of our own clock."""
     (session,) = (await get(api, "/v1/sessions"))["items"]
-    for name in ("session_id", "transaction_id", "ocpp_version", "created_at", "updated_at"):
+    for name in (
+        "session_id", "transaction_id", "ocpp_version", "created_at", "updated_at", "settled_at"
+    ):  # fmt: skip
         del session[name]
     return session  # type: ignore[no-any-return]
 
@@ -214,7 +223,11 @@ async def stop_remotely(
 
 @pytest.mark.parametrize("dialect", [Dialect16(), Dialect201()], ids=lambda each: each.version)
 async def test_a_charge_is_the_same_in_every_version(
-    db: Database, gateway: Pod, api: httpx.AsyncClient, dialect: Dialect
+    db: Database,
+    gateway: Pod,
+    api: httpx.AsyncClient,
+    worker: WorkerSettings,
+    dialect: Dialect,
 ) -> None:
     await register(db)
     token = {"id_token": "TAG", "status": "Accepted"}
@@ -239,7 +252,17 @@ async def test_a_charge_is_the_same_in_every_version(
             "ended_at": None,
             "meter_stop_wh": None,
             "energy_wh": 500,
+            "energy_method": None,
             "stopped_reason": None,
+            "ended_by": None,
+            "end_rule": None,
+            "needs_review": False,
+            "review_reasons": [],
+            "review_decision": None,
+            "review_note": None,
+            "reviewed_at": None,
+            "reviewed_by": None,
+            "billable": False,
         }
         assert await the_session(api) == going_on
 
@@ -252,14 +275,18 @@ async def test_a_charge_is_the_same_in_every_version(
         )
         assert answer["response"] == {"status": "Accepted"}
         await dialect.stop(station, transaction_id)
-        assert await the_session(api) == {
+        ended = {
             **going_on,
             "active": False,
             "ended_at": ENDED_AT,
+            "ended_by": "station",
             "meter_stop_wh": 2500,
             "energy_wh": 1500,
             "stopped_reason": "Remote",
         }
+        assert await the_session(api) == ended
+        await settle_due(db, worker)
+        assert await the_session(api) == {**ended, "energy_method": "registers", "billable": True}
 
     (session,) = (await get(api, "/v1/sessions"))["items"]
     assert (session["transaction_id"], session["ocpp_version"]) == (

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 from redis.asyncio import Redis
@@ -10,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 
 from shared.bus.client import open_redis
 from shared.bus.ownership import OwnershipRegistry
+from shared.domain.availability import Disconnection, DisconnectReason
 from shared.domain.stations import Connection, Ownership, SecurityProfile
 from shared.settings import ServiceSettings
 from shared.store import pods, stations
@@ -71,7 +73,14 @@ async def test_a_late_release_harms_nobody(db: Database, registry: OwnershipRegi
     (taken_over,) = await registry.claim([new])
     assert taken_over.other_pod_id == "pod-1"
     assert await registry.release([old]) == [False]
-    await stations.release(db, [old])
+    late = Disconnection(
+        ownership=old,
+        reason=DisconnectReason.CONNECTION_LOST,
+        close_code=None,
+        close_reason=None,
+        last_heard_at=datetime.now(UTC),
+    )
+    await stations.release(db, [late])
     assert (await stations.get(db, "CP-1")).online
     await registry.renew_lease("pod-2", lease_s=5)
     assert (await registry.find_routes(["CP-1"]))["CP-1"].pod_id == "pod-2"

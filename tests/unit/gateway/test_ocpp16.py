@@ -45,10 +45,17 @@ ISO = "2026-01-01T00:00:00Z"
         (commands.ClearCache(), "ClearCache", {}),
         (
             commands.TriggerMessage(
-                requested_message=commands.MessageTrigger.LOG_STATUS_NOTIFICATION
+                requested_message=commands.MessageTrigger.DIAGNOSTICS_STATUS_NOTIFICATION
             ),
             "TriggerMessage",
             {"requestedMessage": "DiagnosticsStatusNotification"},
+        ),
+        (
+            commands.TriggerMessage(
+                requested_message=commands.MessageTrigger.LOG_STATUS_NOTIFICATION
+            ),
+            "ExtendedTriggerMessage",
+            {"requestedMessage": "LogStatusNotification"},
         ),
         (
             commands.DataTransfer(vendor_id="V", data="x"),

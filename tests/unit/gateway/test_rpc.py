@@ -1,6 +1,7 @@
 """OCPP-J framing as transcripts: what comes in, what is made of it."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -140,3 +141,24 @@ def test_a_station_may_use_the_message_id_of_our_open_call(peer: Peer) -> None:
 def test_bytes_that_are_not_utf_8_are_told_apart(peer: Peer) -> None:
     with pytest.raises(UnicodeDecodeError):
         peer.receive(b'[2,"1","Authorize",{"idTag":"\xff"}]')
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        json.dumps([2, "1", "A" * 250_000, {}]),
+        json.dumps([2, "1", "A" * 250_000, {}, None]),
+        json.dumps([2, "1", "MeterValues", {"connectorId": 1, "meterValue": [1] * 120_000}]),
+        json.dumps([2, "1", "MeterValues", {"connectorId": 1, "meterValue": [{
+            "timestamp": "2026-01-02T03:04:05Z", "sampledValue": [
+                dict.fromkeys(("value", "unit", "phase", "context", "location", "format"), "?")
+            ] * 1_900}]}]),
+    ],
+    ids=["a long action", "five elements", "wrong items", "wrong words"],
+)  # fmt: skip
+def test_the_largest_frame_is_refused_in_no_time(frame: str) -> None:
+    """One station must not hold up the event loop, and with it all others."""
+    peer = Peer(PROTOCOL, lambda _action, _deviation: None)
+    began_s = time.process_time()
+    assert isinstance(peer.receive(frame.encode()), Refusal)
+    assert time.process_time() - began_s < 0.25

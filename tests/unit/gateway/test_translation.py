@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -21,12 +21,21 @@ def test_every_way_of_writing_a_time_is_read(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "222222017-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"]
+    "text", ["", "yesterday", "222222017-01-01T00:00:00Z", "0000-00-00T00:00:00Z"]
 )
 def test_what_is_no_time_is_a_type_error(text: str) -> None:
     with pytest.raises(CallRefusedError, match="timestamp") as refused:
         parse_time(text)
     assert refused.value.code is ErrorCode.TYPE_CONSTRAINT_VIOLATION
+
+
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00", "0001-01-01T00:00:00+01:00"]
+)
+def test_a_clock_that_is_not_set_tells_a_time_that_can_be_kept(text: str) -> None:
+    time = parse_time(text)
+    assert time.date() == date(1, 1, 1)
+    assert time.replace(tzinfo=None) > datetime.min  # noqa: DTZ901 - which asyncpg keeps as "never"
 
 
 def test_a_time_is_written_in_utc_with_milliseconds() -> None:

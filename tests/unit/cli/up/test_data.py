@@ -134,6 +134,19 @@ class TestCredentials:
     def test_only_the_owner_reads_them(self, made: Path) -> None:
         assert (made / "credentials.json").stat().st_mode & 0o777 == 0o600
 
+    def test_a_credential_of_a_later_version_is_made_and_kept(self, made: Path) -> None:
+        with open_data_directory(made, reset=False) as data:
+            first = data.credentials()
+            file = made / "credentials.json"
+            content = json.loads(file.read_text(encoding="utf-8"))
+            del content["files_signing_key"]
+            file.write_text(json.dumps(content), encoding="utf-8")
+            second = data.credentials()
+            assert second.api_key == first.api_key
+            assert second.files_signing_key != first.files_signing_key
+            assert data.credentials() == second
+            assert file.stat().st_mode & 0o777 == 0o600
+
     def test_losing_them_is_said(self, made: Path) -> None:
         (made / "credentials.json").unlink()
         with (

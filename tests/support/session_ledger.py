@@ -1,0 +1,257 @@
+"""What the store does with a station's words, in memory and without SQL: the model to compare with.
+
+It keeps sets: the same word again changes nothing. Only of different ends the first one counts.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from shared.domain.meter_values import MeterValue, MeterValuesReported
+from shared.domain.sessions import (
+    ClosingRules,
+    End,
+    EndSource,
+    Limits,
+    OpenSession,
+    Reading,
+    ReadingOf,
+    RuleEnd,
+    SessionFacts,
+    Settlement,
+    StrayEnd,
+    Surroundings,
+    TransactionEnded,
+    TransactionEventReported,
+    TransactionEventType,
+    TransactionStarted,
+    match_ends,
+    settle,
+)
+from shared.store.facts import Fact
+
+LIMITS, RULES = Limits(), ClosingRules()
+
+
+@dataclass
+class _Session:
+    received_at: datetime
+    start: TransactionStarted | None = None
+    ends: list[End] = field(default_factory=list)
+    events: dict[int, TransactionEventReported] = field(default_factory=dict)
+    concluded: RuleEnd | None = None
+
+
+class Ledger:
+    """One station's words."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, _Session] = {}
+        self._values: dict[Any, tuple[MeterValuesReported, MeterValue, datetime]] = {}
+        self._strays: dict[Any, TransactionEnded] = {}
+        self._ids: dict[Any, str] = {}
+
+    def receive(self, fact: Fact, now: datetime) -> str | None:
+        """Keep a fact; return the transaction id of a start."""
+        match fact:
+            case TransactionStarted():
+                key = (
+                    fact.evse_id, fact.started_at, fact.id_token, fact.meter_start_wh
+                )  # fmt: skip
+                transaction_id = self._ids.setdefault(key, str(len(self._ids) + 1))
+                self.sessions.setdefault(transaction_id, _Session(now, start=fact))
+                return transaction_id
+            case TransactionEnded():
+                self._receive_end(fact, now)
+            case MeterValuesReported():
+                self._receive_values(fact, now)
+            case TransactionEventReported():
+                session = self.sessions.setdefault(fact.transaction_id, _Session(now))
+                session.events.setdefault(fact.seq_no, fact)
+                values = MeterValuesReported(
+                    fact.station_id, 0, fact.transaction_id, fact.meter_values
+                )
+                self._receive_values(values, now)
+            case _:
+                raise AssertionError(fact)
+        return None
+
+    def _receive_end(self, fact: TransactionEnded, now: datetime) -> None:
+        session = self.sessions.get(fact.transaction_id)
+        if session is None or session.start is None:
+            key = (
+                fact.transaction_id, fact.ended_at, fact.meter_stop_wh, fact.stopped_reason,
+                fact.id_token,
+            )  # fmt: skip
+            self._strays.setdefault(key, fact)
+            return
+        end = _end(fact, EndSource.STATION, now)
+        if not any(_words(end) == _words(other) for other in session.ends):
+            session.ends.append(end)
+
+    def _receive_values(self, fact: MeterValuesReported, now: datetime) -> None:
+        for value in fact.meter_values:
+            key = (fact.evse_id, fact.transaction_id, value.sampled_at, str(value.samples))
+            self._values.setdefault(key, (fact, value, now))
+
+    def settle(self, now: datetime, *, evses: int = 2) -> dict[str, Settlement]:
+        """Work every session out, and remember what rules concluded, as the worker does."""
+        matched = self._match(evses)
+        settlements = {}
+        for transaction_id, session in self.sessions.items():
+            facts = self._facts(transaction_id, session, matched[transaction_id])
+            settlement = settle(facts, now=now, limits=LIMITS, rules=RULES)
+            session.concluded = settlement.rule_end
+            settlements[transaction_id] = settlement
+        return settlements
+
+    def _match(self, evses: int) -> defaultdict[str, list[End]]:
+        candidates = [
+            OpenSession(
+                session_id=transaction_id,
+                started_at=session.start.started_at,
+                meter_start_wh=session.start.meter_start_wh,
+                id_token=session.start.id_token,
+                sampled_until=max(
+                    (
+                        value.sampled_at
+                        for told, value, _ in self._values.values()
+                        if told.transaction_id == transaction_id
+                    ),
+                    default=None,
+                ),
+            )
+            for transaction_id, session in self.sessions.items()
+            if session.start is not None and not session.ends
+        ]
+        strays = dict(enumerate(self._strays.values()))
+        found = match_ends(
+            [
+                StrayEnd(
+                    letter_id=str(number),
+                    ended_at=stray.ended_at,
+                    meter_stop_wh=stray.meter_stop_wh,
+                    id_token=stray.id_token,
+                )
+                for number, stray in strays.items()
+            ],
+            candidates,
+            evses=evses,
+            limits=LIMITS,
+        )
+        matched: defaultdict[str, list[End]] = defaultdict(list)
+        for number, transaction_id in found.items():
+            stray = strays[int(number)]
+            matched[transaction_id].append(_end(stray, EndSource.MATCHED, stray.ended_at))
+        return matched
+
+    def _facts(self, transaction_id: str, session: _Session, matched: list[End]) -> SessionFacts:
+        if session.start is None:
+            return self._facts_of_events(transaction_id, session)
+        start = session.start
+        later = [
+            (other.start.started_at, other.received_at)
+            for other in self.sessions.values()
+            if other.start is not None
+            and other.start.evse_id == start.evse_id
+            and other.start.started_at > start.started_at
+        ]
+        next_start_at, next_start_received_at = min(later, default=(None, None))
+        return SessionFacts(
+            started_at=start.started_at,
+            meter_start_wh=start.meter_start_wh,
+            authorization_status=start.authorization_status,
+            received_at=session.received_at,
+            heard_at=session.received_at,
+            ends=[*session.ends, *matched],
+            readings=[
+                Reading(
+                    value.sampled_at,
+                    received_at,
+                    value.samples,
+                    ReadingOf.SESSION if told.transaction_id == transaction_id
+                    else ReadingOf.NONE if told.transaction_id is None
+                    else ReadingOf.UNKNOWN,
+                )
+                for told, value, received_at in self._values.values()
+                if told.evse_id == start.evse_id
+                and (
+                    told.transaction_id == transaction_id
+                    or told.transaction_id not in self.sessions
+                )
+            ],
+            surroundings=Surroundings(
+                next_start_at=next_start_at, next_start_received_at=next_start_received_at
+            ),
+            concluded=session.concluded,
+        )  # fmt: skip
+
+    def _facts_of_events(self, transaction_id: str, session: _Session) -> SessionFacts:
+        events = session.events.values()
+        first = [register for event in events if (register := event.registers()[0])]
+        last = [register for event in events if (register := event.registers()[1])]
+        starts = [e.occurred_at for e in events if e.event_type is TransactionEventType.STARTED]
+        tokens = [(e.seq_no, e) for e in events if e.id_token_type and not e.ends_authorization]
+        ends = [
+            End(
+                source=EndSource.STATION,
+                ended_at=event.occurred_at,
+                meter_stop_wh=_lowest(last),
+                stopped_reason=event.stopped_reason,
+                id_token=None,
+                received_at=session.received_at,
+            )
+            for event in events
+            if event.event_type is TransactionEventType.ENDED
+        ]
+        return SessionFacts(
+            started_at=min(starts, default=None),
+            meter_start_wh=_lowest(first),
+            authorization_status=min(tokens)[1].authorization_status if tokens else None,
+            received_at=session.received_at,
+            heard_at=session.received_at,
+            ends=ends,
+            readings=[
+                Reading(value.sampled_at, received_at, value.samples)
+                for told, value, received_at in self._values.values()
+                if told.transaction_id == transaction_id
+            ],
+            concluded=session.concluded,
+        )
+
+
+def _lowest(registers: list[Any]) -> Decimal | None:
+    return min(registers, key=lambda register: register.rank).energy_wh if registers else None
+
+
+def _end(fact: TransactionEnded, source: EndSource, received_at: datetime) -> End:
+    return End(
+        source=source,
+        ended_at=fact.ended_at,
+        meter_stop_wh=fact.meter_stop_wh,
+        stopped_reason=fact.stopped_reason,
+        id_token=fact.id_token,
+        received_at=received_at,
+    )
+
+
+def _words(end: End) -> tuple[Any, ...]:
+    return end.ended_at, end.meter_stop_wh, end.stopped_reason, end.id_token
+
+
+def outcome(settlement: Settlement) -> tuple[Any, ...]:
+    """Return what a session is, without when we heard of it.
+
+    Which of the rules closed it is a matter of when the worker looked.
+    """
+    end = settlement.end
+    return (
+        None if end is None else (end.source, end.ended_at, end.meter_stop_wh, end.stopped_reason),
+        settlement.energy_wh,
+        settlement.energy_method,
+        settlement.estimates,
+        sorted(settlement.reasons),
+        settlement.needs_review,
+    )
