@@ -32,6 +32,7 @@ from shared.domain.commands import (
     parse_command,
 )
 from shared.domain.errors import InvalidInputError, UnavailableError
+from shared.domain.redaction import find_secrets, hide
 from shared.domain.stations import RegistrationStatus
 from shared.store import commands as store
 from shared.store.pool import Database, is_away
@@ -228,14 +229,16 @@ class CommandRunner:
             return outcome_without_answer(
                 command, "the connection was lost before the station answered"
             )
+        # Before anybody reads it: a station may repeat a password that it was sent.
+        secrets = find_secrets(payload)
         if isinstance(answer, rpc.CallError):
             return Outcome(
                 state=CommandState.FAILED,
-                error_code=answer.code,
-                error_description=answer.description,
-                response=answer.details or None,
+                error_code=hide(answer.code, secrets),
+                error_description=hide(answer.description, secrets),
+                response=hide(answer.details, secrets) or None,
             )
-        answered = AnsweredCall(record.command_id, payload, answer.payload)
+        answered = AnsweredCall(record.command_id, payload, hide(answer.payload, secrets))
         return await self._read(connection, action, answered)
 
     async def _read(

@@ -3,8 +3,9 @@
 import time
 
 from gateway import rpc
-from gateway.ocpp_log import Exchange, OcppLog
+from gateway.ocpp_log import MAY_HOLD_SECRETS, Exchange, OcppLog, secrets_in
 from shared.domain.ocpp_log import Direction
+from shared.domain.redaction import Secrets
 
 
 class ExchangeLog:
@@ -16,12 +17,14 @@ class ExchangeLog:
         version: of OCPP.
     """
 
-    __slots__ = ("_log", "_station_id", "_version")
+    __slots__ = ("_log", "_station_id", "_told", "_version")
 
     def __init__(self, log: OcppLog, *, station_id: str, version: str) -> None:
         self._log = log
         self._station_id = station_id
         self._version = version
+        # What the station was told and may repeat, also in an answer that comes too late.
+        self._told: Secrets = frozenset()
 
     def from_station(
         self, call: rpc.Call, outcome: str, answer: bytes | None, received_at_s: float
@@ -69,7 +72,8 @@ class ExchangeLog:
                     received_at_s,
                     None if answer is None else time.monotonic(),
                     detail,
-                )
+                ),
+                self._told,
             )
 
     def to_station(
@@ -84,6 +88,8 @@ class ExchangeLog:
         answered_at_s: float,
     ) -> None:
         """Log a CALL of ours; `answer` is None if it got none."""
+        if action in MAY_HOLD_SECRETS:
+            self._told |= secrets_in(frame)
         if self._log.wants(action, outcome):
             self._log.add(
                 Exchange(

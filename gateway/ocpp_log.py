@@ -24,7 +24,7 @@ from shared.domain.ocpp_log import (
     Direction,
     LogLevel,
 )
-from shared.domain.redaction import REDACTED, is_secret, redact
+from shared.domain.redaction import REDACTED, Secrets, find_secrets, hide, is_secret, redact
 from shared.store import ocpp_log as store
 from shared.store.pool import Database, is_away
 from shared.telemetry import metrics
@@ -41,7 +41,7 @@ _EXCHANGE_BYTES = 500
 _EXCERPT_BYTES = 1024
 
 # Only these can carry secrets (`shared.domain.redaction`), so that only these are read for them.
-_MAY_HOLD_SECRETS = frozenset(
+MAY_HOLD_SECRETS = frozenset(
     {
         "ChangeConfiguration",
         "GetConfiguration",
@@ -125,10 +125,15 @@ class OcppLog:
             return not self._only_errors and action not in self._left_out
         return self._anything
 
-    def add(self, exchange: Exchange) -> None:
-        """Take an exchange that the log wants: to be written later, or dropped and counted."""
-        if not exchange.action or exchange.action in _MAY_HOLD_SECRETS:
-            exchange = _mask(exchange)
+    def add(self, exchange: Exchange, told: Secrets = frozenset()) -> None:
+        """Take an exchange that the log wants: to be written later, or dropped and counted.
+
+        Args:
+            exchange: what went over the wire.
+            told: secrets that the station was told before, if they may come back in this.
+        """
+        if told or not exchange.action or exchange.action in MAY_HOLD_SECRETS:
+            exchange = _mask(exchange, told)
         response = exchange.response
         size = len(exchange.request) + (0 if response is None else len(response))
         truncated = size > self._max_frame_bytes or not exchange.action
@@ -217,21 +222,33 @@ def _without_nul(text: str) -> str:
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text
 
 
-def _mask(exchange: Exchange) -> Exchange:
+def secrets_in(frame: bytes) -> Secrets:
+    """Return the secrets of a frame that is JSON."""
+    try:
+        return find_secrets(msgspec.json.decode(frame))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return frozenset()
+
+
+def _mask(exchange: Exchange, told: Secrets) -> Exchange:
+    secrets = told | secrets_in(exchange.request)
     response = exchange.response
     return exchange._replace(
-        request=_mask_frame(exchange.request),
-        response=None if response is None else _mask_frame(response),
+        outcome=hide(exchange.outcome, secrets),  # the station's own word, in a CALLERROR
+        request=_mask_frame(exchange.request, told),
+        response=None if response is None else _mask_frame(response, secrets),
     )
 
 
-def _mask_frame(frame: bytes) -> bytes:
+def _mask_frame(frame: bytes, secrets: Secrets) -> bytes:
     """Return a frame without secrets; one that has none stays as it is."""
     try:
         content = msgspec.json.decode(frame)
-        masked = redact(content)
+        masked = hide(redact(content), secrets)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Nobody can tell what is what in it; no more than this is kept of it.
         excerpt = frame[:_EXCERPT_BYTES].decode(errors="replace")
-        return REDACTED.encode() if is_secret(excerpt) else frame
+        return (
+            REDACTED.encode() if is_secret(excerpt) or hide(excerpt, secrets) != excerpt else frame
+        )
     return frame if masked == content else msgspec.json.encode(masked)

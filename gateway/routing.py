@@ -35,6 +35,7 @@ from gateway.errors import CallRefusedError, CannotBeSaidError, ErrorCode
 from gateway.leniency import Note
 from gateway.schemas import Schema
 from shared.domain.commands import Call, Command
+from shared.domain.redaction import find_secrets
 from shared.store.facts import Fact
 
 _TRIGGERS = frozenset({"TriggerMessage", "ExtendedTriggerMessage"})
@@ -118,8 +119,11 @@ class Protocol:
         try:
             schemas.load(self.schema_folder, action + self.request_suffix).validate(payload)
         except CallRefusedError as error:
+            # The words of a violation repeat the value, perhaps only its beginning.
+            where = error.member or "its members"
+            reason = f"{error.code} of {where}" if find_secrets(payload) else error
             raise CannotBeSaidError(
-                f"the payload does not fit the schema of {action} in OCPP {self.version}: {error}"
+                f"the payload does not fit the schema of {action} in OCPP {self.version}: {reason}"
             ) from error
         return action, payload
 

@@ -17,8 +17,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
 from shared.bus import keys
-from shared.bus.client import redis_errors_as_unavailable
-from shared.domain.errors import UnavailableError
+from shared.bus.client import redis_errors_as_unavailable, subscribed
 from shared.domain.tokens import IdToken, IdTokenGroup
 
 Value = TypeVar("Value", bound=IdToken | IdTokenGroup)
@@ -132,8 +131,15 @@ class ChangePublisher:
                 for change in changes:
                     if (key := _key_of(change)) is not None:
                         pipeline.set(key, _TOMBSTONE, px=self._tombstone_ms)
-                    pipeline.publish(
-                        keys.authorization_changes(), msgspec.json.encode(change).decode()
+                await pipeline.execute()
+            # Not before: on a cluster the word may be faster than the tombstone.
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for change in changes:
+                    # As a cluster's pipeline has no publish().
+                    pipeline.execute_command(
+                        "PUBLISH",
+                        keys.authorization_changes(),
+                        msgspec.json.encode(change).decode(),
                     )
                 await pipeline.execute()
 
@@ -161,11 +167,12 @@ class ChangeListener:
         Raises:
             UnavailableError: Redis did not answer. The iterator raises it when Redis goes away.
         """
-        async with self._client.pubsub() as pubsub:
-            with redis_errors_as_unavailable("subscribing to changes of tokens"):
-                await pubsub.subscribe(keys.authorization_changes())
-                if await pubsub.get_message(timeout=self._timeout_s) is None:
-                    raise UnavailableError("Redis did not confirm the subscription to changes")
+        async with subscribed(
+            self._client,
+            keys.authorization_changes(),
+            what="changes of tokens",
+            timeout_s=self._timeout_s,
+        ) as pubsub:
             yield self._changes(pubsub)
 
     async def _changes(self, pubsub: PubSub) -> AsyncIterator[Change]:

@@ -4,19 +4,21 @@ redis-py's own learns where slots are by closing every connection, also those th
 Here one master that is away costs only what its slots hold, and subscriptions are not cut.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from redis._parsers import AsyncCommandsParser
 from redis.asyncio import Redis
-from redis.asyncio.cluster import ClusterNode, ClusterPubSub, RedisCluster
-from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.cluster import ClusterNode, ClusterPubSub, PipelineCommand, RedisCluster
+from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisClusterException, SlotNotCoveredError
+from redis.exceptions import RedisClusterException
 
-_SCHEME = "+cluster://"
+SCHEME = "+cluster://"
+"""What the URL of a cluster has after `redis` or `rediss`."""
+
 _DEFAULT_PORT = 6379
 # With a thousandth of all slots, a master is being filled or emptied.
 _KEYS_TRIED = 1000
@@ -31,7 +33,7 @@ class Cluster(RedisCluster):
         options: of each connection.
     """
 
-    def __init__(self, seeds: Sequence[tuple[str, int]], **options: Any) -> None:
+    def __init__(self, seeds: Sequence[tuple[str, int]], options: Mapping[str, Any]) -> None:
         super().__init__(
             startup_nodes=[ClusterNode(host, port) for host, port in seeds],
             # Slots that nobody serves fail by themselves.
@@ -58,8 +60,6 @@ class Cluster(RedisCluster):
         """
         try:
             await super().initialize(additional_startup_nodes_info, last_failed_node_name)
-        except SlotNotCoveredError:
-            raise
         except RedisClusterException as error:
             raise RedisConnectionError(str(error)) from error
         for name, seed in self._seeds.items():
@@ -82,7 +82,7 @@ class Cluster(RedisCluster):
         await self.nodes_manager.aclose()
         await self.nodes_manager.aclose("startup_nodes")
 
-    def pubsub(self, *_: Any, **options: Any) -> ClusterPubSub:
+    def pubsub(self, *_: object, **options: object) -> ClusterPubSub:
         """Listen at any master: a word that is published at one is heard at all.
 
         Not at the one that holds the channel's slot: all pods listen to the same channel.
@@ -132,42 +132,66 @@ class _Keys(AsyncCommandsParser):
     async def initialize(self, node: ClusterNode | None = None) -> None:
         """Know all there is to know."""
 
-    async def get_keys(self, *args: Any) -> tuple[str, ...]:
+    async def get_keys(self, *args: object) -> tuple[str, ...]:
         """Return the key of a command."""
-        command = args[0].upper()
-        return (args[args.index(b"STREAMS") + 1],) if command == "XREADGROUP" else (args[1],)
+        return (str(args[args.index(b"STREAMS") + 1 if args[0] == "XREADGROUP" else 1]),)
 
 
 class _AskedNode(ClusterNode):
-    """A node that takes over a slot, and answers for its keys only after ASKING.
+    """A node that takes a slot over, and until then answers for its keys only after ASKING.
 
-    That holds for one command on one connection, which redis-py does not keep together.
+    ASKING holds for the next command on the same connection. redis-py sends the two on whichever
+    connections are free, and may so go back and forth until it gives up.
     """
 
-    async def execute_command(self, *args: Any, asking: bool = False, **options: Any) -> Any:
+    async def execute_command(self, *args: object, **options: object) -> object:
+        """Carry out a command after ASKING."""
         if args == ("ASKING",):
-            return None
-        return await super().execute_command(*args, asking=asking, **options)
+            return None  # it goes with the command
+        options.pop("asking", None)
+        command = PipelineCommand(1, *args, **options)
+        await self.execute_pipeline([PipelineCommand(0, "ASKING"), command])
+        if isinstance(command.result, Exception):
+            raise command.result
+        return command.result
 
 
-def is_cluster(url: str) -> bool:
-    """Tell whether a URL names a cluster."""
-    return _SCHEME in url
-
-
-def open_cluster(url: str, **options: Any) -> Cluster:
+def open_cluster(url: str, options: Mapping[str, Any]) -> Cluster:
     """Return a client of the cluster that a URL names; it does not connect yet.
 
     Args:
         url: redis+cluster://user:password@host:port,host:port?option=value, or rediss+cluster://
-            with TLS.
-        options: of each connection.
+            with TLS. One node is enough, more help when that one is away.
+        options: of each connection; those in the URL go first.
 
     Raises:
         ValueError: that is no such URL.
     """
-    scheme, _, rest = url.partition(_SCHEME)
-    authority, slash, path = rest.partition("/")
-    if not slash:
-        authority, _, path = rest.partition("?")
-    raise NotImplementedError
+    scheme, _, rest = url.partition(SCHEME)
+    if scheme not in {"redis", "rediss"}:
+        raise ValueError(
+            f"{scheme}{SCHEME} is no URL of a Redis Cluster: it begins with redis{SCHEME} or, "
+            f"for TLS, with rediss{SCHEME}"
+        )
+    end = next((at for at, character in enumerate(rest) if character in "/?"), len(rest))
+    user, at_sign, hosts = rest[:end].rpartition("@")
+    seeds: list[tuple[str, int]] = []
+    parsed: dict[str, Any] = {}
+    for host in hosts.split(","):
+        parsed = dict(parse_url(f"{scheme}://{user}{at_sign}{host}{rest[end:]}"))
+        if "host" not in parsed:
+            raise ValueError(
+                f"{hosts!r} in the URL of the Redis Cluster is no list of nodes: write "
+                "host:port,host:port"
+            )
+        seeds.append((parsed.pop("host"), parsed.pop("port", _DEFAULT_PORT)))
+    if database := parsed.pop("db", 0):
+        raise ValueError(f"a Redis Cluster has no database {database}: leave it out of the URL")
+    if parsed.pop("connection_class", None) is not None:
+        parsed["ssl"] = True
+    return Cluster(seeds, {**options, **parsed})
+
+
+def keys_on_masters(client: Redis | Cluster, make: Callable[[str, int], str]) -> list[str]:
+    """Return `key_on_each_master` of a cluster; none for a single Redis."""
+    return client.key_on_each_master(make) if isinstance(client, Cluster) else []

@@ -14,6 +14,17 @@ def pod_lease(pod_id: str) -> str:
     return f"alive:{{{pod_id}}}"
 
 
+def mark(pod_id: str, node: str, number: int) -> str:
+    """String that says that a master of a cluster still has what a pod wrote there.
+
+    Args:
+        pod_id: the pod.
+        node: the master's name.
+        number: tried from 0 on, until the key falls on that master.
+    """
+    return f"mark:{{{pod_id}@{node}#{number}}}"
+
+
 def pod_stream(pod_id: str) -> str:
     """Stream of what the pod is asked to do."""
     return f"pod:{{{pod_id}}}"

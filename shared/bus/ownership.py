@@ -4,14 +4,18 @@ Epochs come from Postgres and only grow, so that the scripts here can tell old f
 Redis has lost its data.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from redis.asyncio import Redis
 
 from shared.bus import keys
 from shared.bus.client import redis_errors_as_unavailable
+from shared.bus.cluster import keys_on_masters
+from shared.domain.errors import UnavailableError
 from shared.domain.stations import Ownership
 
 _LUA = Path(__file__).parent / "lua"
@@ -45,18 +49,23 @@ class OwnershipRegistry:
 
     def __init__(self, client: Redis) -> None:
         self._client = client
-        self._claim = client.register_script((_LUA / "claim.lua").read_text())
-        self._release = client.register_script((_LUA / "release.lua").read_text())
+        # Sent with every use: which scripts a node knows is lost with the node, and a claim is made
+        # once per connection.
+        self._claim = (_LUA / "claim.lua").read_text()
+        self._release = (_LUA / "release.lua").read_text()
 
     async def claim(self, ownerships: Sequence[Ownership]) -> list[Claim]:
         """Announce that connections of ours own their stations; one answer each, in order."""
         with redis_errors_as_unavailable("claiming stations"):
             async with self._client.pipeline(transaction=False) as pipeline:
                 for ownership in ownerships:
-                    await self._claim(
-                        keys=[keys.owner(ownership.station_id)],
-                        args=[ownership.epoch, ownership.pod_id, ownership.connection_id],
-                        client=pipeline,
+                    pipeline.eval(
+                        self._claim,
+                        1,
+                        keys.owner(ownership.station_id),
+                        ownership.epoch,
+                        ownership.pod_id,
+                        ownership.connection_id,
                     )
                 answers = await pipeline.execute()
         return [
@@ -73,10 +82,12 @@ class OwnershipRegistry:
         with redis_errors_as_unavailable("releasing stations"):
             async with self._client.pipeline(transaction=False) as pipeline:
                 for ownership in ownerships:
-                    await self._release(
-                        keys=[keys.owner(ownership.station_id)],
-                        args=[ownership.epoch, ownership.connection_id],
-                        client=pipeline,
+                    pipeline.eval(
+                        self._release,
+                        1,
+                        keys.owner(ownership.station_id),
+                        ownership.epoch,
+                        ownership.connection_id,
                     )
                 return [bool(released) for released in await pipeline.execute()]
 
@@ -84,18 +95,29 @@ class OwnershipRegistry:
         """Renew a pod's lease, or take its first one.
 
         Returns:
-            Whether the pod held a lease until now. If not, Redis may have lost everything else too.
+            Whether the pod held a lease until now. If not, Redis may have lost everything else too,
+            or one master of a cluster what it held.
         """
+        lease_ms = int(lease_s * 1000)
         with redis_errors_as_unavailable(f"renewing the lease of pod {pod_id}"):
-            before = await self._client.set(
-                keys.pod_lease(pod_id), "1", px=int(lease_s * 1000), get=True
-            )
-        return before is not None
+            before = await self._client.set(keys.pod_lease(pod_id), "1", px=lease_ms, get=True)
+        # A master may come back empty, or as a replica that had not everything, while the lease
+        # stands on another.
+        marks = keys_on_masters(self._client, partial(keys.mark, pod_id))
+        held = await asyncio.gather(*(self._renew_mark(mark, lease_ms) for mark in marks))
+        return before is not None and all(held)
 
     async def end_lease(self, pod_id: str) -> None:
         """Give the lease back: this pod has stopped in order."""
         with redis_errors_as_unavailable(f"ending the lease of pod {pod_id}"):
             await self._client.delete(keys.pod_lease(pod_id))
+
+    async def _renew_mark(self, mark: str, lease_ms: int) -> bool:
+        try:
+            with redis_errors_as_unavailable("finding out what a node of the cluster still has"):
+                return await self._client.set(mark, "1", px=lease_ms, get=True) is not None
+        except UnavailableError:
+            return True  # It runs out, unless its node comes back soon, with all it had.
 
     async def find_routes(self, station_ids: Sequence[str]) -> dict[str, Route]:
         """Return where each station's commands go.

@@ -14,8 +14,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
 from shared.bus import keys
-from shared.bus.client import redis_errors_as_unavailable
-from shared.domain.errors import UnavailableError
+from shared.bus.client import redis_errors_as_unavailable, subscribed
 
 _GROUP = "gateway"
 _CONSUMER = "pod"
@@ -250,11 +249,9 @@ class OutcomeListener:
             UnavailableError: Redis did not answer. The iterator raises it when Redis goes away:
                 subscribe again, and look up what was missed.
         """
-        async with self._client.pubsub() as pubsub:
-            with redis_errors_as_unavailable("subscribing to outcomes"):
-                await pubsub.subscribe(self._channel)
-                if await pubsub.get_message(timeout=self._timeout_s) is None:
-                    raise UnavailableError("Redis did not confirm the subscription to outcomes")
+        async with subscribed(
+            self._client, self._channel, what="outcomes", timeout_s=self._timeout_s
+        ) as pubsub:
             yield self._announced(pubsub)
 
     @staticmethod

@@ -1,5 +1,6 @@
 """Postgres and Redis for the tests of one pytest process."""
 
+import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -201,7 +202,7 @@ class RedisClusterServers:
         self._nodes[port] = ExitStack()
         self._nodes[port].enter_context(
             running(
-                replace(program, argv=(*program.argv, *argv)), self._directory / f"redis-{port}.log"
+                replace(program, argv=(*program.argv, *argv), stop_signal=signal.SIGKILL), self._directory / f"redis-{port}.log"
             )
         )
 
@@ -216,7 +217,11 @@ class RedisClusterServers:
     def _agrees(self, port: int) -> bool:
         with self.node(port) as node:
             info = node.execute_command("CLUSTER INFO")
-            known = dict(line.split(":") for line in info.split() if ":" in line) if isinstance(info, str) else info
-            return (
-                known["cluster_state"] == "ok" and int(known["cluster_known_nodes"]) == len(self.ports)
+            known = (
+                dict(line.split(":") for line in info.split() if ":" in line)
+                if isinstance(info, str)
+                else info
+            )
+            return known["cluster_state"] == "ok" and int(known["cluster_known_nodes"]) == len(
+                self.ports
             )

@@ -17,7 +17,7 @@ from control.api.schemas.transfers import (
     ReportedStatus,
     Retries,
     RetryIntervalS,
-    without_password,
+    without_secrets,
 )
 from control.api.schemas.types import UtcTime
 from shared.domain import firmware as domain
@@ -146,7 +146,7 @@ def _members(update: domain.FirmwareUpdate) -> dict[str, Any]:
         "request_id": update.request_id,
         "command_id": update.command_id,
         "file_id": update.file_id,
-        "location": without_password(update.location),
+        "location": without_secrets(update.location),
         "retrieve_at": update.retrieve_at,
         "install_at": update.install_at,
         "retries": update.retries,

@@ -11,7 +11,7 @@ from control.api.schemas.transfers import (
     ReportedStatus,
     Retries,
     RetryIntervalS,
-    without_password,
+    without_secrets,
 )
 from control.api.schemas.types import UtcTime
 from shared.domain import logs as domain
@@ -135,7 +135,7 @@ def _members(request: domain.LogRequest) -> dict[str, Any]:
         "request_id": request.request_id,
         "command_id": request.command_id,
         "file_id": request.file_id,
-        "location": without_password(request.location),
+        "location": without_secrets(request.location),
         "since": request.since,
         "until": request.until,
         "retries": request.retries,

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +15,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from control.api.schemas.types import UtcTime
+from shared.domain.redaction import redact_address
 
 LOCATION_MAX_LENGTH = 512
 _TIME: TypeAdapter[datetime] = TypeAdapter(UtcTime)
@@ -77,16 +77,9 @@ def format_optional_time(time: datetime | None) -> str | None:
     return None if time is None else format_time(time)
 
 
-def without_password(location: str | None) -> str | None:
-    """Return a URL as it may be shown: an FTP server's password is not ours to tell."""
-    if location is None or "@" not in location:
-        return location
-    parts = urlsplit(location)
-    user, _, host = parts.netloc.rpartition("@")
-    if ":" not in user:
-        return location
-    name = user.partition(":")[0]
-    return urlunsplit(parts._replace(netloc=f"{name}:(redacted)@{host}"))
+def without_secrets(location: str | None) -> str | None:
+    """Return a URL as it may be shown: passwords and signatures are not ours to tell."""
+    return None if location is None else redact_address(location)
 
 
 class ReportedStatus(BaseModel):

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from gateway.exchange_log import ExchangeLog
 from gateway.ocpp_log import Exchange, OcppLog
 from gateway.settings import GatewaySettings
 from shared.domain.ocpp_log import Direction, LogLevel, NoAnswer
@@ -115,6 +116,41 @@ def test_nor_is_it_in_a_frame_that_nobody_expected(frame: bytes) -> None:
     its = log()
     its.add(exchange("", frame, None, NoAnswer.IGNORED))
     assert SECRET not in str(kept(its))
+
+
+@pytest.mark.parametrize(
+    ("response", "outcome"),
+    [
+        (b'[4,"1","PropertyConstraintViolation","s3cret is too short",{"was":"s3cret"}]', "P"),
+        (b'[4,"1","s3cret","",{}]', "s3cret"),
+        (b'[3,"1",{"status":"Rejected","reason":"s3cret"}]', "CallResult"),
+    ],
+)
+def test_nor_is_what_was_sent_in_what_comes_back(response: bytes, outcome: str) -> None:
+    its = log()
+    request = b'[2,"1","ChangeConfiguration",{"key":"AuthorizationKey","value":"s3cret"}]'
+    its.add(exchange("ChangeConfiguration", request, response, outcome))
+    assert SECRET not in str(kept(its))
+
+
+@pytest.mark.parametrize(
+    "late", [b'[4,"1","GenericError","s3cret",{}]', b"s3cret is no password", b"[s3cret"]
+)
+def test_nor_in_what_comes_back_too_late(late: bytes) -> None:
+    its = log()
+    frames = ExchangeLog(its, station_id="CS-1", version="1.6")
+    frames.to_station(
+        "ChangeConfiguration",
+        "1",
+        NoAnswer.TIMED_OUT,
+        b'[2,"1","ChangeConfiguration",{"key":"AuthorizationKey","value":"s3cret"}]',
+        sent_at_s=1.0,
+        answer=None,
+        answered_at_s=0.0,
+    )
+    frames.unhandled(late, "", NoAnswer.IGNORED, received_at_s=2.0)
+    assert len(its._waiting) == 2
+    assert SECRET not in str(its._waiting)
 
 
 def test_a_secret_is_masked_before_the_frame_is_cut() -> None:

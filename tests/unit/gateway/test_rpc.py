@@ -161,4 +161,4 @@ def test_the_largest_frame_is_refused_in_no_time(frame: str) -> None:
     peer = Peer(PROTOCOL, lambda _action, _deviation: None)
     began_s = time.process_time()
     assert isinstance(peer.receive(frame.encode()), Refusal)
-    assert time.process_time() - began_s < 0.25
+    assert time.process_time() - began_s < 1.0

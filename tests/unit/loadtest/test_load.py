@@ -63,9 +63,9 @@ async def test_a_closed_loop_keeps_so_many_messages_in_flight(
     server: Server, stations: list[StationSocket]
 ) -> None:
     server.delay_s = 0.01
-    load = await closed_loop(stations, messages(), in_flight=2, seconds=0.5)
+    load = await closed_loop(stations, messages(), in_flight=2, seconds=1.0)
     assert server.most_waiting == 2
-    assert load.messages == sum(map(len, server.received.values())) > 2
+    assert load.messages == sum(map(len, server.received.values())) >= 2
     assert min(load.latencies_s) >= 0.01
 
 

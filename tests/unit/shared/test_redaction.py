@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.redaction import redact
+from shared.domain.redaction import find_secrets, hide, redact
 
 SECRET = "s3cret"
 
@@ -60,3 +60,64 @@ def test_what_is_redacted_is_a_copy() -> None:
     message = {"key": "AuthorizationKey", "value": SECRET}
     redact(message)
     assert message["value"] == SECRET
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"key": "AuthorizationKey", "value": SECRET},
+        {"action": "ChangeConfiguration", "payload": {"key": "WifiPassword", "value": SECRET}},
+        {
+            "setVariableData": [
+                {"variable": {"name": "BasicAuthPassword"}, "attributeValue": SECRET}
+            ]
+        },
+        {"connectionData": {"basicAuthPassword": SECRET}},
+        {"location": f"ftp://me:{SECRET}@files.example/1.bin"},
+        {"firmware": {"location": f"https://files.example/1.bin?expires=1&signature={SECRET}"}},
+    ],
+)
+@pytest.mark.parametrize(
+    "came_back",
+    [
+        SECRET,
+        f"{SECRET} is too short",
+        f"'{SECRET.upper()}'",
+        {"value": SECRET, "at": ["key", f"x{SECRET}x"]},
+        {SECRET: None},
+        f"ftp://me:{SECRET}@files.example/1.bin",
+    ],
+)
+def test_what_was_sent_is_found_again_in_what_comes_back(
+    sent: dict[str, Any], came_back: object
+) -> None:
+    hidden = hide(came_back, find_secrets(sent))
+    assert SECRET not in str(hidden).lower()
+    assert "(redacted)" in str(hidden)
+
+
+def test_a_secret_in_an_address_is_also_found_as_it_is_meant() -> None:
+    secrets = find_secrets({"location": "ftp://me:p%40ss%3Aword@files.example/"})
+    assert hide("p%40ss%3Aword", secrets) == hide("p@ss:word", secrets) == "(redacted)"
+
+
+def test_a_number_may_be_a_secret() -> None:
+    secrets = find_secrets({"apn": {"simPin": 1234}})
+    assert hide({"pin": 1234, "tries": 3, "ok": True}, secrets) == {
+        "pin": "(redacted)",
+        "tries": 3,
+        "ok": True,
+    }
+
+
+def test_a_short_secret_does_not_spoil_every_word() -> None:
+    secrets = find_secrets({"key": "AuthorizationKey", "value": "a"})
+    assert hide({"status": "Accepted", "value": "A"}, secrets) == {
+        "status": "Accepted",
+        "value": "(redacted)",
+    }
+
+
+@pytest.mark.parametrize("sent", [{"key": "AuthorizationKey", "value": ""}, {"key": "K"}, {}])
+def test_without_a_secret_nothing_is_hidden(sent: dict[str, Any]) -> None:
+    assert hide({"status": "Accepted"}, find_secrets(sent)) == {"status": "Accepted"}

@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain.commands import CommandRecord, CommandState
-from shared.domain.redaction import redact
+from shared.domain.redaction import find_secrets, hide, redact
 
 _RECORD_EXAMPLE: dict[str, Any] = {
     "command_id": "0197278e-7e02-7d1c-a6d5-5a3f0f6b7a11",
@@ -68,6 +68,11 @@ class Command(BaseModel):
     def of(cls, record: CommandRecord) -> Self:
         """Return the command as it is answered."""
         answer = cls.model_validate(record)
+        # What was sent is also hidden here, in the answers that older pods have kept.
+        secrets = find_secrets(record.params)
         answer.params = redact(answer.params)
-        answer.response = redact(answer.response)
+        answer.status = hide(answer.status, secrets)
+        answer.response = hide(redact(answer.response), secrets)
+        answer.error_code = hide(answer.error_code, secrets)
+        answer.error_description = hide(answer.error_description, secrets)
         return answer
