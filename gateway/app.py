@@ -24,6 +24,7 @@ from gateway.handlers import Services
 from gateway.ingest import Ingest
 from gateway.lease import LeaseKeeper
 from gateway.liveness import Liveness
+from gateway.lookups import Lookups
 from gateway.management import serve_management
 from gateway.ocpp_log import OcppLog
 from gateway.ownership import Claims
@@ -129,6 +130,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
                 ingest=ingest,
                 authorize=await _authorizer(stack, db, tokens, settings),
                 find_id_token=tokens.find,
+                lookups=Lookups(db, hold_s=settings.ingest_hold_s),
                 now=_now,
             ),
             claims=claims,

@@ -4,13 +4,12 @@ OCPP 2.0.1 part 2 A00, OCPP 1.6 security whitepaper edition 3 §2.
 """
 
 import asyncio
-import hashlib
-import hmac
 import secrets
 from base64 import b64encode
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TypeAlias
 
 from argon2 import PasswordHasher
@@ -166,7 +165,7 @@ class Authenticator:
 
     def _digest(self, station_id: str, password: str, password_hash: str) -> bytes:
         text = f"{station_id}\0{password}\0{password_hash}"
-        return hmac.digest(self._key, text.encode(), hashlib.sha256)
+        return blake2b(text.encode(), key=self._key, digest_size=32).digest()
 
     async def _verify(self, password_hash: str, password: str) -> bool:
         async with self._verifications:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.ingest import Ingest
+from gateway.lookups import Lookups
 from gateway.settings import GatewaySettings
 from shared.domain.authorization import Authorization, AuthorizationRequest, TransactionStart
 from shared.domain.commands import Command
@@ -37,13 +38,15 @@ class ConnectedStation:
 class Services:
     """What handlers may use of their pod.
 
-    `authorize` decides about tokens; `find_id_token` looks up what is kept of one.
+    `authorize` decides about tokens; `find_id_token` looks up what is kept of one; `lookups` are
+    for what is asked rarely.
     """
 
     settings: GatewaySettings
     ingest: Ingest
     authorize: Callable[[AuthorizationRequest], Awaitable[Authorization]]
     find_id_token: Callable[[str], Awaitable[IdToken | None]]
+    lookups: Lookups
     now: Callable[[], datetime]
 
 

@@ -48,7 +48,9 @@ _SAMPLES = "sampledValue"
 _OLD_WORDS = {("StatusNotification", "status"): frozenset({"Occupied"})}
 # Lists that the handlers take empty.
 _LISTS = frozenset({"meterValue", "transactionData", _SAMPLES})
-_TIMES = frozenset({"timestamp"})
+_TIMES = frozenset({"timestamp", "generatedAt"})
+# Required members whose absence the handler of their Action has to know of.
+_LEFT_TO_HANDLERS = frozenset({("StartTransaction", "timestamp")})
 _IMPLIED: dict[str, Any] = {
     "chargePointVendor": "",
     "chargePointModel": "",
@@ -186,6 +188,9 @@ class _Round:
         path = (*violation.path, name)
         if name in self._at(violation.path):
             return True
+        if (self._action, name) in _LEFT_TO_HANDLERS and not violation.path:
+            self._tolerate(QuirkKind.MISSING_MEMBER, path, "")
+            return True
         if name in _LISTS:
             implied: Any = []
         elif name in _TIMES:
@@ -255,6 +260,10 @@ class _Round:
             return False
         self._tolerate(QuirkKind.TOO_LONG, violation.path, f"{len(value)}")
         return True
+
+    def too_short(self, violation: Violation) -> bool:
+        """Leave out a text that says nothing."""
+        return self._leave_out(violation.path)
 
     def too_few(self, violation: Violation) -> bool:
         """Keep an empty list."""
@@ -388,4 +397,5 @@ _MENDERS: Mapping[str, Callable[[_Round, Violation], bool]] = {
     "MaxLength": _Round.too_long,
     "MaxItems": _Round.too_long,
     "MinItems": _Round.too_few,
+    "MinLength": _Round.too_short,
 }

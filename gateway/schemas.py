@@ -23,6 +23,11 @@ _WIDE_INTEGERS = frozenset({"meterStart", "meterStop"})
 # times more and then throw away: such a sample is dropped later. In 1.6 values are strings anyway.
 _ANY_NUMBER = {"SampledValueType": "value"}
 
+# Empty where they may be left out, these texts mean that they are. A time that is empty is none at
+# all. Of other texts, such as `info`, an empty one does no harm.
+_MAY_BE_LEFT_OUT = frozenset({"idTag"})
+_TIME_FORMAT = "date-time"
+
 # Spelling mistakes of a specification, which stations rightly follow: JE 1.6 errata 2.1.
 _SYNONYMS = {"Celsius": "Celcius", "Celcius": "Celsius"}
 # The unit of the measurand Frequency, which one schema of 1.6 has and the other forgot.
@@ -140,6 +145,11 @@ def _loosened(schema: Any, name: str = "") -> Any:  # noqa: ANN401 - any JSON
     if schema.get("type") == "integer" and name not in _WIDE_INTEGERS:
         copy.setdefault("minimum", _INTEGER_MIN)
         copy.setdefault("maximum", _INTEGER_MAX)
+    if schema.get("format") == _TIME_FORMAT:
+        copy.setdefault("minLength", 1)
+    for member in _MAY_BE_LEFT_OUT.intersection(schema.get("properties", ())):
+        if member not in schema.get("required", ()):
+            copy["properties"][member].setdefault("minLength", 1)
     if loose := _ANY_NUMBER.get(name):
         copy["properties"][loose] = {}
     if isinstance(enum := copy.get("enum"), list):

@@ -8,6 +8,8 @@ from shared.domain.quirks import QuirkKind
 
 _FIRST = datetime.min.replace(tzinfo=UTC) + timedelta.resolution
 _LAST = datetime.max.replace(tzinfo=UTC) - timedelta.resolution
+_SECONDS = slice(16, 19)  # in 2026-06-30T23:59:60Z
+_EXAMPLE_LENGTH = 60
 
 
 def parse_time(text: str, name: str = "timestamp") -> datetime:
@@ -29,10 +31,29 @@ def parse_time(text: str, name: str = "timestamp") -> datetime:
             quirks.found(QuirkKind.TIME_WITHOUT_ZONE, name, text)
             time = time.replace(tzinfo=UTC)
         return min(max(_in_utc(time), _FIRST), _LAST)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise CallRefusedError(
             ErrorCode.TYPE_CONSTRAINT_VIOLATION, f"{name}: {text[:50]!r} is not an RFC 3339 time"
         ) from None
+
+
+def parse_optional_time(text: str | None, now: datetime, name: str = "timestamp") -> datetime:
+    """Read a time that may be left out, and for which `now` stands then.
+
+    One that cannot be read is as good as none: what else the message says must not be lost.
+
+    Args:
+        text: what the station sent, if anything.
+        now: the time of its arrival.
+        name: the member it stood in.
+    """
+    if text is None:
+        return now
+    try:
+        return parse_time(text, name)
+    except CallRefusedError:
+        quirks.found(QuirkKind.UNREADABLE_TIME, name, text[:_EXAMPLE_LENGTH])
+        return now
 
 
 def _in_utc(time: datetime) -> datetime:
@@ -46,6 +67,9 @@ def _read_time(text: str, name: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
+        if text[_SECONDS] == ":60":  # a leap second (RFC 3339 §5.7) is the one after it (ours)
+            before = f"{text[: _SECONDS.start]}:59{text[_SECONDS.stop :]}"
+            return _read_time(before, name) + timedelta(seconds=1)
         # Small letters, which RFC 3339 §5.6 allows, and spaces, which it does not.
         plain = text.upper().replace(" ", "")
         time = datetime.fromisoformat(plain)

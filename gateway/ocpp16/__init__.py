@@ -5,6 +5,7 @@ from ocpp.v16.enums import Action
 from gateway.errors import ErrorCode
 from gateway.ocpp16.core import Core
 from gateway.ocpp16.firmware_management import FirmwareManagement
+from gateway.ocpp16.limits import Limits
 from gateway.ocpp16.local_auth_list import LocalAuthList
 from gateway.ocpp16.remote_trigger import RemoteTrigger
 from gateway.ocpp16.reservation import Reservation
@@ -15,6 +16,7 @@ from gateway.routing import Protocol, find_answer_readers, find_routes, find_sen
 
 class Ocpp16(
     Core,
+    Limits,
     LocalAuthList,
     RemoteTrigger,
     Reservation,

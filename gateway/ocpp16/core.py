@@ -1,6 +1,7 @@
 """The Core profile of OCPP 1.6: its messages from the station (§4), and to it (§5)."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
@@ -17,12 +18,12 @@ from ocpp.v16.enums import (
 
 from gateway.errors import CannotBeSaidError
 from gateway.handlers import Handlers
-from gateway.ocpp16.id_tags import to_id_tag_info
+from gateway.ocpp16.id_tags import from_id_tag, to_id_tag_info
 from gateway.ocpp16.meter_values import to_meter_values
 from gateway.ocpp16.reservation import ENDS_RESERVATIONS
 from gateway.ocpp16.smart_charging import from_wire, to_wire
 from gateway.routing import AnsweredCall, answered, on, sends
-from gateway.translation import format_time, parse_time
+from gateway.translation import format_time, parse_optional_time, parse_time
 from shared.domain import commands
 from shared.domain.authorization import TransactionStart
 from shared.domain.charging_profiles import ChargingProfileAccepted, parse_start_document
@@ -59,6 +60,10 @@ _AVAILABILITY_TYPE = {
     commands.OperationalStatus.OPERATIVE: AvailabilityType.operative,
     commands.OperationalStatus.INOPERATIVE: AvailabilityType.inoperative,
 }
+# So long a start without a time may be one that is told again (ours). Three attempts at 60 s take
+# three minutes (§3.7.1), a reconnect some more; a meter that always tells 0 would make one of two
+# charges if it were much longer.
+_RETRIED_WITHIN = timedelta(minutes=15)
 _METER_VALUES_ANSWER = call_result.MeterValues()
 _STATUS_NOTIFICATION_ANSWER = call_result.StatusNotification()
 
@@ -120,7 +125,7 @@ class Core(Handlers):
         vendor_error_code: str | None = None,
     ) -> call_result.StatusNotification:
         """Keep a connector's status (§4.9); connector 0 is the station itself."""
-        reported_at = parse_time(timestamp) if timestamp else self.services.now()
+        reported_at = parse_optional_time(timestamp, self.services.now())
         await self.services.ingest.submit(
             ConnectorStatusReported(
                 station_id=self.station.station_id,
@@ -147,7 +152,8 @@ class Core(Handlers):
     @on(Action.authorize)
     async def on_authorize(self, id_tag: str) -> call_result.Authorize:
         """Say whether an id tag may charge (§4.1)."""
-        return call_result.Authorize(id_tag_info=to_id_tag_info(await self.authorize(id_tag)))
+        authorization = await self.authorize(from_id_tag(id_tag))
+        return call_result.Authorize(id_tag_info=to_id_tag_info(authorization))
 
     @on(Action.start_transaction)
     async def on_start_transaction(
@@ -156,19 +162,24 @@ class Core(Handlers):
         connector_id: int,
         id_tag: str,
         meter_start: int,
-        timestamp: str,
+        timestamp: str | None = None,
         reservation_id: int | None = None,
     ) -> call_result.StartTransaction:
         """Give a transaction its id (§4.8); the same one, if it is told again.
 
         A refused id tag gets one as well: the station may have let the driver charge while it was
-        offline, and its meter values and stop need something to refer to.
+        offline, and its meter values and stop need something to refer to. A connector that cannot
+        be (§6.45: greater than 0) is kept as it is, for somebody to look at.
         """
-        started_at = parse_time(timestamp)
+        id_token, meter_start_wh = from_id_tag(id_tag), Decimal(meter_start)
+        if timestamp is None:
+            started_at = await self._start_of_untimed(connector_id, id_token, meter_start_wh)
+        else:
+            started_at = parse_time(timestamp)
         authorization = await self.authorize(
-            id_tag,
+            id_token,
             start=TransactionStart(
-                evse_id=connector_id, started_at=started_at, meter_start_wh=Decimal(meter_start)
+                evse_id=connector_id, started_at=started_at, meter_start_wh=meter_start_wh
             ),
         )
         transaction_id = await self.services.ingest.submit(
@@ -177,10 +188,10 @@ class Core(Handlers):
                 evse_id=connector_id,
                 connector_id=1,
                 ocpp_version="1.6",
-                id_token=id_tag,
+                id_token=id_token,
                 authorization_status=authorization.status,
                 started_at=started_at,
-                meter_start_wh=Decimal(meter_start),
+                meter_start_wh=meter_start_wh,
                 reservation_id=reservation_id,
             )
         )
@@ -189,6 +200,24 @@ class Core(Handlers):
             transaction_id=int(cast("str", transaction_id)),
             id_tag_info=to_id_tag_info(authorization),
         )
+
+    async def _start_of_untimed(
+        self, connector_id: int, id_token: str, meter_start_wh: Decimal
+    ) -> datetime:
+        """Return the time of a start that was told without one: now, unless it is told again.
+
+        The time is a part of what tells starts apart, and ours would be another one with each
+        telling (ours). Two charges of one token on one connector that begin at the same register,
+        the first of them never ended, are one: nothing was delivered in between.
+        """
+        started_at = await self.services.lookups.find_open_start(
+            self.station.station_id,
+            evse_id=connector_id,
+            id_token=id_token,
+            meter_start_wh=meter_start_wh,
+            within=_RETRIED_WITHIN,
+        )
+        return started_at or self.services.now()
 
     @on(Action.meter_values)
     async def on_meter_values(
@@ -226,6 +255,8 @@ class Core(Handlers):
         An id that is not the station's is answered like any other: whose end it is, if anybody's,
         is found out later. Another station's transaction is never touched.
         """
+        # One that is empty was shown by nobody.
+        id_token = (id_tag and from_id_tag(id_tag)) or None
         await self.services.ingest.submit(
             TransactionEnded(
                 station_id=self.station.station_id,
@@ -233,13 +264,15 @@ class Core(Handlers):
                 ended_at=parse_time(timestamp),
                 meter_stop_wh=Decimal(meter_stop),
                 stopped_reason=reason,
-                id_token=id_tag,
+                id_token=id_token,
                 meter_values=to_meter_values(transaction_data or []),
             )
         )
-        if id_tag is None:
+        if id_token is None:
             return call_result.StopTransaction()
-        return call_result.StopTransaction(id_tag_info=to_id_tag_info(await self.authorize(id_tag)))
+        return call_result.StopTransaction(
+            id_tag_info=to_id_tag_info(await self.authorize(id_token))
+        )
 
     @on(Action.data_transfer)
     def on_data_transfer(self, vendor_id: str, **_: str) -> call_result.DataTransfer:

@@ -3,9 +3,11 @@
 from ocpp.v16.datatypes import IdTagInfo
 from ocpp.v16.enums import AuthorizationStatus
 
+from gateway import quirks
 from gateway.translation import format_time
 from shared.domain import tokens
 from shared.domain.authorization import Authorization
+from shared.domain.quirks import QuirkKind
 
 ID_TAG_MAX_LENGTH = 20
 """Of an IdToken (§7.28, a CiString20Type)."""
@@ -24,6 +26,14 @@ _STATUS = {
     tokens.AuthorizationStatus.NOT_AT_THIS_TIME: AuthorizationStatus.blocked,
     tokens.AuthorizationStatus.UNKNOWN: AuthorizationStatus.invalid,
 }
+
+
+def from_id_tag(id_tag: str) -> str:
+    """Return the token of an id tag; blanks that a reader fills it up with are no part of it."""
+    id_token = id_tag.strip()
+    if len(id_token) != len(id_tag):
+        quirks.found(QuirkKind.PADDED, "idTag")
+    return id_token
 
 
 def to_id_tag_info(authorization: Authorization) -> IdTagInfo:

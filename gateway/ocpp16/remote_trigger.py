@@ -16,9 +16,11 @@ _MESSAGE_TRIGGER = {
     _TRIGGERS.METER_VALUES: MessageTrigger.meter_values,
     _TRIGGERS.STATUS_NOTIFICATION: MessageTrigger.status_notification,
 }
-# What TriggerMessage has no words for (whitepaper §6.16).
+# What TriggerMessage has no words for (whitepaper §6.16). Both have FirmwareStatusNotification:
+# this one's makes the station send SignedFirmwareStatusNotification (L01.FR.28, L01.FR.29).
 _EXTENDED_TRIGGER = {
     _TRIGGERS.LOG_STATUS_NOTIFICATION: MessageTrigger.log_status_notification,
+    _TRIGGERS.SIGNED_FIRMWARE_STATUS_NOTIFICATION: MessageTrigger.firmware_status_notification,
     _TRIGGERS.SIGN_CHARGING_STATION_CERTIFICATE: MessageTrigger.sign_charge_point_certificate,
 }
 
@@ -32,7 +34,7 @@ class RemoteTrigger(Handlers):
     def trigger_message(
         self, command: commands.TriggerMessage
     ) -> call.TriggerMessage | call.ExtendedTriggerMessage:
-        """§5.17; whitepaper A02 and N01 for what that cannot say."""
+        """§5.17; whitepaper A02, L01 and N01 for what that cannot say."""
         trigger = commands.MessageTrigger(command.requested_message)
         extended = _EXTENDED_TRIGGER.get(trigger)
         if extended is not None:

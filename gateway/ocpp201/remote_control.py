@@ -22,6 +22,11 @@ from shared.domain.charging_profiles import ChargingProfileAccepted, parse_start
 from shared.store.facts import Fact
 
 _FIRST_CONNECTOR = 1
+# Words of 1.6 alone, and those that say the same here.
+_SAID_OTHERWISE = {
+    commands.MessageTrigger.DIAGNOSTICS_STATUS_NOTIFICATION: "LogStatusNotification",
+    commands.MessageTrigger.SIGNED_FIRMWARE_STATUS_NOTIFICATION: "FirmwareStatusNotification",
+}
 
 
 class RemoteControl(Handlers):
@@ -80,10 +85,8 @@ class RemoteControl(Handlers):
     def trigger_message(self, command: commands.TriggerMessage) -> call.TriggerMessage:
         """F06. A StatusNotification is of one connector, so it has to be named (F06.FR.13)."""
         trigger = commands.MessageTrigger(command.requested_message)
-        if trigger is commands.MessageTrigger.DIAGNOSTICS_STATUS_NOTIFICATION:
-            raise CannotBeSaidError(
-                "OCPP 2.0.1 has no DiagnosticsStatusNotification: ask for LogStatusNotification"
-            )
+        if (word := _SAID_OTHERWISE.get(trigger)) is not None:
+            raise CannotBeSaidError(f"OCPP 2.0.1 has no {trigger}: ask for {word}")
         evse = None if command.evse_id is None else EVSEType(command.evse_id)
         if trigger is commands.MessageTrigger.STATUS_NOTIFICATION:
             if evse is None:

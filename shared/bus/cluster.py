@@ -47,6 +47,8 @@ class Cluster(RedisCluster):
         self._seeds = dict(self.nodes_manager.startup_nodes)
         self._asked: dict[str, _AskedNode] = {}
         self.commands_parser = _Keys()
+        # At any master, as who listens: not at one that may be away while the others are well.
+        self.command_flags["PUBLISH"] = self.RANDOM
 
     async def initialize(
         self,
@@ -82,12 +84,12 @@ class Cluster(RedisCluster):
         await self.nodes_manager.aclose()
         await self.nodes_manager.aclose("startup_nodes")
 
-    def pubsub(self, *_: object, **options: object) -> ClusterPubSub:
+    def pubsub(self, *_: object, **__: object) -> ClusterPubSub:
         """Listen at any master: a word that is published at one is heard at all.
 
         Not at the one that holds the channel's slot: all pods listen to the same channel.
         """
-        return super().pubsub(node=self.get_random_primary_node(), **options)
+        return super().pubsub(node=self.get_random_primary_node())
 
     def get_node(
         self, host: str | None = None, port: int | None = None, node_name: str | None = None

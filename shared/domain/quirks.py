@@ -33,6 +33,8 @@ class QuirkKind(StrEnum):
     """A null; as if the member was left out."""
     NUMBER_AS_TEXT = "number_as_text"
     """A text where a number belongs, or a boolean; converted."""
+    PADDED = "padded"
+    """Blanks around an id token; left off."""
     REFUSED = "refused"
     """A message that could not be mended; answered with a CALLERROR."""
     SAMPLE_DROPPED = "sample_dropped"
@@ -49,6 +51,8 @@ class QuirkKind(StrEnum):
     """A text or a list that is longer than allowed; kept whole."""
     UNKNOWN_WORD = "unknown_word"
     """A word that the enumeration does not have; replaced by its "other", or left out."""
+    UNREADABLE_TIME = "unreadable_time"
+    """What is no time, where none is needed; as if the member was left out."""
     WRONG_CASE = "wrong_case"
     """An action, member or word in other letter case or punctuation; corrected."""
 

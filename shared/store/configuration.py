@@ -84,6 +84,26 @@ async def write_changes(
     return [None] * len(facts)
 
 
+async def find_values(db: Database, station_id: str, keys: Sequence[str]) -> dict[str, str]:
+    """Return the values of configuration keys of 1.6, as far as the station has told them.
+
+    Args:
+        db: the pool.
+        station_id: whose.
+        keys: in the spelling that the result has, too; their letter case does not count.
+    """
+    spelling = {key.lower(): key for key in keys}
+    records = await db.fetch(
+        """
+        SELECT lower(key) AS key, value FROM configuration_keys
+        WHERE station_id = $1 AND lower(key) = ANY ($2) AND known AND value IS NOT NULL
+        """,
+        station_id,
+        list(spelling),
+    )
+    return {spelling[record["key"]]: record["value"] for record in records}
+
+
 async def list_after(
     db: Database, station_id: str, *, after: str | None, limit: int
 ) -> list[ConfigurationItem]:

@@ -97,6 +97,7 @@ def _facts(
         concluded=rule
         and RuleEnd(rule=EndRule(rule), ended_at=row["ended_at"], concluded_at=row["end_rule_at"]),
         review=_review(row),
+        evse_id=row["evse_id"],
     )
 
 

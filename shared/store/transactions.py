@@ -1,6 +1,8 @@
 """Transactions whose id we give, those of OCPP 1.6: their starts and ends, as sessions."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
@@ -8,7 +10,7 @@ import asyncpg
 from shared.domain.meter_values import MeterValuesReported
 from shared.domain.sessions import TransactionEnded, TransactionIdIssuer, TransactionStarted
 from shared.store import dead_letters, meter_values
-from shared.store.pool import Connection
+from shared.store.pool import Connection, Database
 
 
 def _start_key(start: TransactionStarted | asyncpg.Record) -> tuple[Any, ...]:
@@ -53,6 +55,42 @@ async def write_starts(connection: Connection, facts: Sequence[TransactionStarte
     )
     transaction_ids = {_start_key(record): record["transaction_id"] for record in records}
     return [transaction_ids[_start_key(fact)] for fact in facts]
+
+
+async def find_open_start(
+    db: Database,
+    *,
+    station_id: str,
+    evse_id: int,
+    id_token: str,
+    meter_start_wh: Decimal,
+    within: timedelta,
+) -> datetime | None:
+    """Return the start time of the latest open session that began like this, if there is one.
+
+    Args:
+        db: the pool.
+        station_id: of which station.
+        evse_id: where.
+        id_token: whose charge it is.
+        meter_start_wh: the register at its start.
+        within: how long ago it may have been told, by our clock.
+    """
+    started_at: datetime | None = await db.fetchval(
+        """
+        SELECT started_at FROM sessions
+        WHERE station_id = $1 AND evse_id = $2 AND id_token = $3 AND meter_start_wh = $4
+          AND transaction_id_issuer = $5 AND ended_at IS NULL AND created_at > now() - $6::interval
+        ORDER BY created_at DESC LIMIT 1
+        """,
+        station_id,
+        evse_id,
+        id_token,
+        meter_start_wh,
+        TransactionIdIssuer.CSMS,
+        within,
+    )
+    return started_at
 
 
 _GIVES_WAY = "(sessions.ended_at IS NULL OR sessions.ended_by <> 'station')"

@@ -41,12 +41,12 @@ from shared.domain.commands.core import (
     UnlockConnector,
 )
 from shared.domain.commands.firmware import UpdateFirmware
-from shared.domain.commands.logs import GetLog, LogType
 from shared.domain.commands.local_lists import (
     GetLocalListVersion,
     LocalListUpdateType,
     SendLocalList,
 )
+from shared.domain.commands.logs import GetLog, LogType
 from shared.domain.commands.reservations import CancelReservation, ReserveNow
 from shared.domain.commands.smart_charging import (
     ClearChargingProfile,

@@ -23,7 +23,11 @@ class OperationalStatus(StrEnum):
 
 
 class MessageTrigger(StrEnum):
-    """MessageTriggerEnumType; DiagnosticsStatusNotification is 1.6's, of its GetDiagnostics."""
+    """MessageTriggerEnumType, and two words that only OCPP 1.6 needs.
+
+    There DiagnosticsStatusNotification is of GetDiagnostics, and SignedFirmwareStatusNotification
+    of SignedUpdateFirmware.
+    """
 
     BOOT_NOTIFICATION = "BootNotification"
     LOG_STATUS_NOTIFICATION = "LogStatusNotification"
@@ -33,6 +37,7 @@ class MessageTrigger(StrEnum):
     STATUS_NOTIFICATION = "StatusNotification"
     SIGN_CHARGING_STATION_CERTIFICATE = "SignChargingStationCertificate"
     DIAGNOSTICS_STATUS_NOTIFICATION = "DiagnosticsStatusNotification"
+    SIGNED_FIRMWARE_STATUS_NOTIFICATION = "SignedFirmwareStatusNotification"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,8 @@ class ReviewReason(StrEnum):
     ENDS_DIFFER = "ends_differ"
     """Its end was told more than once, with other times or registers; the first stands."""
     ENDED_BEFORE_STARTED = "ended_before_started"
+    EVSE_IMPLAUSIBLE = "evse_implausible"
+    """It is on an EVSE that cannot be: their numbers begin with 1 (OCPP 1.6 §6.45)."""
     CLOCK_IMPLAUSIBLE = "clock_implausible"
     """Its times are years old or in the future: the station's clock was off."""
     METER_STOP_BELOW_START = "meter_stop_below_start"

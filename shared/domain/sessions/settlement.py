@@ -72,6 +72,7 @@ class SessionFacts:
     """Everything that is known of a session.
 
     Args:
+        evse_id: where it is; None if that was not told.
         started_at: by the station's clock; None if that was not told.
         meter_start_wh: register at the start.
         authorization_status: what we said of the token that started it.
@@ -94,6 +95,7 @@ class SessionFacts:
     surroundings: Surroundings = field(default_factory=Surroundings)
     concluded: RuleEnd | None = None
     review: Review | None = None
+    evse_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +222,8 @@ def _reasons_of_words(facts: SessionFacts, end: End | None, limits: Limits) -> s
     reasons = set()
     if facts.authorization_status not in {None, AuthorizationStatus.ACCEPTED}:
         reasons.add(ReviewReason.TOKEN_REFUSED)
+    if facts.evse_id is not None and facts.evse_id < 1:
+        reasons.add(ReviewReason.EVSE_IMPLAUSIBLE)
     times = [(facts.started_at, facts.received_at)]
     if end is not None:
         if facts.started_at is None:

@@ -98,6 +98,7 @@ class Row(StrEnum):
     STOP_TWICE = "StopTransaction twice with other values: the first stands"
     TRANSACTION_UNKNOWN = "a transactionId that is 0, -1, unknown or another station's"
     REGISTER_IMPOSSIBLE = "a register or clock that cannot be: needs review"
+    EVSE_IMPOSSIBLE = "a transaction on connector 0 or -1: kept, and needs review"
     LATE_VALUES = "meter values after the end: kept, nothing reopens"
     VALUES_WITHOUT_TRANSACTION = "MeterValues without a transaction: kept"
     STOP_MISSING = "a StopTransaction that never comes: closed by rule"
@@ -144,7 +145,11 @@ class Row(StrEnum):
     WEBSOCKET_BROKEN = "bad UTF-8: 1007; unmasked, RSV1, a long ping: 1002"
     HALF_OPEN = "a connection that answers no ping: closed, and the station offline"
     ONE_DECIMAL = "charging limits go out with one decimal, exactly"
-    SECRETS = "AuthorizationKey appears in no answer and no log"
+    SECRETS = (
+        "AuthorizationKey, and passwords and signatures in URLs: in no answer and no log, not even "
+        "when the station repeats them"
+    )
+    LIMITS = "what a station has told that it cannot take is not sent"
     URLS = "URLs for firmware and logs: from an allow-list only"
     OCPP_LOG = "the OCPP log: every frame both ways, as it was"
     REFUSED_BY_US = (

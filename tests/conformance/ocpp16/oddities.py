@@ -38,6 +38,8 @@ class Oddity:
         energy_wh: what the session comes to, in Wh; None if nothing tells it.
         reason: why it stopped.
         review: why a person has to look at it.
+        evse_id: where it is.
+        ended_at: when it ended; None if that is when we heard of it.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Oddity:
     energy_wh: str | None = "1500"
     reason: str = "EVDisconnected"
     review: set[str] = field(default_factory=set)
+    evse_id: int = 1
+    ended_at: str | None = "2026-01-02T04:00:00Z"
 
 
 def values(*samples: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -81,8 +85,48 @@ ODDITIES = [
         {
             ("StatusNotification", "empty_member", "errorCode"),
             ("StatusNotification", "missing_member", "errorCode"),
+            ("StatusNotification", "empty_member", "timestamp"),
         },
         status={"errorCode": "", "timestamp": "", "info": "", "vendorId": ""},
+    ),
+    Oddity(
+        "a status at a time that is none",
+        {("", "unreadable_time", "timestamp")},
+        status={"timestamp": "0000-00-00T00:00:00Z"},
+    ),
+    Oddity(
+        "blanks around the id tag",
+        {("", "padded", "idTag")},
+        start={"idTag": "TAG     "},
+        stop={"idTag": " TAG"},
+    ),
+    Oddity(
+        "an empty id tag and an empty time at the end",
+        {
+            ("StopTransaction", "empty_member", "idTag"),
+            ("StopTransaction", "empty_member", "timestamp"),
+            ("StopTransaction", "missing_member", "timestamp"),
+        },
+        stop={"idTag": "", "timestamp": ""},
+        ended_at=None,
+    ),
+    Oddity(
+        "meter values at an empty time",
+        {
+            ("MeterValues", "empty_member", "meterValue.timestamp"),
+            ("MeterValues", "missing_member", "meterValue.timestamp"),
+        },
+        values=values({"value": "230", "measurand": "Voltage"}, timestamp=""),
+    ),
+    Oddity(
+        "a connector that cannot be",
+        start={"connectorId": 0},
+        review={"evse_implausible"},
+        evse_id=0,
+    ),
+    Oddity(
+        "a leap second",
+        start={"timestamp": "2026-01-02T02:59:60Z"},
     ),
     Oddity(
         "an error code of the vendor's",

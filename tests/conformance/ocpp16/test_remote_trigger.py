@@ -43,6 +43,7 @@ async def test_every_other_message_that_can_be_triggered_is(play: Play, message:
     ("asked", "sent"),
     [
         ("LogStatusNotification", "LogStatusNotification"),
+        ("SignedFirmwareStatusNotification", "FirmwareStatusNotification"),
         ("SignChargingStationCertificate", "SignChargePointCertificate"),
     ],
 )
@@ -62,8 +63,7 @@ async def test_what_the_first_edition_has_no_word_for_is_triggered_by_the_extens
 async def test_the_state_of_signed_firmware_is_triggered_by_the_extension(play: Play) -> None:
     """Whitepaper L01.FR.29: in TriggerMessage the same word means unsigned firmware."""
     await play("""
-        ! Call {"action": "ExtendedTriggerMessage",
-            "payload": {"requestedMessage": "FirmwareStatusNotification"}}
+        ! TriggerMessage {"requested_message": "SignedFirmwareStatusNotification"}
         < ExtendedTriggerMessage {"requestedMessage": "FirmwareStatusNotification"}
         > {"status": "Accepted"}
         = accepted

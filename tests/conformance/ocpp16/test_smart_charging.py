@@ -224,3 +224,73 @@ async def test_what_the_station_works_out_is_compared_with_its_profiles(
     (difference,) = schedule["differences"]
     assert (difference["csms_limit"], difference["station_limit"]) == (6000, 5000.5)
     assert difference["start"] == "2026-01-02T08:00:00Z"
+
+
+@covers(Row.LIMITS, to_station("SetChargingProfile"), to_station("RemoteStartTransaction"))
+async def test_a_profile_that_the_station_cannot_take_is_not_sent(play: Play) -> None:
+    """§9.4; limits are known once the station was asked for its configuration."""
+
+    async def told(key: str, value: str) -> None:
+        await play(f"""
+            ! GetConfiguration {{"keys": ["{key}"]}}
+            < GetConfiguration {{"key": ["{key}"]}}
+            > {{"configurationKey": [{{"key": "{key}", "readonly": true, "value": "{value}"}}]}}
+            = answered
+        """)
+
+    async def refused(asked: str) -> None:
+        await play(f"""
+            {asked}
+            = failed {{"error_code": "CannotBeSaid"}}
+        """)
+
+    async def taken(asked: str) -> None:
+        await play(f"""
+            {asked}
+            < SetChargingProfile {{"connectorId": "$", "csChargingProfiles": "$"}}
+            > {{"status": "Accepted"}}
+            = accepted
+        """)
+
+    tx_profile = DAILY.replace("TxDefaultProfile", "TxProfile")
+    remote_start = f'! RemoteStart {{"id_token": "TAG", "charging_profile": {tx_profile}}}'
+
+    await told("ChargeProfileMaxStackLevel", "2")
+    await refused(setting(0, stack_level="3"))
+    await told("ChargingScheduleMaxPeriods", "2")
+    await refused(setting(0))
+    await refused(remote_start)
+    await told("ChargingScheduleMaxPeriods", "3")
+    await told("ChargingScheduleAllowedChargingRateUnit", "Current")
+    await refused(setting(0))
+    await told("ChargingScheduleAllowedChargingRateUnit", "Current,Power")
+    await told("MaxChargingProfilesInstalled", "1")
+    await taken(setting(0))
+    await taken(setting(0, charging_profile_id="101"))  # in place of the first
+    await refused(setting(1))
+    await play("""
+        ! ClearChargingProfile {"charging_profile_id": 101}
+        < ClearChargingProfile {"id": 101}
+        > {"status": "Accepted"}
+        = accepted
+    """)
+    await taken(setting(1))
+
+
+@covers(Row.LIMITS, to_station("GetConfiguration"))
+async def test_no_more_keys_are_asked_for_than_the_station_tells_at_a_time(play: Play) -> None:
+    """§5.8, §9.1.9."""
+    await play("""
+        ! GetConfiguration
+        < GetConfiguration {}
+        > {"configurationKey": [
+            {"key": "GetConfigurationMaxKeys", "readonly": true, "value": "2"}]}
+        = answered
+        ! GetConfiguration {"keys": ["A", "B", "C"]}
+        = failed {"error_code": "CannotBeSaid", "error_description": "$why"}
+        ! GetConfiguration {"keys": ["A", "B"]}
+        < GetConfiguration {"key": ["A", "B"]}
+        > {"unknownKey": ["A", "B"]}
+        = answered
+    """)
+    assert "at most 2 keys" in play.named["why"]

@@ -30,6 +30,9 @@ def test_2_0_1_names_the_type_of_a_signed_certificate() -> None:
     "command",
     [
         commands.TriggerMessage(requested_message=MessageTrigger.DIAGNOSTICS_STATUS_NOTIFICATION),
+        commands.TriggerMessage(
+            requested_message=MessageTrigger.SIGNED_FIRMWARE_STATUS_NOTIFICATION
+        ),
         commands.InstallCertificate(certificate_type=CertificateUse.V2G_CHAIN, certificate="PEM"),
         commands.UpdateFirmware(location="x" * 513, retrieve_at="2026-01-01T00:00:00Z"),
     ],

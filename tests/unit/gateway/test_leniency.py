@@ -79,6 +79,28 @@ def mended(action: str, payload: dict[str, Any]) -> tuple[dict[str, Any], list[t
             [("number_as_text", "meterStart"), ("fraction", "connectorId")],
         ),
         (
+            "StopTransaction",
+            {"transactionId": 1, "meterStop": 2, "timestamp": "", "idTag": ""},
+            {"transactionId": 1, "meterStop": 2, "timestamp": NOW},
+            [
+                ("empty_member", "timestamp"),
+                ("missing_member", "timestamp"),
+                ("empty_member", "idTag"),
+            ],
+        ),
+        (
+            "StartTransaction",
+            {**START, "timestamp": ""},
+            {name: value for name, value in START.items() if name != "timestamp"},
+            [("empty_member", "timestamp"), ("missing_member", "timestamp")],
+        ),
+        (
+            "StatusNotification",
+            {**STATUS, "timestamp": ""},
+            STATUS,
+            [("empty_member", "timestamp")],
+        ),
+        (
             "MeterValues",
             samples({"value": 1.5, "unit": "KWH"}),
             samples({"value": "1.5", "unit": "kWh"}),

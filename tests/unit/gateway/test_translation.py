@@ -3,7 +3,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from gateway.errors import CallRefusedError, ErrorCode
-from gateway.translation import format_time, parse_time
+from gateway.translation import format_time, parse_optional_time, parse_time
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,42 @@ from gateway.translation import format_time, parse_time
 )
 def test_every_way_of_writing_a_time_is_read(text: str) -> None:
     assert parse_time(text) == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "microsecond"),
+    [
+        ("2016-12-31T23:59:60Z", 0),
+        ("2016-12-31T23:59:60.250Z", 250_000),
+        ("2017-01-01T08:59:60+09:00", 0),
+        ("2016-12-31t23:59:60z", 0),
+        ("2016-12-31T23:59:60", 0),
+    ],
+)
+def test_a_leap_second_is_the_one_after_it(text: str, microsecond: int) -> None:
+    assert parse_time(text) == datetime(2017, 1, 1, microsecond=microsecond, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9999-12-31T23:59:60Z",
+        "2016-12-31T23:59:61Z",
+        "2016-12-31T23:60:60Z",
+        ":60",
+        "x" * 16 + ":60",
+    ],
+)
+def test_no_other_second_is(text: str) -> None:
+    with pytest.raises(CallRefusedError, match="is not an RFC 3339 time"):
+        parse_time(text)
+
+
+@pytest.mark.parametrize("text", [None, "", "yesterday", "0000-00-00T00:00:00Z", "222222017-01-02"])
+def test_for_a_time_that_may_be_left_out_its_arrival_stands(text: str | None) -> None:
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    assert parse_optional_time(text, now) == now
+    assert parse_optional_time("2025-01-01T00:00:00Z", now) == datetime(2025, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
