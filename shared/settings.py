@@ -47,7 +47,9 @@ class DatabaseSettings(LoggingSettings):
 class ServiceSettings(DatabaseSettings):
     """What a gateway, a control plane and a worker have in common."""
 
-    redis_url: str = Field(description="redis://host:port/database")
+    redis_url: str = Field(
+        description="redis://host:port/database, or redis+cluster://host:port,host:port"
+    )
     redis_timeout_s: PositiveFloat = Field(
         default=2.0, description="one operation; longer counts as Redis being away"
     )

@@ -99,6 +99,11 @@ def redis_errors_as_unavailable(doing: str) -> Iterator[None]:
         raise UnavailableError(
             f"The Redis Cluster is changing or broken ({doing}): {error}"
         ) from error
+    except redis.exceptions.AskError as error:  # and MOVED: a cluster's client follows them
+        raise UnavailableError(
+            f"This Redis is a node of a Redis Cluster ({doing}): write "
+            f"redis{SCHEME}host:port into VOLTARO_REDIS_URL"
+        ) from error
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

@@ -2,16 +2,22 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.crc import key_slot
 
 from cli.up import servers
 from cli.up.ports import LOOPBACK, free_ports
+from shared.bus.client import open_redis
+from shared.domain.stations import Ownership
+from shared.settings import ServiceSettings
 from tests.support.local_servers import running
 
 _PASSWORD = "only-for-tests"
@@ -42,6 +48,10 @@ class RedisClusterServers:
         nodes = ",".join(f"{LOOPBACK}:{port}" for port in self.masters)
         return f"redis+cluster://:{_PASSWORD}@{nodes}"
 
+    @staticmethod
+    def url_of_node(port: int) -> str:
+        return servers.redis_url(port, _PASSWORD)
+
     def start(self) -> None:
         for port in self._bus_ports:
             self.start_node(port)
@@ -53,6 +63,12 @@ class RedisClusterServers:
         for port, bus_port in self._bus_ports.items():
             self.tell(self.masters[0], "CLUSTER MEET", LOOPBACK, port, bus_port)
         self._wait_until(self._agree, "agree on who serves what")
+
+    def restart(self) -> None:
+        """Start all nodes again, without any key."""
+        for port in self._bus_ports:
+            self.start_node(port)
+        self._wait_until(self._agree, "agree again")
 
     def stop(self) -> None:
         for port in list(self._nodes):
@@ -82,7 +98,7 @@ class RedisClusterServers:
 
     def tell(self, port: int, *command: object) -> Any:
         """Have one node carry out a command."""
-        with Redis.from_url(servers.redis_url(port, _PASSWORD), decode_responses=True) as node:
+        with Redis.from_url(self.url_of_node(port), decode_responses=True) as node:
             return node.execute_command(*command)
 
     def flush(self) -> None:
@@ -138,3 +154,27 @@ class RedisClusterServers:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the nodes of the Redis Cluster do not {what}")
             time.sleep(_POLL_INTERVAL_S)
+
+
+@asynccontextmanager
+async def client_of(cluster: RedisClusterServers) -> AsyncIterator[AsyncRedis]:
+    """Open a client the way every process does."""
+    settings = ServiceSettings(database_url="", redis_url=cluster.url, redis_timeout_s=1.0)
+    async with open_redis(settings) as client:
+        yield client
+
+
+def owned(station_id: str, *, epoch: int = 1, pod_id: str = "pod-1") -> Ownership:
+    """Return that a connection of a pod owns a station."""
+    return Ownership(
+        station_id=station_id,
+        epoch=epoch,
+        pod_id=pod_id,
+        connection_id=f"connection-{station_id}-{epoch}",
+    )
+
+
+def name_in(slots: set[int], key: Callable[[str], str]) -> str:
+    """Return a station or pod whose key is in one of these slots."""
+    names = (f"NAME-{number}" for number in count())
+    return next(name for name in names if key_slot(key(name).encode()) in slots)

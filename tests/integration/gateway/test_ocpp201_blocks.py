@@ -73,7 +73,7 @@ async def test_the_best_version_that_a_station_offers_is_taken(db: Database, gat
         ('[2,"7","NoSuchAction",{}]', [4, "7", "NotImplemented"]),
         ('[2,"7","StartTransaction",{}]', [4, "7", "NotImplemented"]),
         ('[2,"7","RequestStartTransaction",{}]', [4, "7", "NotSupported"]),
-        ('[2,"7","SignCertificate",{}]', [4, "7", "NotSupported"]),
+        ('[2,"7","ReserveNow",{}]', [4, "7", "NotSupported"]),
         ('[2,"7","Authorize",{}]', [4, "7", "OccurrenceConstraintViolation"]),
         ('[2,"7","Authorize",{"idToken":"TAG"}]', [4, "7", "TypeConstraintViolation"]),
         (
