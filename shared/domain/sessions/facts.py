@@ -65,9 +65,12 @@ class TransactionEventType(StrEnum):
     ENDED = "Ended"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RankedRegister:
-    """A register that may be a session's first or last one: the lowest rank is."""
+    """A register that may be a session's first or last one: the lowest rank is.
+
+    Not frozen, as `TransactionEventReported` below.
+    """
 
     energy_wh: Decimal
     rank: int

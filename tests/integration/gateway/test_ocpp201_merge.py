@@ -177,3 +177,56 @@ async def test_many_transactions_in_one_batch_stay_apart(db: Database) -> None:
         for row in sessions
     } == {(f"tx-{number}", number, number) for number in range(200)}
     assert await db.fetchval("SELECT count(*) FROM meter_values WHERE evse_id IS NOT NULL") == 400
+
+
+async def test_a_batch_of_every_case_is_written_as_if_told_one_by_one(db: Database) -> None:
+    sample: MeterSample = {
+        "value": "1000",
+        "measurand": "Energy.Active.Import.Register",
+        "context": "Sample.Periodic",
+        "location": "Outlet",
+        "unit": "Wh",
+    }
+    event = TransactionEventReported(
+        station_id="CP",
+        transaction_id="known",
+        ocpp_version="2.0.1",
+        event_type=TransactionEventType.UPDATED,
+        seq_no=1,
+        occurred_at=START,
+        trigger_reason="MeterValuePeriodic",
+        evse_id=1,
+        meter_values=[MeterValue(START, [sample], energy_import_wh([sample]))],
+    )
+    learning = replace(event, transaction_id="learning", evse_id=None)
+    await facts.write(db, [replace(event, seq_no=0), learning])
+    await db.execute(
+        """
+        INSERT INTO sessions (station_id, transaction_id, transaction_id_issuer, ocpp_version,
+                              evse_id, started_at)
+        VALUES ('CP', 'taken', 'csms', '1.6', 1, $1)
+        """,
+        START,
+    )
+    batch = [
+        event,
+        replace(event, offline=True),  # told again
+        replace(event, charging_state="Charging"),  # another one with its number
+        replace(event, transaction_id="new", evse_id=None),
+        learning,
+        replace(learning, seq_no=2, evse_id=2),
+        replace(event, transaction_id="taken"),
+    ]
+    assert await facts.write(db, batch) == [None] * len(batch)
+    await facts.write(db, batch)
+    kept = await db.fetch("SELECT transaction_id, seq_no FROM transaction_events ORDER BY 1, 2")
+    assert [tuple(row) for row in kept] == [
+        ("known", 0), ("known", 1), ("learning", 1), ("learning", 2), ("new", 1),
+    ]  # fmt: skip
+    values = await db.fetch("SELECT transaction_id, evse_id FROM meter_values ORDER BY 1")
+    assert [tuple(row) for row in values] == [("known", 1), ("learning", 2), ("new", 0)]
+    reasons = await db.fetch("SELECT reason FROM dead_letters ORDER BY 1")
+    assert [row["reason"] for row in reasons] == [
+        "another event of the transaction has its sequence number",
+        "we gave its transaction id to another transaction, of OCPP 1.6",
+    ]
