@@ -310,7 +310,7 @@ class StationConnection:
             while self._inbox:
                 call, received_at_s = self._inbox[0]
                 answer = await self._handle(call)
-                if self._fence.is_closed():  # it stood still meanwhile
+                if time.monotonic() > self._fence.passable_until_s and self._fence.is_closed():
                     await self._fence.wait_until_open()
                 if not self._answer(call, answer, received_at_s):
                     return
@@ -359,7 +359,8 @@ class StationConnection:
         return sent
 
     def _close_soon(self, code: int, reason: str) -> None:
-        self._closer = asyncio.create_task(self.close(code, reason))
+        if self._closer is None:
+            self._closer = asyncio.create_task(self.close(code, reason))
 
 
 _Answer: TypeAlias = tuple[str, bytes]

@@ -368,10 +368,8 @@ def _other_word(name: str, options: tuple[str, ...]) -> str | None:
 
 def _deviation(kind: QuirkKind, path: tuple[str | int, ...], example: object) -> Deviation:
     names = [step for step in path if isinstance(step, str)]
-    shown = (
-        "" if names and names[-1] in _NEVER_SHOWN and kind is not QuirkKind.TOO_LONG else example
-    )
-    return Deviation(kind, ".".join(names), str(shown)[:_EXAMPLE_LENGTH])
+    hidden = names[-1:] and names[-1] in _NEVER_SHOWN and kind is not QuirkKind.TOO_LONG
+    return Deviation(kind, ".".join(names), "" if hidden else str(example)[:_EXAMPLE_LENGTH])
 
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}

@@ -22,15 +22,36 @@ from shared.domain.quirks import QuirkKind
 _CALL, _CALL_RESULT, _CALL_ERROR = 2, 3, 4
 _CALL_LENGTH = 4
 MESSAGE_ID_MAX_LENGTH = 36
+_MAX_NUMBERED_ID = 2**63
+# No answer of OCPP nests deeper than 10.
+_MAX_DEPTH = 100
 _ACTION_MAX_LENGTH = 100
 # What can be read of a CALL that is not JSON: enough to say so to whoever waits for an answer.
 _CALL_PREFIX = re.compile(rb'\s*\[\s*2\s*,\s*"([^"\\\x00-\x1f]{1,36})"')
 
-# Decimals as numbers: limits go out with the digits that they have.
 # What C strings and files leave around a message: NUL, and the mark of UTF-8.
 _PADDING = b"\x00\xef\xbb\xbf \t\r\n"
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+class _NumberedId(str):
+    """A message id that came as a number, and goes back as one: the station looks for that."""
+
+    __slots__ = ()
+
+
+def _may_be_id(number: int) -> bool:
+    return not isinstance(number, bool) and abs(number) < _MAX_NUMBERED_ID
+
+
+def _encode_id(value: object) -> int:
+    """Encode what JSON has no form for, which is nothing but these ids."""
+    if isinstance(value, _NumberedId):
+        return int(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+# Decimals as numbers: limits go out with the digits that they have.
+_encode = msgspec.json.Encoder(decimal_format="number", enc_hook=_encode_id).encode
 _decode = msgspec.json.Decoder().decode
 
 
@@ -181,7 +202,9 @@ class Peer:
     def refuse(self, message_id: str, action: str, code: ErrorCode, description: str) -> Refusal:
         """Make the CALLERROR in this version's spelling."""
         spelling = self._protocol.error_spelling.get(code, code)
-        frame = encode_call_error(message_id[:MESSAGE_ID_MAX_LENGTH], spelling, description)
+        if len(message_id) > MESSAGE_ID_MAX_LENGTH:
+            message_id = message_id[:MESSAGE_ID_MAX_LENGTH]
+        frame = encode_call_error(message_id, spelling, description)
         return Refusal(frame, action if action in self._protocol.actions else "", code)
 
     def _receive_call(
@@ -211,6 +234,9 @@ class Peer:
                 case [_, str(message_id), str(action), dict(payload), _]:
                     self._note(self._spell(action), Deviation(QuirkKind.FRAME_FORM, "fifth"))
                     return self._receive_call(message_id, action, payload, data)
+                case [_, int(number), str(action), dict(payload)] if _may_be_id(number):
+                    self._note(self._spell(action), Deviation(QuirkKind.FRAME_FORM, "messageId"))
+                    return self._receive_call(_NumberedId(number), action, payload, data)
         match frame:
             case [_, str(message_id), *_]:
                 return self.refuse(
@@ -268,6 +294,8 @@ class Peer:
                 answer = CallError(message_id, code, description, details, data)
             case _:
                 return Ignored(IgnoredReason.MALFORMED_ANSWER)
+        if data.count(b"[") + data.count(b"{") > _MAX_DEPTH and _is_deep(frame):
+            return Ignored(IgnoredReason.MALFORMED_ANSWER)
         if message_id != self._open_call:
             return Ignored(IgnoredReason.UNASKED_ANSWER)
         self._open_call = None
@@ -297,3 +325,18 @@ class Peer:
             case _:
                 message_id = "-1"
         return self.refuse(message_id, "", code, str(reason))
+
+
+def _is_deep(frame: list[Any]) -> bool:
+    """Tell whether a frame is nested deeper than whoever walks through it may go."""
+    level: list[Any] = [frame]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            each
+            for container in level
+            for each in (container.values() if isinstance(container, dict) else container)
+            if isinstance(each, dict | list)
+        ]
+        if not level:
+            return False
+    return True

@@ -87,10 +87,20 @@ class Schema:
             self._validator.validate(payload)
         except jsonschema_rs.ValidationError as error:
             raise self._violation(error).error() from None
+        except ValueError as error:
+            raise _not_validated(error) from None
 
     def find_violations(self, payload: object) -> Iterator[Violation]:
-        """Yield everything that is wrong with `payload`."""
-        return map(self._violation, self._validator.iter_errors(payload))
+        """Yield everything that is wrong with `payload`.
+
+        Raises:
+            CallRefusedError: it cannot be looked through.
+        """
+        try:
+            errors = self._validator.iter_errors(payload)
+        except ValueError as error:
+            raise _not_validated(error) from None
+        return map(self._violation, errors)
 
     @cached_property
     def spelling(self) -> dict[str, str]:
@@ -111,6 +121,13 @@ class Schema:
             case "Enum":
                 words = kind.options
         return Violation(self, name, tuple(error.instance_path), tuple(words), error.message)
+
+
+def _not_validated(error: ValueError) -> CallRefusedError:
+    """Return the refusal of what the validator gives up on: more than 255 levels of nesting."""
+    return CallRefusedError(
+        ErrorCode.FORMAT_VIOLATION, f"the payload cannot be validated: {error}"[:255]
+    )
 
 
 def plain(word: str) -> str:

@@ -28,6 +28,7 @@ _EC_MIN_BITS = 224  # A00.FR.503
 # A00.FR.504, A00.FR.506: SHA-1 and older are not suitable for use any more.
 _HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _EDWARDS = (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)
+_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ def read_signing_request(csr: str, *, organization: str | None) -> SigningReques
             key_type=_key_type(request.public_key()),
         )
         refusal = _find_refusal(request, organization)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except _UNREADABLE as error:
         return SigningRequestDetails(refusal=f"it is no PKCS #10 request in PEM: {error}"[:200])
     return SigningRequestDetails(
         common_name=details.common_name,
@@ -130,7 +131,8 @@ def _single(name: x509.Name, oid: x509.ObjectIdentifier) -> str | None:
     if len(values) != 1:
         return None
     value = values[0].value
-    return value if isinstance(value, str) else None
+    # Neither a serial number nor an id has a NUL, and Postgres keeps none.
+    return value if isinstance(value, str) and "\0" not in value else None
 
 
 def read_root_hash_data(certificate: str) -> CertificateHashData | None:
@@ -147,7 +149,7 @@ def read_root_hash_data(certificate: str) -> CertificateHashData | None:
         if root.issuer != root.subject:
             return None
         key_bits = _subject_public_key(root.public_key())
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except _UNREADABLE:
         return None
     return CertificateHashData(
         hash_algorithm=HashAlgorithm.SHA256,
@@ -184,7 +186,7 @@ def check_certificate(certificate: str) -> None:
     """
     try:
         certificates = x509.load_pem_x509_certificates(certificate.encode())
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except _UNREADABLE as error:
         raise InvalidInputError(f"it is no certificate in PEM: {error}") from error
     if len(certificates) != 1:
         raise InvalidInputError(f"it holds {len(certificates)} certificates: send one")
@@ -209,10 +211,11 @@ def check_chain(chain: str, *, csr: str, now: datetime) -> CertificateDetails:
     try:
         certificates = x509.load_pem_x509_certificates(chain.encode())
         request = x509.load_pem_x509_csr(csr.encode())
-    except (ValueError, UnsupportedAlgorithm) as error:
+        leaf = certificates[0]
+        same_key = leaf.public_key() == request.public_key()
+    except _UNREADABLE as error:
         raise InvalidInputError(f"it is no chain of certificates in PEM: {error}") from error
-    leaf = certificates[0]
-    if leaf.public_key() != request.public_key():
+    if not same_key:
         raise InvalidInputError(
             "the first certificate is not for the key of this request: put the station's own "
             "certificate first"
@@ -229,7 +232,7 @@ def _check_signatures(certificates: Sequence[x509.Certificate]) -> None:
     for lower, upper in pairwise(certificates):
         try:
             lower.verify_directly_issued_by(upper)
-        except (ValueError, TypeError, InvalidSignature):
+        except (*_UNREADABLE, InvalidSignature):
             raise InvalidInputError(
                 f"{lower.subject.rfc4514_string()} is not signed by "
                 f"{upper.subject.rfc4514_string()}, which follows it: each certificate has to be "

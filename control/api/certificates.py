@@ -125,6 +125,7 @@ async def answer_signing_request(
         certificate_chain=body.certificate_chain,
         serial_number=details.serial_number,
         not_after=details.not_after,
+        replaces=True,
     )
     send = partial(services.dispatcher.send, timeout_s=services.settings.command_timeout_s)
     await deliver(services.db, send, key, max_deliveries=1)

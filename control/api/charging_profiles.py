@@ -154,6 +154,11 @@ async def get_composite_schedule(
     else:
         reported = await _reported(services, station_id, evse_id)
         periods = _from_station(reported, query)
+        if not periods:
+            raise NotFoundError(
+                f"what station {station_id!r} has told of EVSE {evse_id} holds no limits: ask it "
+                "again with the command GetCompositeSchedule"
+            )
         ours = await _from_profiles(
             services,
             station_id,
@@ -267,11 +272,14 @@ def _from_station(reported: CompositeScheduleReported, query: ScheduleQuery) -> 
 def _convert(
     reported: CompositeScheduleReported, query: ScheduleQuery, *, duration_s: int | None = None
 ) -> list[LimitPeriod]:
-    return convert_periods(
-        reported.periods,
-        start=reported.schedule_start,
-        duration_s=duration_s or reported.duration_s,
-        unit=reported.charging_rate_unit,
-        into=query.unit,
-        supply=query.supply,
-    )
+    try:
+        return convert_periods(
+            reported.periods,
+            start=reported.schedule_start,
+            duration_s=duration_s or reported.duration_s,
+            unit=reported.charging_rate_unit,
+            into=query.unit,
+            supply=query.supply,
+        )
+    except OverflowError:  # the station's clock is somewhere else
+        return []

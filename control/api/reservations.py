@@ -71,14 +71,14 @@ async def create_reservation(
     station that is offline is a 409 and keeps no reservation.
     """
     asked = body.to_request()
-    if asked.expiry_date_time <= datetime.now(UTC):
-        raise InvalidFieldError("body", "expiry_date_time", "this time is over already")
+    if asked.expires_at <= datetime.now(UTC):
+        raise InvalidFieldError("body", "expires_at", "this time is over already")
     reservation_id, new = await reservations.create(
         services.db, station_id=station_id, request=asked, idempotency_key=idempotency_key
     )
     command = ReserveNow(
         reservation_id=reservation_id,
-        expiry_date_time=asked.expiry_date_time.isoformat().replace("+00:00", "Z"),
+        expiry_date_time=asked.expires_at.isoformat().replace("+00:00", "Z"),
         id_token=asked.id_token,
         id_token_type=asked.id_token_type,
         group_id_token=asked.group_id_token,

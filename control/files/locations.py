@@ -1,5 +1,6 @@
 """Which URLs a station may be given: it would fetch its firmware, or leave its logs, there."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -16,6 +17,7 @@ _URL_OF_CALL = {
     "GetDiagnostics": (("location",),),
     "GetLog": (("log", "remoteLocation"),),
 }
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")  # a name, or an address of IPv4 or IPv6
 _DEFAULT_PORTS = {"https": 443, "http": 80, "ftp": 21, "ftps": 990, "sftp": 22}
 
 
@@ -46,7 +48,13 @@ class Locations:
             origin = _origin(parts)
         except ValueError:
             raise LocationError(f"{url[:100]!r} is no URL") from None
-        if not parts.scheme or not parts.hostname or "\\" in url or not url.isprintable():
+        # What else stands in a host is read in one way here, and in another by a station's client.
+        if (
+            not parts.scheme
+            or not _HOST.fullmatch(parts.hostname or "")
+            or "\\" in url
+            or not url.isprintable()
+        ):
             raise LocationError(f"{url[:100]!r} is no URL with a scheme and a host")
         if origin == self._own:
             return

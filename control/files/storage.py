@@ -5,6 +5,7 @@ the GIL free, uploads in parts with bounded memory, and shows no content before 
 AWS SDK would bring an HTTP client of its own and fifty times the code, and no directory.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -34,10 +35,12 @@ class Storage:
 
     Args:
         store: a directory or a bucket.
+        directory: if it is one, where.
     """
 
-    def __init__(self, store: _Store) -> None:
+    def __init__(self, store: _Store, *, directory: Path | None = None) -> None:
         self._store = store
+        self._directory = directory
 
     async def write(self, key: str, content: AsyncIterator[bytes]) -> None:
         """Write content as it comes. Nothing is kept if it ends with an error.
@@ -65,18 +68,29 @@ class Storage:
         return _chunks(result.stream(min_chunk_size=_CHUNK_BYTES))
 
     async def delete(self, key: str) -> None:
-        """Remove content; it may be gone already.
+        """Remove content and what a process left of it that was killed; it may be gone already.
 
         Raises:
             UnavailableError: the storage cannot be changed now.
         """
-        with _away("changed"), suppress(FileNotFoundError):
-            await self._store.delete_async(key)
+        with _away("changed"):
+            with suppress(FileNotFoundError):
+                await self._store.delete_async(key)
+            if self._directory is not None:
+                await asyncio.to_thread(_tidy, self._directory / key)
 
 
 async def _chunks(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     async for chunk in stream:
         yield bytes(chunk)
+
+
+def _tidy(path: Path) -> None:
+    """Remove the unfinished parts of a file, which obstore neither shows nor deletes."""
+    for part in path.parent.glob(f"{path.name}#*"):
+        part.unlink(missing_ok=True)
+    with suppress(OSError):  # not empty, or gone
+        path.parent.rmdir()
 
 
 @contextmanager
@@ -99,14 +113,15 @@ def open_storage(settings: FileStorageSettings) -> Storage | None:
         UnavailableError: the directory cannot be made or used.
     """
     if settings.files_directory is not None:
-        return Storage(_directory(settings.files_directory))
+        directory = _directory(settings.files_directory)
+        return Storage(LocalStore(directory), directory=directory)
     return None if settings.files_s3_bucket is None else Storage(_bucket(settings))
 
 
-def _directory(path: Path) -> LocalStore:
+def _directory(path: Path) -> Path:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return LocalStore(path.resolve())
+        return path.resolve()
     except OSError as error:
         raise UnavailableError(
             f"VOLTARO_FILES_DIRECTORY={path} cannot be used ({error.strerror}): it has to be a "

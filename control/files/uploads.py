@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from shared.store.pool import Database
 log = structlog.get_logger()
 
 _CONTENT_TYPE_MAX_LENGTH = 100
+_LENGTH = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 
 class Uploads:
@@ -71,6 +73,7 @@ class Uploads:
         content = _Content(body, self._settings.files_max_bytes)
         if file.state is FileState.STORED:
             return await self._compare(file, content)
+        await self._require_room(request)
         key = f"{file.file_id}/{secrets.token_hex(8)}"
         if not await files.begin_attempt(
             self._db, file.file_id, key, max_attempts=self._settings.files_max_attempts
@@ -104,6 +107,19 @@ class Uploads:
         log.info("a file was stored", file_id=file.file_id, size_bytes=content.size_bytes)
         return stored
 
+    async def _require_room(self, request: Request) -> None:
+        """Refuse what cannot fit before it costs a station its time, and the disk its room."""
+        told = request.headers.get("content-length", "")
+        announced_bytes = int(told) if _LENGTH.fullmatch(told) else 0
+        try:
+            await files.require_room(
+                self._db, size_bytes=announced_bytes, quota_bytes=self._settings.files_quota_bytes
+            )
+        except QuotaExceededError as error:
+            raise ProblemError(
+                problems.STORAGE_FULL, str(error), headers={"Connection": "close"}
+            ) from error
+
     async def _write(self, key: str, content: "_Content") -> None:
         try:
             await self._storage.write(key, content.chunks())
@@ -124,6 +140,10 @@ class Uploads:
     def _same(file: File, content: "_Content") -> File:
         if file.sha256 == content.sha256:
             return file
+        if file.state is not FileState.STORED:
+            raise ConflictError(
+                f"file {file.file_id} was removed or expired meanwhile: ask for a new URL"
+            )
         raise ConflictError(
             f"file {file.file_id} has its content already, and this is another: ask for a new URL"
         )

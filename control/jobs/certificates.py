@@ -11,7 +11,11 @@ from control.jobs.settings import WorkerSettings
 from shared import x509
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import PodRequestSender, RunCommand
-from shared.domain.certificates import SigningRequest, SigningRequestState
+from shared.domain.certificates import (
+    CertificateSigningUse,
+    SigningRequest,
+    SigningRequestState,
+)
 from shared.domain.commands import Command, CommandRecord
 from shared.domain.errors import ConflictError, InvalidInputError, StationOfflineError
 from shared.store import commands, signing_requests
@@ -68,11 +72,14 @@ class CertificateKeeper:
         return signed + delivered + given_up
 
     async def _sign_pending(self, authority: CertificateAuthority) -> int:
+        # Those of V2G certificates are not ours to sign: their root is that of ISO 15118. And their
+        # commonName is not looked at, while for us it is who a station is.
         pending = await signing_requests.list_before(
             self._db,
             before=None,
             limit=self._settings.certificates_batch,
             state=SigningRequestState.PENDING,
+            certificate_type=CertificateSigningUse.CHARGING_STATION,
         )
         signed = 0
         for request in pending:
@@ -80,7 +87,7 @@ class CertificateKeeper:
                 # A thread, as RSA takes its time.
                 await self._keep(request, await asyncio.to_thread(_sign, authority, request))
             except ConflictError:
-                continue  # an operator was faster
+                continue  # an operator or another worker was faster
             except InvalidInputError as error:
                 log.error(  # noqa: TRY400 - a sentence, no traceback
                     "a certificate cannot be signed",
@@ -102,6 +109,7 @@ class CertificateKeeper:
             certificate_chain=chain,
             serial_number=details.serial_number,
             not_after=details.not_after,
+            replaces=False,
         )
 
     async def _send(self, station_id: str, command: Command) -> CommandRecord:

@@ -51,7 +51,7 @@ class Reservation(Handlers):
             station_id=self.station.station_id,
             reservation_id=request["reservationId"],
             request=ReservationRequest(
-                expiry_date_time=parse_time(request["expiryDate"], "expiryDate"),
+                expires_at=parse_time(request["expiryDate"], "expiryDate"),
                 id_token=request["idTag"],
                 group_id_token=request.get("parentIdTag"),
                 evse_id=request["connectorId"] or None,

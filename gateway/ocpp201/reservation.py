@@ -74,7 +74,7 @@ class Reservation(Handlers):
             station_id=self.station.station_id,
             reservation_id=request["id"],
             request=ReservationRequest(
-                expiry_date_time=parse_time(request["expiryDateTime"], "expiryDateTime"),
+                expires_at=parse_time(request["expiryDateTime"], "expiryDateTime"),
                 id_token=request["idToken"]["idToken"],
                 id_token_type=tokens.IdTokenType(request["idToken"]["type"]),
                 group_id_token=request.get("groupIdToken", {}).get("idToken"),

@@ -134,9 +134,17 @@ def convert_periods(
     into: ChargingRateUnit,
     supply: Supply,
 ) -> list[LimitPeriod]:
-    """Return the periods of a schedule that a station told, as times and in another unit."""
+    """Return the periods of a schedule that a station told, as times and in another unit.
+
+    There are none if it has none, or none that begins before it ends.
+
+    Raises:
+        OverflowError: it lies outside the calendar.
+    """
     end = start + timedelta(seconds=duration_s)
     begun = [p for p in periods if p.start_period_s < duration_s]
+    if not begun:
+        return []
     ends = [start + timedelta(seconds=p.start_period_s) for p in begun[1:]] + [end]
     converted: list[LimitPeriod] = []
     for period, until in zip(begun, ends, strict=True):

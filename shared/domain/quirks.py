@@ -24,7 +24,8 @@ class QuirkKind(StrEnum):
     FRACTION = "fraction"
     """A fraction where a whole number belongs, as in 12.0; a register keeps it exactly."""
     FRAME_FORM = "frame_form"
-    """A CALL whose frame has another form than four elements; read as it was meant."""
+    """A CALL whose frame has another form than four elements, or a number as its message id; read
+    as it was meant."""
     LONELY_ITEM = "lonely_item"
     """One item where a list of items belongs; a list of that one."""
     MISSING_MEMBER = "missing_member"

@@ -86,9 +86,13 @@ def find_secrets(value: Any) -> Secrets:  # noqa: ANN401 - any JSON
 def hide(value: Any, secrets: Secrets) -> Any:  # noqa: ANN401 - any JSON
     """Return a copy of JSON in which these secrets stand nowhere, in whatever letter case.
 
-    A station that refuses a password may repeat it in the words of its refusal.
+    A station that refuses a password may repeat it in the words of its refusal. What is nested too
+    deep to be looked through is left out.
     """
-    return _Hiding(secrets).apply(value) if secrets else value
+    try:
+        return _Hiding(secrets).apply(value) if secrets else value
+    except RecursionError:
+        return type(value)()
 
 
 class _Hiding:

@@ -50,7 +50,7 @@ class ReservationRequest:
     `evse_id` None leaves the choice to the station. `connector_type` narrows it (H01, 2.0.1 only).
     """
 
-    expiry_date_time: datetime
+    expires_at: datetime
     id_token: str
     id_token_type: IdTokenType | None = None
     group_id_token: str | None = None

@@ -89,14 +89,37 @@ async def get_history(db: Database, station_id: str, period: Period) -> StationH
         )
         changes = await connection.fetch(
             """
-            SELECT evse_id, connector_id, status, received_at FROM (
-                SELECT *, row_number() OVER (
-                    PARTITION BY evse_id, connector_id, received_at < $2
-                    ORDER BY received_at DESC, change_id DESC
-                ) AS age
-                FROM connector_status_changes WHERE station_id = $1 AND received_at < $3
+            -- Which connectors there are, by one look into the index for each.
+            WITH RECURSIVE connector AS (
+                (SELECT evse_id, connector_id FROM connector_status_changes
+                 WHERE station_id = $1 ORDER BY evse_id, connector_id LIMIT 1)
+                UNION ALL
+                SELECT following.evse_id, following.connector_id
+                FROM connector CROSS JOIN LATERAL (
+                    SELECT change.evse_id, change.connector_id
+                    FROM connector_status_changes AS change
+                    WHERE change.station_id = $1
+                      AND (change.evse_id, change.connector_id)
+                          > (connector.evse_id, connector.connector_id)
+                    ORDER BY change.evse_id, change.connector_id LIMIT 1
+                ) AS following
+            )
+            SELECT evse_id, connector_id, status, received_at
+            FROM connector
+            CROSS JOIN LATERAL (
+                -- The last one before the period, however long the history before it is.
+                (SELECT status, received_at, change_id
+                 FROM connector_status_changes AS change
+                 WHERE change.station_id = $1 AND change.evse_id = connector.evse_id
+                   AND change.connector_id = connector.connector_id AND received_at < $2
+                 ORDER BY received_at DESC, change_id DESC LIMIT 1)
+                UNION ALL
+                SELECT status, received_at, change_id
+                FROM connector_status_changes AS change
+                WHERE change.station_id = $1 AND change.evse_id = connector.evse_id
+                  AND change.connector_id = connector.connector_id
+                  AND received_at >= $2 AND received_at < $3
             ) AS change
-            WHERE received_at >= $2 OR age = 1
             ORDER BY evse_id, connector_id, received_at, change_id
             """,
             station_id,

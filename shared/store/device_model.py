@@ -63,11 +63,13 @@ _VARIABLE_REST = {
     "generated_at": "timestamptz",
 }
 _VARIABLE_COLUMNS = {**_VARIABLE_KEY, **_VARIABLE_REST}
-# The join leaves out what a station says that was deleted meanwhile.
+# The join leaves out what a station says that was deleted meanwhile, and what an old connection
+# says once a newer one speaks for its station.
 _UPSERT_VARIABLES = f"""
     INSERT INTO station_variables ({", ".join(_VARIABLE_COLUMNS)})
     SELECT {", ".join(f"told.{column}" for column in _VARIABLE_COLUMNS)}
-    FROM {_unnest(_VARIABLE_COLUMNS)} JOIN stations USING (station_id)
+    FROM {_unnest(_VARIABLE_COLUMNS)}
+    JOIN stations ON stations.station_id = told.station_id AND stations.epoch <= told.epoch
     ON CONFLICT ({", ".join(_VARIABLE_KEY)}) DO UPDATE
     SET {", ".join(f"{column} = excluded.{column}" for column in _VARIABLE_REST)},
         received_at = now()
@@ -78,7 +80,7 @@ _UPSERT_VARIABLES = f"""
 async def write_variables(connection: Connection, facts: Sequence[VariablesReported]) -> list[None]:
     """Keep variables as they were last told, by the newest connection of their station."""
     newest: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-    for fact in facts:
+    for fact in sorted(facts, key=attrgetter("epoch")):  # the highest stands
         for attribute in fact.attributes:
             key = (fact.station_id, *_name(attribute.name), attribute.type)
             newest[key] = (

@@ -7,7 +7,7 @@ import asyncpg
 
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.domain.files import File, FilePurpose, FileState
-from shared.store.pool import Database
+from shared.store.pool import Connection, Database
 
 _COLUMNS = ", ".join(
     "file_id::text" if field.name == "file_id" else field.name for field in fields(File)
@@ -83,13 +83,20 @@ async def list_before(
     return [_file(record) for record in records]
 
 
-async def stored_bytes(db: Database) -> int:
-    """Return how much is stored in all."""
-    return int(
-        await db.fetchval(
-            "SELECT coalesce(sum(size_bytes), 0)::bigint FROM files WHERE state = 'stored'"
-        )
+async def require_room(db: "Database | Connection", *, size_bytes: int, quota_bytes: int) -> None:
+    """Return if so much more may be stored now.
+
+    Raises:
+        QuotaExceededError: it may not.
+    """
+    used = await db.fetchval(
+        "SELECT coalesce(sum(size_bytes), 0)::bigint FROM files WHERE state = 'stored'"
     )
+    if used + size_bytes > quota_bytes:
+        raise QuotaExceededError(
+            f"{size_bytes} bytes do not fit: {used} of {quota_bytes} are in use; delete files, "
+            "or raise VOLTARO_FILES_QUOTA_BYTES"
+        )
 
 
 async def begin_attempt(db: Database, file_id: str, storage_key: str, *, max_attempts: int) -> bool:
@@ -125,21 +132,14 @@ async def finish_attempt(
     """Keep that the content of a file is there; the first upload to end is the one.
 
     Returns:
-        None if another one has ended before.
+        None if another one has ended before, or the file's time is over.
 
     Raises:
         QuotaExceededError: with this one, more would be stored than may be.
     """
     async with db.acquire() as connection, connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _QUOTA_LOCK)
-        used = await connection.fetchval(
-            "SELECT coalesce(sum(size_bytes), 0)::bigint FROM files WHERE state = 'stored'"
-        )
-        if used + size_bytes > quota_bytes:
-            raise QuotaExceededError(
-                f"{size_bytes} bytes do not fit: {used} of {quota_bytes} are in use; delete files, "
-                "or raise VOLTARO_FILES_QUOTA_BYTES"
-            )
+        await require_room(connection, size_bytes=size_bytes, quota_bytes=quota_bytes)
         record = await connection.fetchrow(
             f"""
             UPDATE files
@@ -147,6 +147,9 @@ async def finish_attempt(
                 sha256 = $6, expires_at = $7, stored_at = now(),
                 attempts = array_remove(attempts, $2)
             WHERE file_id = $1 AND state = 'awaited'
+              -- Not now(), when this began: somebody may remove the file since, and what is stored
+              -- behind that would stay for ever.
+              AND (expires_at IS NULL OR expires_at > clock_timestamp())
             RETURNING {_COLUMNS}
             """,  # noqa: S608 - as above
             file_id,

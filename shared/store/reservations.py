@@ -27,8 +27,8 @@ _ID_ATTEMPTS = 10
 # What the other tables know better than the row. A command that was never sent, or that the station
 # refused with an error, leaves no reservation behind; one without an answer may have.
 _SELECT = """
-    SELECT reservation.station_id, reservation.reservation_id, expiry_date_time, id_token,
-           id_token_type, group_id_token, evse_id, connector_type, requested_at,
+    SELECT reservation.station_id, reservation.reservation_id, expiry_date_time AS expires_at,
+           id_token, id_token_type, group_id_token, evse_id, connector_type, requested_at,
            reservation.updated_at, reservation.command_id::text,
            coalesce(reservation.session_id, session.session_id)::text AS session_id,
            CASE
@@ -63,7 +63,7 @@ def _reservation(record: asyncpg.Record) -> Reservation:
         station_id=record["station_id"],
         reservation_id=record["reservation_id"],
         request=ReservationRequest(
-            expiry_date_time=record["expiry_date_time"],
+            expires_at=record["expires_at"],
             id_token=record["id_token"],
             id_token_type=type_ and IdTokenType(type_),
             group_id_token=record["group_id_token"],
@@ -113,7 +113,7 @@ async def create(
             RETURNING reservation_id
             """,
             station_id,
-            request.expiry_date_time,
+            request.expires_at,
             request.id_token,
             request.id_token_type,
             request.group_id_token,
@@ -264,7 +264,7 @@ async def _write_accepted(connection: Connection, facts: Sequence[ReservationAns
         """,
         [fact.station_id for fact in facts],
         [fact.reservation_id for fact in facts],
-        [fact.request.expiry_date_time for fact in facts],
+        [fact.request.expires_at for fact in facts],
         [fact.request.id_token for fact in facts],
         [fact.request.id_token_type for fact in facts],
         [fact.request.group_id_token for fact in facts],

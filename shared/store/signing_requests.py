@@ -37,7 +37,8 @@ async def write(connection: Connection, facts: Sequence[CertificateSigningReques
     """Keep signing requests, also those that are refused.
 
     The commonName has to be the station's serial number (1.6 security whitepaper A00.FR.405) or its
-    id; that of a V2G certificate is the vehicle's business (ISO 15118-2).
+    id; that of a V2G certificate is the vehicle's business (ISO 15118-2). A serial number is what
+    the station says it is, so it must not be the id of another one, which it could then pass for.
 
     Returns:
         Accepted or Rejected, per fact.
@@ -65,6 +66,9 @@ async def write(connection: Connection, facts: Sequence[CertificateSigningReques
             SELECT CASE
                 WHEN told.refusal IS NOT NULL THEN told.refusal
                 WHEN told.certificate_type = 'V2GCertificate' THEN NULL
+                WHEN told.common_name <> told.station_id AND EXISTS (
+                    SELECT FROM stations AS other WHERE other.station_id = told.common_name
+                ) THEN 'its commonName is the id of another station (A00.FR.405)'
                 WHEN told.common_name IN (told.station_id, stations.serial_number) THEN NULL
                 ELSE 'its commonName is neither the serial number nor the id of the station '
                      '(A00.FR.405)'
@@ -155,6 +159,7 @@ async def list_before(
     limit: int,
     station_id: str | None = None,
     state: SigningRequestState | None = None,
+    certificate_type: CertificateSigningUse | None = None,
 ) -> list[SigningRequest]:
     """Return up to `limit` signing requests, the newest first, from behind `before` on."""
     records = await db.fetch(
@@ -162,11 +167,13 @@ async def list_before(
         SELECT {_COLUMNS} FROM certificate_signing_requests
         WHERE ($1::uuid IS NULL OR signing_request_id < $1)
           AND ($2::text IS NULL OR station_id = $2) AND ($3::text IS NULL OR state = $3)
-        ORDER BY certificate_signing_requests.signing_request_id DESC LIMIT $4
+          AND ($4::text IS NULL OR certificate_type = $4)
+        ORDER BY certificate_signing_requests.signing_request_id DESC LIMIT $5
         """,  # noqa: S608 - as above
         before,
         station_id,
         state,
+        certificate_type,
         limit,
     )
     return [_signing_request(record) for record in records]
@@ -179,12 +186,22 @@ async def keep_signed(
     certificate_chain: str,
     serial_number: str,
     not_after: datetime,
+    replaces: bool,
 ) -> SigningRequest:
     """Keep the certificate of a request, which is to be delivered from now on.
 
+    Args:
+        db: the pool.
+        signing_request_id: which request.
+        certificate_chain: its certificate and those above it, PEM.
+        serial_number: of the certificate.
+        not_after: when it expires.
+        replaces: whether it takes the place of one that the station has not accepted.
+
     Raises:
         NotFoundError: there is no such request.
-        ConflictError: it was refused, or its station has its certificate.
+        ConflictError: it was refused, its station has its certificate, or it has one that is not to
+            be replaced.
     """
     record = await db.fetchrow(
         f"""
@@ -192,12 +209,14 @@ async def keep_signed(
         SET state = 'signed', certificate_chain = $2, serial_number = $3, not_after = $4,
             signed_at = now(), deliveries = 0, command_id = NULL, answered_at = NULL, reason = NULL
         WHERE signing_request_id = $1 AND state NOT IN ('refused', 'accepted')
+          AND ($5 OR state = 'pending')
         RETURNING {_COLUMNS}
         """,  # noqa: S608 - as above
         signing_request_id,
         certificate_chain,
         serial_number,
         not_after,
+        replaces,
     )
     if record is None:
         request = await get(db, signing_request_id)

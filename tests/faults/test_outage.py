@@ -3,8 +3,14 @@
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from pathlib import Path
 
 import pytest
@@ -14,7 +20,7 @@ from tests.faults.cluster import wait_until_ready
 from tests.faults.patience import Patience, patient
 from tests.faults.processes import stopped
 from tests.faults.special import with_client
-from tests.faults.table import Finding, invariant, scaled
+from tests.faults.table import FULL, Finding, invariant, scaled
 from tests.support.eventually import eventually
 from tests.support.local_cluster import Cluster, RunningCluster, running_cluster
 
@@ -111,6 +117,65 @@ async def test_stations_keep_their_messages_while_postgres_refuses_connections(
         patience, found = await charge_through(cluster, refusing(cluster), station_ids)
     tell(finding, patience, found)
     check(patience, found)
+
+
+@contextmanager
+def small_disk(postgres: Path, *, size_mib: int) -> Iterator[None]:
+    """Put the tables of a Postgres that does not run on a volume of their own; WAL stays."""
+    tables, moved = postgres / "base", postgres / "base.moved"
+    owner = tables.stat()
+    tables.rename(moved)
+    tables.mkdir(mode=0o700)
+    options = f"size={size_mib}m,mode=700,uid={owner.st_uid},gid={owner.st_gid}"
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(tables)],  # noqa: S607 - in /bin
+        check=False,
+        capture_output=True,
+    )
+    if mounted.returncode != 0:
+        pytest.skip("no volume may be mounted here, so that no disk can be full")
+    try:
+        subprocess.run(["cp", "-a", f"{moved}/.", str(tables)], check=True)  # noqa: S607 - in /bin
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(tables)], check=False)  # noqa: S607 - in /bin
+
+
+@asynccontextmanager
+async def full(postgres: Path) -> AsyncIterator[None]:
+    """The volume of the tables has no room for another page."""
+    filler = postgres / "base" / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+@pytest.mark.skipif(not FULL, reason="it starts two clusters: `make faults` does")
+@invariant(4, "the disk of Postgres is full")
+@pytest.mark.timeout(400)
+async def test_stations_keep_their_messages_while_the_disk_is_full(
+    tmp_path: Path, finding: Finding
+) -> None:
+    data = tmp_path / "data"
+    with running_cluster(data):
+        pass
+    postgres = data / "postgres"
+    with (
+        small_disk(postgres, size_mib=64),
+        running_cluster(data, environment=ENVIRONMENT) as running,
+    ):
+        async with with_client(running) as cluster:
+            station_ids = [f"FULL-{number}" for number in range(10)]
+            patience, found = await charge_through(cluster, full(postgres), station_ids)
+    tell(finding, patience, found)
+    assert patience.discarded == 0
+    assert patience.call_errors == 0
+    assert found.total_lost == 0, found
+    assert found.total_twice == 0, found
 
 
 @invariant(4, "Postgres hangs, and answers are held instead of closing the sockets", control=True)

@@ -3,7 +3,14 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from control.api.schemas.id_token_groups import MaxConcurrentSessions
@@ -23,11 +30,12 @@ _EXAMPLE: dict[str, Any] = {
 
 IdTokenValue = Annotated[
     str,
+    StringConstraints(strip_whitespace=True),
     Field(
         min_length=1,
         max_length=36,
-        description="the token itself; letter case does not count. OCPP 1.6 stations take 20 "
-        "characters (CiString20Type), OCPP 2.0.1 stations 36 (part 2 §2.28)",
+        description="the token itself; letter case and blanks around it do not count. OCPP 1.6 "
+        "stations take 20 characters (CiString20Type), OCPP 2.0.1 stations 36 (part 2 §2.28)",
         examples=["04A2B3C4D5E6F7"],
     ),
     ONE_LINE,

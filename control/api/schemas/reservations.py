@@ -23,14 +23,14 @@ _EXAMPLE: dict[str, Any] = {
     "id_token": "04A2B3C4D5E6F7",
     "id_token_type": None,
     "group_id_token": "FLEET-7",
-    "expiry_date_time": "2025-06-01T10:00:00Z",
+    "expires_at": "2025-06-01T10:00:00Z",
     "command_id": "0197278e-7e02-7d1c-a6d5-5a3f0f6b7a11",
     "session_id": None,
     "requested_at": "2025-06-01T09:00:00Z",
     "updated_at": "2025-06-01T09:00:00.131Z",
 }
 
-ExpiryDateTime = Annotated[UtcTime, Field(description="until when the station keeps an EVSE free")]
+ReservedUntil = Annotated[UtcTime, Field(description="until when the station keeps an EVSE free")]
 ConnectorType = Annotated[
     str,
     Field(
@@ -58,13 +58,13 @@ class ReservationCreate(Waiting):
                 {
                     "evse_id": 1,
                     "id_token": "04A2B3C4D5E6F7",
-                    "expiry_date_time": "2025-06-01T10:00:00Z",
+                    "expires_at": "2025-06-01T10:00:00Z",
                 }
             ]
         }
     )
 
-    expiry_date_time: ExpiryDateTime
+    expires_at: ReservedUntil
     id_token: IdTokenValue
     id_token_type: ReservationTokenType = None
     group_id_token: GroupIdToken | None = Field(
@@ -76,7 +76,7 @@ class ReservationCreate(Waiting):
     def to_request(self) -> domain.ReservationRequest:
         """Return the domain's words for it."""
         return domain.ReservationRequest(
-            expiry_date_time=self.expiry_date_time,
+            expires_at=self.expires_at,
             id_token=self.id_token,
             id_token_type=self.id_token_type,
             group_id_token=self.group_id_token,
@@ -106,7 +106,7 @@ class Reservation(BaseModel):
     id_token: str
     id_token_type: IdTokenType | None
     group_id_token: str | None
-    expiry_date_time: datetime
+    expires_at: datetime
     command_id: str | None = Field(description="the command that asked for it")
     session_id: str | None = Field(description="the session that used it")
     requested_at: datetime

@@ -34,6 +34,7 @@ class Oddity:
         quirks: Action, kind and member of each deviation that is counted.
         boot: other members of the BootNotification; likewise `status`, `start`, `values`, `stop`.
         frames: whole frames by Action, with message id and payload in place of `%s`.
+        numbers: message ids are numbers.
         token: whose charge it is.
         energy_wh: what the session comes to, in Wh; None if nothing tells it.
         reason: why it stopped.
@@ -50,6 +51,7 @@ class Oddity:
     values: dict[str, Any] = field(default_factory=dict)
     stop: dict[str, Any] = field(default_factory=dict)
     frames: dict[str, str] = field(default_factory=dict)
+    numbers: bool = False
     token: str = "TAG"
     energy_wh: str | None = "1500"
     reason: str = "EVDisconnected"
@@ -300,17 +302,31 @@ ODDITIES = [
     Oddity(
         "an Action in other letters",
         {("StopTransaction", "wrong_case", "action")},
-        frames={"StopTransaction": '[2,"%s","stopTransaction",%s]'},
+        frames={"StopTransaction": '[2,%s,"stopTransaction",%s]'},
     ),
     Oddity(
         "a mark of UTF-8 in front, and a NUL behind",
         {("", "frame_form", "padding")},
-        frames={"StartTransaction": '\ufeff[2,"%s","StartTransaction",%s]\0'},
+        frames={"StartTransaction": '\ufeff[2,%s,"StartTransaction",%s]\0'},
     ),
     Oddity(
         "frames with a fifth element",
         {("MeterValues", "frame_form", "fifth")},
-        frames={"MeterValues": '[2,"%s","MeterValues",%s,{}]'},
+        frames={"MeterValues": '[2,%s,"MeterValues",%s,{}]'},
+    ),
+    Oddity(
+        "numbers as message ids",
+        {
+            (action, "frame_form", "messageId")
+            for action in (
+                "BootNotification",
+                "StatusNotification",
+                "StartTransaction",
+                "MeterValues",
+                "StopTransaction",
+            )
+        },
+        numbers=True,
     ),
     Oddity(
         "an end of transaction -1",
@@ -363,9 +379,9 @@ class OddStation:
 
     async def _tell(self, action: str, payload: dict[str, Any]) -> Any:
         self._number += 1
-        message_id = f"m{self._number}"
-        form = self._oddity.frames.get(action, f'[2,"%s","{action}",%s]')
-        await self._client.send(form % (message_id, json.dumps(payload)))
+        message_id = self._number if self._oddity.numbers else f"m{self._number}"
+        form = self._oddity.frames.get(action, f'[2,%s,"{action}",%s]')
+        await self._client.send(form % (json.dumps(message_id), json.dumps(payload)))
         frame = await self._client.receive()
         assert frame[:2] == [3, message_id], frame
         return frame[2]

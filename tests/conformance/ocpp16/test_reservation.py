@@ -45,7 +45,7 @@ async def test_a_reservation_is_used_by_the_transaction_that_names_it(play: Play
 @covers(to_station("ReserveNow"))
 @pytest.mark.parametrize("status", ["Faulted", "Occupied", "Rejected", "Unavailable"])
 async def test_every_no_is_told_in_the_stations_word(play: Play, api: Api, status: str) -> None:
-    body = {"id_token": "TAG", "expiry_date_time": "2099-01-01T00:00:00Z"}
+    body = {"id_token": "TAG", "expires_at": "2099-01-01T00:00:00Z"}
     asking = asyncio.create_task(api.client.post(URL, json=body))
     frame = await play.station.receive()
     assert frame[2] == "ReserveNow"

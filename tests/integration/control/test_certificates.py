@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from shared.domain.certificates import (
     CertificateSignedAnswered,
     CertificateSigningRequested,
     CertificateSigningUse,
+    SigningRequest,
 )
 from shared.domain.commands import CommandState, Outcome
 from shared.domain.device_model import SecurityEventReported
@@ -30,11 +32,16 @@ from tests.support.signing import root, signing_request
 NO_ANSWER = Outcome(state=CommandState.TIMED_OUT, error_code="NoAnswer")
 
 
-async def request_of(db: Database, csr: str, station_id: str = "CP-1") -> str:
+async def request_of(
+    db: Database,
+    csr: str,
+    station_id: str = "CP-1",
+    use: CertificateSigningUse = CertificateSigningUse.CHARGING_STATION,
+) -> str:
     """Have a station ask for a certificate, and return the request's id."""
     fact = CertificateSigningRequested(
         station_id=station_id,
-        certificate_type=CertificateSigningUse.CHARGING_STATION,
+        certificate_type=use,
         csr=csr,
         common_name=station_id,
         subject=f"CN={station_id}",
@@ -168,6 +175,42 @@ async def test_the_authority_signs_by_itself_and_the_certificate_waits_for_the_s
     leaf.verify_directly_issued_by(authority)
     await say(db, sent.command_id, accepted=False)
     assert (await signing_requests.get(db, key)).state == "rejected"
+
+
+async def test_what_an_operator_has_signed_meanwhile_stands(
+    db: Database, keeper: CertificateKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await register(db, "CP-1")
+    csr = signing_request()
+    key = await request_of(db, csr)
+    chain = root("Operator's CA").answer(csr)
+    list_before = signing_requests.list_before
+
+    async def list_before_an_operator_signs(*args: Any, **words: Any) -> list[SigningRequest]:
+        listed = await list_before(*args, **words)
+        await signing_requests.keep_signed(
+            db,
+            key,
+            certificate_chain=chain,
+            serial_number="1",
+            not_after=datetime.now(UTC),
+            replaces=True,
+        )
+        return listed
+
+    monkeypatch.setattr(signing_requests, "list_before", list_before_an_operator_signs)
+    assert await keeper.run() == 0
+    assert (await signing_requests.get(db, key)).certificate_chain == chain
+
+
+async def test_the_authority_signs_no_certificate_of_another_use(
+    db: Database, keeper: CertificateKeeper
+) -> None:
+    # Its commonName is not looked at: signed by us, it would let one station in as another.
+    await register(db, "CP-1")
+    key = await request_of(db, signing_request("CP-2"), use=CertificateSigningUse.V2G)
+    assert await keeper.run() == 0
+    assert (await signing_requests.get(db, key)).state == "pending"
 
 
 async def test_a_station_that_never_answers_is_not_asked_for_ever(

@@ -1,6 +1,7 @@
 """Charging profiles and composite schedules through the API."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -244,6 +245,25 @@ async def test_the_stations_answer_is_compared_with_its_profiles(
     assert (await client.get(SCHEDULE, params=params)).json()["differences"] == []
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"duration_s": 0},
+        {"periods": ()},
+        {"periods": (ChargingSchedulePeriod(start_period_s=9000, limit=Decimal(6)),)},
+        {"schedule_start": datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)},
+    ],
+    ids=["no duration", "no periods", "begins after its end", "outside the calendar"],
+)
+async def test_an_answer_of_a_station_that_says_nothing_is_no_fault_of_ours(
+    db: Database, client: httpx.AsyncClient, odd: dict[str, Any]
+) -> None:
+    await report(db, **odd)
+    answer = await client.get(SCHEDULE, params={"source": "station"})
+    assert "holds no limits" in assert_problem(answer, 404, "not-found")["detail"]
+    assert (await client.get(f"{SCHEDULE}.svg")).status_code == 200
+
+
 async def test_a_composite_schedule_is_drawn(client: httpx.AsyncClient, db: Database) -> None:
     await accept(db, profile(DEFAULT, (0, 16), start=START))
     await report(db)
@@ -276,7 +296,7 @@ async def test_what_cannot_be_worked_out_is_a_problem(
     assert_problem(await client.get(url), 404, "not-found")
 
 
-async def report(db: Database) -> None:
+async def report(db: Database, **words: Any) -> None:
     periods = (
         ChargingSchedulePeriod(start_period_s=0, limit=Decimal(16)),
         ChargingSchedulePeriod(start_period_s=3600, limit=Decimal(10)),
@@ -290,4 +310,4 @@ async def report(db: Database) -> None:
         periods=periods,
         reported_at=START.replace(second=1),
     )
-    await facts.write(db, [told])
+    await facts.write(db, [replace(told, **words)])

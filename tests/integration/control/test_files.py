@@ -21,6 +21,7 @@ from shared.store import files
 from shared.store.pool import Database
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import Api, assert_problem, running
+from tests.support.eventually import eventually
 
 KEY = "a-signing-key-that-only-tests-use"
 IMAGE = os.urandom(300_000)
@@ -273,12 +274,31 @@ async def test_what_does_not_fit_into_the_quota_is_refused(
 ) -> None:
     for _ in range(2):
         await bring(client, b"x" * 900_000)
-    response = await client.post("/v1/files", content=b"x" * 300_000)
+    response = await client.post("/v1/files", content=_chunked(300_000))
     assert "VOLTARO_FILES_QUOTA_BYTES" in assert_problem(response, 507, "storage-full")["detail"]
     assert len(stored_in(folder)) == 2
-    log = await station.put(await slot(db), content=b"x" * 300_000)
+    log = await station.put(await slot(db), content=_chunked(300_000))
     assert_problem(log, 507, "storage-full")
     assert len(stored_in(folder)) == 2
+
+
+async def _chunked(size_bytes: int) -> AsyncIterator[bytes]:
+    """Give content whose length is not told before."""
+    yield b"x" * size_bytes
+
+
+async def test_what_cannot_fit_is_refused_before_it_is_sent(
+    db: Database, api: Api, client: httpx.AsyncClient
+) -> None:
+    for _ in range(2):
+        await bring(client, b"x" * 900_000)
+    address = urlsplit(api.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    head = f"PUT {await slot(db)} HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n"
+    writer.write(head.encode())
+    answer = await asyncio.wait_for(reader.readline(), timeout=10)
+    writer.close()
+    assert b" 507 " in answer
 
 
 async def test_an_upload_that_breaks_off_leaves_nothing(
@@ -377,6 +397,27 @@ async def test_the_worker_removes_what_has_expired_and_what_was_left_half_done(
     assert await remove_expired(db, storage, limit=10) == 0
     assert [path.read_bytes() for path in stored_in(folder)] == [IMAGE]
     assert (await client.get(f"/v1/files/{kept['file_id']}")).json()["state"] == "stored"
+
+
+async def test_an_upload_that_ends_after_its_file_was_removed_leaves_nothing(
+    db: Database, client: httpx.AsyncClient, station: httpx.AsyncClient, folder: Path
+) -> None:
+    url = await slot(db)
+    file_id = (await the_log(db)).file_id
+    removing = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"begins"
+        await removing.wait()
+        yield b"ends"
+
+    upload = asyncio.create_task(station.put(url, content=body()))
+    await eventually(lambda: files.list_contents(db, file_id), bool)
+    await files.expire(db, file_id)  # as whoever removes it begins
+    removing.set()
+    assert "expired" in assert_problem(await upload, 409, "conflict")["detail"]
+    assert stored_in(folder) == []
+    assert (await client.delete(f"/v1/files/{file_id}")).status_code == 204
 
 
 async def test_a_storage_that_is_away_is_a_503_and_the_content_may_come_again(

@@ -93,3 +93,9 @@ async def test_a_token_that_is_not_there_is_a_404(client: httpx.AsyncClient, met
     body = {"status": "Blocked"} if method == "PATCH" else None
     response = await client.request(method, "/v1/id-tokens/none", json=body)
     assert_problem(response, 404, "not-found")
+
+
+async def test_blanks_around_a_token_are_no_part_of_it(client: httpx.AsyncClient) -> None:
+    created = await client.post("/v1/id-tokens", json={"id_token": " TAG  "})
+    assert created.json()["id_token"] == "TAG"
+    assert (await client.get("/v1/id-tokens/TAG")).status_code == httpx.codes.OK

@@ -27,7 +27,7 @@ from tests.support.eventually import eventually
 
 URL = "/v1/stations/CS-1/reservations"
 EXPIRY = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
-BODY = {"evse_id": 1, "id_token": "TAG", "expiry_date_time": EXPIRY.isoformat()}
+BODY = {"evse_id": 1, "id_token": "TAG", "expires_at": EXPIRY.isoformat()}
 REJECTED = Outcome(state=CommandState.REJECTED, status="Occupied", response={"status": "Occupied"})
 
 
@@ -45,7 +45,7 @@ async def answer(db: Database, pod: PodPlayer, outcome: Outcome = ACCEPTED) -> d
     assert outcome.status is not None
     if record.type == "ReserveNow":
         asked = ReservationRequest(
-            expiry_date_time=datetime.fromisoformat(record.params["expiry_date_time"]),
+            expires_at=datetime.fromisoformat(record.params["expiry_date_time"]),
             id_token=record.params["id_token"],
             evse_id=record.params["evse_id"],
         )
@@ -92,7 +92,7 @@ async def test_a_reservation_is_asked_for_and_is_active(
     assert response.status_code == 200
     reservation = response.json()
     assert (reservation["state"], reservation["status"]) == ("active", "Accepted")
-    assert datetime.fromisoformat(reservation["expiry_date_time"]) == EXPIRY
+    assert datetime.fromisoformat(reservation["expires_at"]) == EXPIRY
     assert reservation["evse_id"] == 1
     location = response.headers["location"]
     assert location == f"{URL}/{reservation['reservation_id']}"
@@ -149,8 +149,8 @@ async def test_the_same_key_gives_the_first_reservation_back(
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"expiry_date_time": "2020-01-01T00:00:00Z"}, "expiry_date_time"),
-        ({"expiry_date_time": "2099-01-01T00:00:00"}, "expiry_date_time"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+        ({"expires_at": "2099-01-01T00:00:00"}, "expires_at"),
         ({"id_token": ""}, "id_token"),
         ({"evse_id": 0}, "evse_id"),
         ({"reservation_id": 1}, "reservation_id"),

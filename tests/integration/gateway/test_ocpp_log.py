@@ -264,6 +264,18 @@ async def test_days_are_made_ahead_and_dropped_when_they_are_too_old(db: Databas
     assert await keep_ocpp_log(db, ahead_days=20, retention_days=7) == 0
 
 
+async def test_days_are_not_made_while_the_log_is_being_read(db: Database) -> None:
+    # Who waits for the lock makes everybody wait who writes, and entries are lost.
+    async with db.acquire() as reader, reader.transaction():
+        await reader.fetch("SELECT FROM ocpp_log LIMIT 1")
+        async with asyncio.timeout(5):
+            await keep_ocpp_log(db, ahead_days=20, retention_days=7)
+    day = datetime.now(UTC).date() + timedelta(days=19)
+    assert await db.fetchval("SELECT to_regclass($1)", f"ocpp_log_{day:%Y%m%d}") is None
+    await keep_ocpp_log(db, ahead_days=20, retention_days=7)
+    assert await db.fetchval("SELECT to_regclass($1)", f"ocpp_log_{day:%Y%m%d}")
+
+
 async def test_a_day_that_is_being_read_is_dropped_later(db: Database) -> None:
     old = datetime.now(UTC).date() - timedelta(days=8)
     await db.execute("SELECT ensure_daily_partitions('ocpp_log', $1, 1)", old)

@@ -67,7 +67,7 @@ async def kept(db: Database, reservation_id: int = ID) -> Reservation:
 
 
 async def requested(db: Database, **words: Any) -> int:
-    request = ReservationRequest(**{"expiry_date_time": EXPIRY, "id_token": "TAG", **words})
+    request = ReservationRequest(**{"expires_at": EXPIRY, "id_token": "TAG", **words})
     reservation_id, new = await reservations.create(db, station_id="CP-1", request=request)
     assert new
     return reservation_id
@@ -89,7 +89,7 @@ async def test_a_reservation_in_words_of_1_6(
     found = await kept(db)
     assert (found.state, found.status) == (ReservationState.ACTIVE, "Accepted")
     assert found.request == ReservationRequest(
-        expiry_date_time=EXPIRY, id_token="TAG", group_id_token="FLEET"
+        expires_at=EXPIRY, id_token="TAG", group_id_token="FLEET"
     )
 
 
@@ -116,7 +116,7 @@ async def test_a_reservation_in_words_of_2_0_1(
         "evseId": 1,
     }
     assert (await kept(db)).request == ReservationRequest(
-        expiry_date_time=EXPIRY,
+        expires_at=EXPIRY,
         id_token="DE-ABC-C12345678-9",
         id_token_type=IdTokenType.EMAID,
         group_id_token="FLEET",

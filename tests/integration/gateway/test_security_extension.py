@@ -104,6 +104,22 @@ async def test_the_common_name_may_be_the_serial_number(db: Database, gateway: P
         assert answer[2] == {"status": "Accepted"}
 
 
+async def test_a_station_does_not_get_a_certificate_of_another(db: Database, gateway: Pod) -> None:
+    await register(db)
+    await register(db, "CP-2")
+    async with station_client(gateway.url) as station:
+        boot = {
+            "chargePointVendor": "V",
+            "chargePointModel": "M",
+            "chargePointSerialNumber": "CP-2",  # so it says
+        }
+        await station.call("BootNotification", boot)
+        answer = await station.call("SignCertificate", {"csr": signing_request("CP-2")})
+        assert answer[2] == {"status": "Rejected"}
+    (request,) = await asked(db)
+    assert "another station" in (request.reason or "")
+
+
 @pytest.mark.parametrize(
     ("csr", "reason"),
     [
@@ -168,6 +184,7 @@ async def test_what_the_station_says_to_its_certificate_ends_the_request(
         certificate_chain=chain,
         serial_number="FFF",
         not_after=request.requested_at,
+        replaces=False,
     )
     command = commands.CertificateSigned(
         certificate_chain=chain, signing_request_id=request.signing_request_id

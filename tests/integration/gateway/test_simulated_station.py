@@ -120,13 +120,13 @@ async def test_local_lists(db: Database, start: Start, asking: Ask, version: Ocp
 async def test_reservations(db: Database, start: Start, asking: Ask, version: OcppVersion) -> None:
     expires_at = datetime.now(UTC) + timedelta(hours=1)
     request = ReservationRequest(
-        expiry_date_time=expires_at, id_token="DRIVER", group_id_token=None, evse_id=1
+        expires_at=expires_at, id_token="DRIVER", group_id_token=None, evse_id=1
     )
     async with start(version) as station:
         id_, _ = await reservations.create(db, station_id="CP-1", request=request)
         command = commands.ReserveNow(
             reservation_id=id_,
-            expiry_date_time=request.expiry_date_time.isoformat(),
+            expiry_date_time=request.expires_at.isoformat(),
             id_token=request.id_token,
             id_token_type=IdTokenType.ISO14443,
             evse_id=1,

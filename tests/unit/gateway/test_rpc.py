@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from gateway.ocpp16 import PROTOCOL
-from gateway.rpc import Call, CallError, CallResult, Ignored, IgnoredReason, Peer, Refusal
+from gateway.rpc import (
+    Call,
+    CallError,
+    CallResult,
+    Ignored,
+    IgnoredReason,
+    Peer,
+    Refusal,
+    encode_call_result,
+)
 
 HEARTBEAT = b'[2,"1","Heartbeat",{}]'
 
@@ -162,3 +171,45 @@ def test_the_largest_frame_is_refused_in_no_time(frame: str) -> None:
     began_s = time.process_time()
     assert isinstance(peer.receive(frame.encode()), Refusal)
     assert time.process_time() - began_s < 1.0
+
+
+@pytest.mark.parametrize("number", [7, -1, 0, 10**15, 2**63 - 1])
+def test_a_number_as_message_id_is_answered_with_the_number(number: int) -> None:
+    peer = Peer(PROTOCOL, lambda *_: None)
+    event = peer.receive(json.dumps([2, number, "Heartbeat", {}]).encode())
+    assert isinstance(event, Call)
+    assert event.message_id == str(number)
+    assert json.loads(encode_call_result(event.message_id, {})) == [3, number, {}]
+    again = peer.receive(json.dumps([2, number, "Heartbeat", {}]).encode())
+    assert isinstance(again, Refusal)
+    assert json.loads(again.frame)[:2] == [4, number]
+    peer.finish(event.message_id)
+    refused = peer.receive(json.dumps([2, number, "Authorize", {}]).encode())
+    assert isinstance(refused, Refusal)
+    assert json.loads(refused.frame)[:2] == [4, number]
+
+
+@pytest.mark.parametrize("message_id", [True, 1.5, None, [], {}, 10**30, 10**4000])
+def test_nothing_else_is_a_message_id(message_id: object) -> None:
+    peer = Peer(PROTOCOL, lambda *_: None)
+    event = peer.receive(json.dumps([2, message_id, "Heartbeat", {}]).encode())
+    assert isinstance(event, Ignored)
+
+
+@pytest.mark.parametrize("tolerant", [True, False])
+@pytest.mark.parametrize("depth", [300, 900])
+def test_a_call_that_is_nested_too_deep_is_refused(depth: int, *, tolerant: bool) -> None:
+    peer = Peer(PROTOCOL, (lambda *_: None) if tolerant else None)
+    deep = "[" * depth + "]" * depth
+    event = peer.receive(f'[2,"1","Heartbeat",{{"x":{deep}}}]'.encode())
+    assert refusal_code(event) == "FormationViolation"
+
+
+@pytest.mark.parametrize("depth", [101, 300, 900])
+def test_an_answer_that_is_nested_too_deep_is_none(peer: Peer, depth: int) -> None:
+    deep = "[" * depth + "]" * depth
+    peer.open_call("1")
+    for frame in (f'[3,"1",{{"x":{deep}}}]', f'[4,"1","GenericError","",{{"x":{deep}}}]'):
+        assert peer.receive(frame.encode()) == Ignored(IgnoredReason.MALFORMED_ANSWER)
+    wide = json.dumps({"configurationKey": [{"key": "K", "readonly": True}] * 500})
+    assert isinstance(peer.receive(f'[3,"1",{wide}]'.encode()), CallResult)

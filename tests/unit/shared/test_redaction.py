@@ -118,6 +118,13 @@ def test_a_short_secret_does_not_spoil_every_word() -> None:
     }
 
 
+def test_what_is_too_deep_to_be_looked_through_is_left_out() -> None:
+    value: dict[str, Any] = {"value": SECRET}
+    for _ in range(5000):
+        value = {"in": value}
+    assert hide(value, frozenset({SECRET})) == {}
+
+
 @pytest.mark.parametrize("sent", [{"key": "AuthorizationKey", "value": ""}, {"key": "K"}, {}])
 def test_without_a_secret_nothing_is_hidden(sent: dict[str, Any]) -> None:
     assert hide({"status": "Accepted"}, find_secrets(sent)) == {"status": "Accepted"}

@@ -92,6 +92,16 @@ def test_the_order_of_readings_does_not_matter(shuffled: int) -> None:
     assert words(expected) == (2000, "registers", [])
 
 
+@pytest.mark.parametrize(
+    ("evse_id", "reasons"),
+    [(None, []), (1, []), (0, ["evse_implausible"]), (-1, ["evse_implausible"])],
+)
+def test_the_numbers_of_evses_begin_with_1(evse_id: int | None, reasons: list[str]) -> None:
+    settlement = settled(facts(ends=(end(),), evse_id=evse_id))
+    assert sorted(settlement.reasons) == reasons
+    assert settlement.needs_review is bool(reasons)
+
+
 def test_the_last_digits_of_a_coarse_register_are_no_disagreement() -> None:
     whole = facts(register(30, 2, unit="kWh"), ends=(end(2499),), meter_start_wh=Decimal(1999))
     assert words(settled(whole)) == (500, "registers", [])

@@ -55,6 +55,25 @@ def test_two_common_names_are_none() -> None:
     assert x509.read_signing_request(pem, organization=None).common_name is None
 
 
+def test_a_name_with_a_nul_is_none() -> None:
+    assert (
+        x509.read_signing_request(signing_request("CP-1\0"), organization=None).common_name is None
+    )
+
+
+def test_a_version_that_there_is_not_is_refused() -> None:
+    der = library.load_pem_x509_csr(signing_request().encode()).public_bytes(Encoding.DER)
+    damaged = der.replace(b"\x02\x01\x00", b"\x02\x01\x09", 1)  # INTEGER, one byte, the version
+    details = x509.read_signing_request(_pem(damaged), organization=None)
+    assert "version" in (details.refusal or "")
+    der = library.load_pem_x509_certificate(root().pem.encode()).public_bytes(Encoding.DER)
+    certificate = _pem(der.replace(b"\x02\x01\x02", b"\x02\x01\x09", 1))
+    certificate = certificate.replace("CERTIFICATE REQUEST", "CERTIFICATE")
+    assert x509.read_root_hash_data(certificate) is None
+    with pytest.raises(InvalidInputError, match="version"):
+        x509.check_certificate(certificate)
+
+
 @given(st.text(max_size=300) | st.binary(max_size=300).map(lambda b: b.decode("latin-1")))
 def test_whatever_a_station_sends_is_judged(text: str) -> None:
     assert x509.read_signing_request(text, organization=None).refusal is not None

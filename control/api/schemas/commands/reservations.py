@@ -8,8 +8,8 @@ from control.api.schemas.commands.request import CommandRequest
 from control.api.schemas.id_tokens import GroupIdToken, IdTokenValue
 from control.api.schemas.reservations import (
     ConnectorType,
-    ExpiryDateTime,
     ReservationTokenType,
+    ReservedUntil,
 )
 from control.api.schemas.types import Ordinal
 
@@ -25,7 +25,7 @@ class ReserveNow(CommandRequest):
 
     type: Literal["ReserveNow"]
     reservation_id: ReservationId
-    expiry_date_time: ExpiryDateTime
+    expiry_date_time: ReservedUntil
     id_token: IdTokenValue
     id_token_type: ReservationTokenType = None
     group_id_token: GroupIdToken | None = None

@@ -36,10 +36,11 @@ STATEMENTS = (
     CREATE INDEX ocpp_log_failed ON ocpp_log (called_at, entry_id) WHERE outcome <> 'CallResult'
     """,
     "CREATE TABLE ocpp_log_default PARTITION OF ocpp_log DEFAULT",
-    # Days are UTC days. One that already has rows in the default partition stays there.
+    # Days are UTC days. One that already has rows in the default partition stays there. The lock on
+    # the parent is not waited for, as below.
     """
     CREATE FUNCTION ensure_daily_partitions(parent text, first_day date, days integer)
-    RETURNS void LANGUAGE plpgsql AS $$
+    RETURNS void LANGUAGE plpgsql SET lock_timeout = '500ms' AS $$
     DECLARE
         day date;
         name text;
@@ -55,8 +56,12 @@ STATEMENTS = (
                     day::timestamp AT TIME ZONE 'UTC',
                     (day + 1)::timestamp AT TIME ZONE 'UTC'
                 );
-            EXCEPTION WHEN check_violation THEN
-                RAISE NOTICE '% stays in the default partition, which has rows of that day', day;
+            EXCEPTION
+                WHEN check_violation THEN
+                    RAISE NOTICE '% stays in the default partition, which has rows of it', day;
+                WHEN lock_not_available THEN
+                    RAISE NOTICE '% is in use, and gets its days later', parent;
+                    EXIT;
             END;
         END LOOP;
     END

@@ -105,3 +105,18 @@ def test_a_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
 def test_two_places_are_one_too_many(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="both set"):
         FileStorageSettings(**URLS, files_directory=tmp_path, files_s3_bucket="b")
+
+
+async def test_what_a_killed_process_left_goes_with_the_content(tmp_path: Path) -> None:
+    opened = open_storage(FileStorageSettings(**URLS, files_directory=tmp_path))
+    assert opened is not None
+    await opened.write("a/other", chunks(b"other"))
+    (tmp_path / "a" / "b#1").write_bytes(b"half")  # as obstore writes until all is there
+    await opened.delete("a/b")
+    assert all_in(tmp_path) == [tmp_path / "a", tmp_path / "a" / "other"]
+    await opened.delete("a/other")
+    assert all_in(tmp_path) == []
+
+
+def all_in(path: Path) -> list[Path]:
+    return sorted(path.rglob("*"))
