@@ -21,8 +21,9 @@ REQUIREMENTS := requirements/development.txt
 ARGS ?=
 
 # Tests of the whole cluster, which take longest, come first in the order of files, and one worker
-# runs them all (tests/conftest.py); the others share the rest.
-PYTEST_OPTIONS ?= -n logical --maxprocesses 4 --no-loadscope-reorder
+# runs them all (tests/conftest.py); the others share the rest. Tests wait for servers more than they
+# compute, so there are four workers on however few processors.
+PYTEST_OPTIONS ?= -n 4 --no-loadscope-reorder
 
 .PHONY: help
 help: ## List the commands
