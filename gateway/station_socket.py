@@ -6,6 +6,7 @@ message is handed over as soon as its frame has been read, and an answer is writ
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
 from contextvars import Context, copy_context
 
@@ -14,6 +15,12 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Event, State
 
 from shared.domain.stations import Credentials, SecurityProfile
+
+_TURN_S = 0.05
+# Of the kernel, for each direction of a connection. Left to itself, Linux takes in megabytes from a
+# station that sends as fast as it can, and as much of answers that it does not read: 0.8 s of a
+# processor before it has to stop. Longer messages come in pieces.
+_SOCKET_BUFFER_BYTES = 64 * 1024
 
 PING_TIMEOUT_REASON = "keepalive ping timeout"
 """Reason in the close frame that nobody may read."""
@@ -31,6 +38,13 @@ class StationSocket(ServerConnection):
     security_profile: SecurityProfile
     _deliver: Callable[[bytes], None] | None = None
     _context: Context
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep little for a station that sends more than it reads."""
+        super().connection_made(transport)
+        connected = transport.get_extra_info("socket")
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            connected.setsockopt(socket.SOL_SOCKET, option, _SOCKET_BUFFER_BYTES)
 
     def deliver_to(self, deliver: Callable[[bytes], None]) -> None:
         """Have messages handed over as they arrive.
@@ -84,15 +98,27 @@ class StationSocket(ServerConnection):
         latency_s = 0.0
         while self.ping_interval is not None:
             await asyncio.sleep(self.ping_interval - latency_s)
-            try:
-                async with asyncio.timeout(self.ping_timeout):
-                    latency_s = await (await self.ping())
-            except TimeoutError:
+            began_s = self.loop.time()
+            if not await self._is_answering():
                 if self.protocol.state is State.OPEN:
                     self.protocol.fail(CloseCode.INTERNAL_ERROR, PING_TIMEOUT_REASON)
                     self.send_data()
                 self.transport.abort()
                 return
+            latency_s = min(self.loop.time() - began_s, self.ping_interval)
+
+    async def _is_answering(self) -> bool:
+        try:
+            async with asyncio.timeout(self.ping_timeout):
+                pong = asyncio.ensure_future(await self.ping())
+        except TimeoutError:
+            return False
+        # An answer that came while this process stood still lies in the socket when the time is
+        # over: it is read in the next turn of the event loop.
+        await asyncio.wait([pong], timeout=self.ping_timeout)
+        if not pong.done():
+            await asyncio.wait([pong], timeout=_TURN_S)
+        return pong.done()
 
     def process_event(self, event: Event) -> None:
         """Hand over a whole message, leave everything else to `websockets`."""

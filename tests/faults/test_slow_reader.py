@@ -1,12 +1,16 @@
 """A station that sends and does not read costs only itself."""
 
 import asyncio
+import base64
 import json
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,12 +20,14 @@ from tests.faults.table import Finding, invariant, scaled
 from tests.faults.test_storm import rss_mib
 from tests.support.eventually import eventually
 from tests.support.local_cluster import Cluster, running_cluster
-from tests.support.raw_websocket import RawWebSocket, frame, raw_websocket
-from tests.support.stations import PASSWORD
+from tests.support.raw_websocket import frame
+from tests.support.stations import PASSWORD, basic_auth
 
 GATEWAY = "gateway-1"
 FLOODERS = scaled(6, 60)
 PHASE_S = scaled(3.0, 20.0)
+# Until every buffer is full, a flood is taken as fast as it can be answered.
+SETTLE_S = 1.5
 PING_INTERVAL_S = 2.0
 PING_TIMEOUT_S = 1.5
 FLOOD_MESSAGE_BYTES = 64 * 1024
@@ -29,6 +35,7 @@ FLOOD_MESSAGES = 400
 
 RSS_GROWTH_MIB_PER_FLOODER = 8.0
 P99_RATIO = 10.0
+LONGEST_WAIT_S_PER_FLOODER = 0.3
 
 
 @dataclass
@@ -37,8 +44,14 @@ class Others:
 
     waits_s: list[float] = field(default_factory=list)
 
+    longest_s: float = 0.0
+
     def p99_s(self) -> float:
         return sorted(self.waits_s)[int(0.99 * len(self.waits_s))]
+
+    def forget(self) -> None:
+        """Forget all but the longest."""
+        self.waits_s.clear()
 
 
 async def keep_asking(socket: Socket, others: Others) -> None:
@@ -47,7 +60,9 @@ async def keep_asking(socket: Socket, others: Others) -> None:
     while True:
         began = time.monotonic()
         await socket.call("StatusNotification", payload)
-        others.waits_s.append(time.monotonic() - began)
+        waited_s = time.monotonic() - began
+        others.waits_s.append(waited_s)
+        others.longest_s = max(others.longest_s, waited_s)
         await asyncio.sleep(0.02)
 
 
@@ -65,30 +80,19 @@ async def asking(sockets: list[Socket]) -> AsyncIterator[Others]:
 
 def heartbeats() -> Iterator[bytes]:
     """Yield what is answered at once, for ever: the answers fill every buffer on the way back."""
-    number = 0
+    many = b"".join(
+        frame(json.dumps([2, f"h{number}", "Heartbeat", {}]).encode()) for number in range(100)
+    )
     while True:
-        number += 1
-        yield b"".join(
-            frame(json.dumps([2, f"h{number}-{each}", "Heartbeat", {}]).encode())
-            for each in range(100)
-        )
+        yield many
 
 
-def data_transfers() -> Iterator[bytes]:
+def meter_values() -> Iterator[bytes]:
     """Yield large messages, none of which waits for the answer to the one before."""
-    data = "x" * FLOOD_MESSAGE_BYTES
+    value = {"timestamp": "2026-01-01T00:00:00Z", "sampledValue": [{"value": "1"}]}
+    payload = {"connectorId": 1, "meterValue": [value], "x": "x" * FLOOD_MESSAGE_BYTES}
     for number in range(FLOOD_MESSAGES):
-        meter_value = {
-            "timestamp": "2026-01-01T00:00:00Z",
-            "sampledValue": [{"value": "1"}],
-        }
-        payload = {"connectorId": 1, "meterValue": [meter_value], "x": data}
         yield frame(json.dumps([2, f"m{number}", "MeterValues", payload]).encode())
-
-
-async def flood(websocket: RawWebSocket, kind: int) -> None:
-    """Send until the gateway takes no more, or closes, and read nothing."""
-    await websocket.send_until_closed(heartbeats() if kind % 2 else data_transfers())
 
 
 @dataclass
@@ -98,7 +102,51 @@ class Flooded:
     rss_growth_mib: float = 0.0
     p99_before_s: float = 0.0
     p99_meanwhile_s: float = 0.0
+    longest_wait_s: float = 0.0
     closed_after_s: float = 0.0
+    taken_mib: float = 0.0
+    """What the gateway, or a buffer on the way to it, has taken of the floods."""
+
+
+class Flooder:
+    """A station that sends as fast as the gateway takes it, and reads nothing; it blocks.
+
+    Args:
+        url: ends in `/ocpp`.
+        station_id: a registered station.
+        frames: what it sends.
+    """
+
+    def __init__(self, url: str, station_id: str, frames: Iterator[bytes]) -> None:
+        parts = urlsplit(url)
+        self._frames = frames
+        self.taken_bytes = 0
+        self.socket = socket.create_connection((parts.hostname, parts.port))
+        headers = {
+            "Host": parts.netloc,
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Key": base64.b64encode(bytes(16)).decode(),
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Protocol": "ocpp1.6",
+            **basic_auth(station_id),
+        }
+        lines = [f"GET {parts.path}/{station_id} HTTP/1.1", *map(": ".join, headers.items())]
+        self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
+        boot = {"chargePointVendor": "Vendor", "chargePointModel": "Model"}
+        self.socket.sendall(frame(json.dumps([2, "b", "BootNotification", boot]).encode()))
+        answer = b""
+        while b"Accepted" not in answer:
+            received = self.socket.recv(4096)
+            assert received, answer
+            answer += received
+
+    def flood(self) -> None:
+        """Send until the gateway closes."""
+        with suppress(OSError):
+            for each in self._frames:
+                self.socket.sendall(each)
+                self.taken_bytes += len(each)
 
 
 async def flood_gateway(
@@ -122,37 +170,45 @@ async def flood_gateway(
         created.raise_for_status()
     async with AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(open_socket(url, each)) for each in good]
-        for socket in sockets:
-            await socket.boot()
-        floods = [await stack.enter_async_context(raw_websocket(url, each)) for each in bad]
-        boot = {"chargePointVendor": "Vendor", "chargePointModel": "Model"}
-        for websocket in floods:
-            await websocket.send(frame(json.dumps([2, "b", "BootNotification", boot]).encode()))
-            await websocket.receive()
+        for each in sockets:
+            await each.boot()
         async with asking(sockets) as others:
             await asyncio.sleep(PHASE_S)
         flooded.p99_before_s = others.p99_s()
+        threads = stack.enter_context(ThreadPoolExecutor(len(kinds)))
+        flooders = []
+        for station_id, kind in zip(bad, kinds, strict=True):
+            frames = heartbeats() if kind % 2 else meter_values()
+            flooder = await asyncio.to_thread(Flooder, url, station_id, frames)
+            stack.callback(flooder.socket.close)
+            stack.callback(_end, flooder.socket)
+            flooders.append(flooder)
         pid = cluster.pids[GATEWAY]
         before_mib = rss_mib(pid)
         began = time.monotonic()
-        flooding = [
-            asyncio.create_task(flood(websocket, kind))
-            for websocket, kind in zip(floods, kinds, strict=True)
-        ]
+        for flooder in flooders:
+            threads.submit(flooder.flood)
         async with asking(sockets) as others:
-            while time.monotonic() < began + PHASE_S:
+            await asyncio.sleep(SETTLE_S)
+            others.forget()
+            while time.monotonic() < began + SETTLE_S + PHASE_S:
                 flooded.rss_growth_mib = max(flooded.rss_growth_mib, rss_mib(pid) - before_mib)
                 await asyncio.sleep(0.05)
+        flooded.longest_wait_s = others.longest_s
         flooded.p99_meanwhile_s = others.p99_s()
         if until_closed:
             await eventually(
                 lambda: online(cluster, bad), lambda count: count == 0, timeout_s=PHASE_S + 30
             )
             flooded.closed_after_s = time.monotonic() - began
-        for task in flooding:
-            task.cancel()
-        await asyncio.gather(*flooding, return_exceptions=True)
+        flooded.taken_mib = sum(flooder.taken_bytes for flooder in flooders) / 2**20
     return flooded
+
+
+def _end(flooding: socket.socket) -> None:
+    """Have a thread that sends go on, with an error."""
+    with suppress(OSError):
+        flooding.shutdown(socket.SHUT_RDWR)
 
 
 async def online(cluster: Cluster, station_ids: list[str]) -> int:
@@ -162,9 +218,11 @@ async def online(cluster: Cluster, station_ids: list[str]) -> int:
 
 def tell(finding: Finding, flooded: Flooded) -> None:
     finding.tell(
+        flood_mib=flooded.taken_mib,
         rss_growth_mib=flooded.rss_growth_mib,
         others_p99_ms_before=1000 * flooded.p99_before_s,
         meanwhile=1000 * flooded.p99_meanwhile_s,
+        longest_wait_ms=1000 * flooded.longest_wait_s,
     )
 
 
@@ -183,9 +241,11 @@ async def test_a_station_that_does_not_read_costs_only_itself(
     finding.times = FLOODERS
     tell(finding, flooded)
     finding.tell(seconds_until_all_were_closed=flooded.closed_after_s)
+    assert flooded.taken_mib > FLOODERS / 2, "the floods must have been floods"
     assert flooded.rss_growth_mib < FLOODERS * RSS_GROWTH_MIB_PER_FLOODER
     assert flooded.p99_meanwhile_s < P99_RATIO * flooded.p99_before_s + 0.1
-    assert flooded.closed_after_s < PHASE_S + PING_INTERVAL_S + PING_TIMEOUT_S + 5
+    assert flooded.longest_wait_s < LONGEST_WAIT_S_PER_FLOODER * FLOODERS + 0.5
+    assert flooded.closed_after_s < SETTLE_S + PHASE_S + PING_INTERVAL_S + PING_TIMEOUT_S + 5
 
 
 @invariant(15, "the same, with no limit of how many messages may wait", control=True)
