@@ -29,6 +29,7 @@ from gateway.management import serve_management
 from gateway.ocpp_log import OcppLog
 from gateway.ownership import Claims
 from gateway.quirks import QuirkCounter
+from gateway.reconciliation import Reconciler
 from gateway.server import OcppServer
 from gateway.settings import GatewaySettings
 from gateway.unknown_stations import UnknownStations
@@ -141,10 +142,19 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
             ocpp_log=ocpp_log,
         )
         liveness = Liveness(db=db, sender=sender, connections=server, pod_id=pod_id)
+        reconciler = Reconciler(
+            db=db,
+            registry=registry,
+            claims=claims,
+            connections=server,
+            pod_id=pod_id,
+            interval_s=settings.reconcile_interval_s,
+        )
         leases = LeaseKeeper(
             db=db,
             registry=registry,
             connections=server,
+            reconciler=reconciler,
             fence=fence,
             pod_id=pod_id,
             settings=settings,
@@ -156,6 +166,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
             reader=reader,
             announcer=OutcomeAnnouncer(redis),
             connections=server,
+            withdraw=reconciler.withdraw,
             liveness=liveness,
             pod_id=pod_id,
             settings=settings,
@@ -182,6 +193,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
                 runner.run,
                 ocpp_log.run,
                 quirks.run,
+                reconciler.run,
                 unknown_stations.run,
             )
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Protocol
 
@@ -73,6 +74,7 @@ class CommandRunner:
         reader: this pod's stream.
         announcer: wakes who waits for an outcome.
         connections: what this pod holds.
+        withdraw: stops commands from coming here for a station that is not.
         liveness: answers other pods.
         pod_id: who we are.
         settings: time-outs and limits.
@@ -86,6 +88,7 @@ class CommandRunner:
         reader: PodRequestReader,
         announcer: OutcomeAnnouncer,
         connections: Connections,
+        withdraw: Callable[[str], Coroutine[None, None, None]],
         liveness: Liveness,
         pod_id: str,
         settings: GatewaySettings,
@@ -95,6 +98,7 @@ class CommandRunner:
         self._reader = reader
         self._announcer = announcer
         self._connections = connections
+        self._withdraw = withdraw
         self._liveness = liveness
         self._pod_id = pod_id
         self._settings = settings
@@ -135,7 +139,9 @@ class CommandRunner:
         match request:
             case RunCommand(station_id=station_id) if self._accepting:
                 connection = self._connections.get(station_id)
-                if connection is not None:
+                if connection is None:
+                    tasks.create_task(self._withdraw(station_id))
+                else:
                     self._enqueue(tasks, connection, request)
             case CloseConnection(station_id, epoch):
                 connection = self._connections.get(station_id)

@@ -13,16 +13,16 @@ import structlog
 
 from gateway.connection import StationConnection
 from gateway.fence import Fence
+from gateway.reconciliation import Reconciler
 from gateway.settings import GatewaySettings
 from shared.bus.ownership import OwnershipRegistry
 from shared.domain.errors import UnavailableError
-from shared.store import pods, stations
+from shared.store import pods
 from shared.store.pool import Database, is_away
 from shared.telemetry import metrics
 
 log = structlog.get_logger()
 
-_CHUNK = 500
 _ANNOUNCEMENTS_AT_ONCE = 20
 _ANNOUNCEMENT_SPREAD_S = 1.0
 _RETRY_INTERVAL_S = 0.5
@@ -49,7 +49,8 @@ class LeaseKeeper:
         db: where the lease in Postgres is.
         registry: where the lease in Redis is.
         connections: what to tell again.
-        fence: opened when it is known which connections still speak for their stations.
+        reconciler: finds out which connections still speak for their stations.
+        fence: opened when that is known.
         pod_id: who we are.
         settings: the pod's name and how long a lease lasts.
     """
@@ -60,6 +61,7 @@ class LeaseKeeper:
         db: Database,
         registry: OwnershipRegistry,
         connections: Connections,
+        reconciler: Reconciler,
         fence: Fence,
         pod_id: str,
         settings: GatewaySettings,
@@ -67,6 +69,7 @@ class LeaseKeeper:
         self._db = db
         self._registry = registry
         self._connections = connections
+        self._reconciler = reconciler
         self._fence = fence
         self._pod_id = pod_id
         self._settings = settings
@@ -122,20 +125,7 @@ class LeaseKeeper:
         # We were taken for dead: stopped for a while, or cut off. Others may have our stations now.
         metrics.reannouncements.labels("lease in Postgres lost").inc()
         log.warning("the lease in Postgres had run out: stations are marked online again")
-        await self._reassert()
-
-    async def _reassert(self) -> None:
-        """Mark our stations online again, and give up those that have a newer connection."""
-        checked: set[StationConnection] = set()
-        while chunk := [c for c in self._connections.all() if c not in checked][:_CHUNK]:
-            ours = await stations.reassert(
-                self._db, [connection.station.ownership for connection in chunk]
-            )
-            for connection in chunk:
-                if connection.station.station_id not in ours:
-                    metrics.claims_lost.inc()
-                    connection.give_up()
-            checked.update(chunk)
+        await self._reconciler.reassert(self._connections.all())
 
     async def _keep_opening_the_fence(self) -> None:
         """After the process stood still, find out what is still ours; then let it speak again."""
@@ -143,7 +133,7 @@ class LeaseKeeper:
             await self._fence.suspected.wait()
             try:
                 await self._renew_in_postgres()
-                await self._reassert()
+                await self._reconciler.reassert(self._connections.all())
             except Exception as error:
                 if not is_away(error):
                     raise

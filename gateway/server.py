@@ -26,7 +26,7 @@ from gateway.ownership import Claims
 from gateway.quirks import QuirkCounter
 from gateway.routing import Protocol
 from gateway.settings import GatewaySettings
-from gateway.station_socket import StationSocket
+from gateway.station_socket import FrameRate, StationSocket
 from gateway.tls import server_context
 from shared.bus.streams import CloseConnection, PodRequestSender
 from shared.domain.errors import UnavailableError
@@ -89,6 +89,7 @@ class OcppServer:
         self._is_connected = is_connected
         self._fence = fence
         self._ocpp_log = ocpp_log
+        self._frame_rate = FrameRate(settings.station_frames_per_s, settings.station_frames_burst)
         self._connections: dict[str, StationConnection] = {}
         self._open_sockets = 0
         self._draining = False
@@ -206,6 +207,7 @@ class OcppServer:
             self._open_sockets -= 1
 
     async def _handle_station(self, socket: StationSocket) -> None:
+        socket.limit(self._frame_rate)
         protocol = PROTOCOLS.get(socket.subprotocol or "")
         if protocol is None:
             # The handshake ends well and without a subprotocol (2.0.1 part 4 §3.2).

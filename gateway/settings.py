@@ -88,6 +88,17 @@ class GatewaySettings(ServiceSettings):
         description="inflated; a longer message closes with 1009. A long StopTransaction has some "
         "tens of kilobytes",
     )
+    station_frames_per_s: PositiveFloat = Field(
+        default=100.0,
+        description="WebSocket frames of one station that are taken in a second in the long run; "
+        "one that sends more is read from more slowly, and nothing is lost. Ten times what a busy "
+        "station sends, and below 1 % of what a processor answers",
+    )
+    station_frames_burst: PositiveInt = Field(
+        default=1000,
+        description="so many are taken at once after a calm: what a station kept during a day "
+        "without a network",
+    )
     max_queued_calls: PositiveInt = Field(
         default=16,
         description="CALLs of one station that may wait for their answer; more close with 1008. "
@@ -191,6 +202,14 @@ class GatewaySettings(ServiceSettings):
     )
     call_timeout_s: PositiveFloat = Field(
         default=30.0, description="how long a station may take to answer a CALL of ours"
+    )
+
+    reconcile_interval_s: float = Field(
+        default=60.0,
+        ge=0.1,
+        description="how often a pod compares the stations that are said to be online here with "
+        "those that it holds; one that left while Postgres was away is put offline when it was "
+        "found twice. Reading 20,000 of them takes 30 ms",
     )
 
     ingest_max_batch: PositiveInt = Field(

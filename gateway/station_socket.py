@@ -6,15 +6,21 @@ message is handed over as soon as its frame has been read, and an answer is writ
 """
 
 import asyncio
+import math
 import socket
 from collections.abc import Callable
 from contextvars import Context, copy_context
+from dataclasses import dataclass
 
+import structlog
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Event, State
 
 from shared.domain.stations import Credentials, SecurityProfile
+from shared.telemetry import metrics
+
+log = structlog.get_logger()
 
 _TURN_S = 0.05
 # Of the kernel, for each direction of a connection. Left to itself, Linux takes in megabytes from a
@@ -28,16 +34,35 @@ PING_TIMEOUT_REASON = "keepalive ping timeout"
 _WHOLE_MESSAGE = (Opcode.TEXT, Opcode.BINARY)
 
 
+@dataclass(frozen=True, slots=True)
+class FrameRate:
+    """How many frames of a connection are taken: a token bucket.
+
+    `per_s` are taken in a second in the long run, `burst` at once after a calm.
+    """
+
+    per_s: float
+    burst: int
+
+
 class StationSocket(ServerConnection):
     """A WebSocket whose handshake found out who is there.
 
-    A station that does not read its answers is not read from either, until it does.
+    A station that does not read its answers is not read from either, until it does. One that sends
+    more than it may is not read from until it may again: what it sent waits in the kernel and then
+    at the station, so that nothing is lost, and others do not wait for it.
     """
 
     credentials: Credentials
     security_profile: SecurityProfile
     _deliver: Callable[[bytes], None] | None = None
     _context: Context
+    _frame_interval_s = 0.0
+    _burst_s = 0.0
+    # When the bucket is full again; it is empty while that is more than a burst away.
+    _full_at_s = 0.0
+    _pause: asyncio.TimerHandle | None = None
+    _throttled = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep little for a station that sends more than it reads."""
@@ -45,6 +70,19 @@ class StationSocket(ServerConnection):
         connected = transport.get_extra_info("socket")
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             connected.setsockopt(socket.SOL_SOCKET, option, _SOCKET_BUFFER_BYTES)
+        self.recv_messages.resume = self._resume_reading
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave no timer behind, and no cycle that only the garbage collector finds."""
+        if self._pause is not None:
+            self._pause.cancel()
+        super().connection_lost(exc)
+        self.recv_messages.resume = _do_nothing
+
+    def limit(self, rate: FrameRate) -> None:
+        """Take no more frames than that, of any kind; without this all are taken."""
+        self._frame_interval_s = 1 / rate.per_s
+        self._burst_s = rate.burst / rate.per_s
 
     def deliver_to(self, deliver: Callable[[bytes], None]) -> None:
         """Have messages handed over as they arrive.
@@ -122,6 +160,12 @@ class StationSocket(ServerConnection):
 
     def process_event(self, event: Event) -> None:
         """Hand over a whole message, leave everything else to `websockets`."""
+        now_s = self.loop.time()
+        full_at_s = self._full_at_s
+        full_at_s = (full_at_s if full_at_s > now_s else now_s) + self._frame_interval_s  # noqa: FURB136 - a call costs more
+        self._full_at_s = full_at_s
+        if full_at_s - now_s > self._burst_s and self._pause is None:
+            self._pause_reading()
         if (
             self._deliver is not None
             and isinstance(event, Frame)
@@ -141,5 +185,40 @@ class StationSocket(ServerConnection):
     def resume_writing(self) -> None:
         """Read again."""
         super().resume_writing()
-        if not self.transport.is_closing():
+        self._resume_reading()
+
+    def _pause_reading(self) -> None:
+        """Read nothing until the station may send again."""
+        if self.transport.is_closing():
+            return
+        metrics.throttles.inc()
+        if not self._throttled:
+            self._throttled = True
+            log.warning(
+                "a station sends more than it may, and is read from more slowly",
+                station_id=self.credentials.station_id,
+                allowed_per_s=round(1 / self._frame_interval_s, 1),
+            )
+        self.transport.pause_reading()
+        # Longer, and a pong that waits behind it all would come too late.
+        longest_s = math.inf if self.ping_timeout is None else self.ping_timeout / 2
+        self._end_pause(self.loop.time() + longest_s)
+
+    def _end_pause(self, latest_s: float) -> None:
+        """Read again, unless what came together with the first frame too many takes longer."""
+        may_send_at_s = min(self._full_at_s - self._burst_s, latest_s)
+        self._pause = None
+        if may_send_at_s > self.loop.time():
+            self._pause = self.loop.call_at(may_send_at_s, self._end_pause, latest_s)
+        else:
+            self._resume_reading()
+
+    def _resume_reading(self) -> None:
+        """Read again, unless one of the three who may stop it still wants it stopped."""
+        stopped = self._pause is not None or self.paused or self.recv_messages.paused
+        if not stopped and not self.transport.is_closing():
             self.transport.resume_reading()
+
+
+def _do_nothing() -> None:
+    """Stand in for what a connection did that is gone."""

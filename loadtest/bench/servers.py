@@ -17,10 +17,11 @@ _STOP_TIMEOUT_S = 60.0
 _GATEWAY = "gateway-1"
 
 
-# What a storm costs is measured, and not at which pace it is let in.
+# What storms and messages cost is measured, and not at which pace they are let in.
 _NOBODY_IS_PUT_OFF = {
     "VOLTARO_HANDSHAKES_PER_S": "1000000",
     "VOLTARO_HANDSHAKES_BURST": "1000000",
+    "VOLTARO_STATION_FRAMES_PER_S": "1000000",
 }
 
 

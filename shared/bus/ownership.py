@@ -119,6 +119,21 @@ class OwnershipRegistry:
         except UnavailableError:
             return True  # It runs out, unless its node comes back soon, with all it had.
 
+    async def find_owner(self, station_id: str) -> Ownership | None:
+        """Return who is announced as a station's owner, with a lease or without."""
+        with redis_errors_as_unavailable(f"looking up the owner of station {station_id}"):
+            epoch, pod_id, connection_id = await self._client.hmget(
+                keys.owner(station_id), ["epoch", "pod_id", "connection_id"]
+            )
+        if epoch is None or pod_id is None or connection_id is None:
+            return None
+        return Ownership(
+            station_id=station_id,
+            epoch=int(epoch),
+            pod_id=str(pod_id),
+            connection_id=str(connection_id),
+        )
+
     async def find_routes(self, station_ids: Sequence[str]) -> dict[str, Route]:
         """Return where each station's commands go.
 

@@ -51,13 +51,16 @@ class DisconnectReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disconnection:
-    """A connection that has ended, and how; `last_heard_at` is when its last message came."""
+    """A connection that has ended, and how.
+
+    `last_heard_at` is when its last message came, None if nobody remembers.
+    """
 
     ownership: Ownership
     reason: DisconnectReason
     close_code: int | None
     close_reason: str | None
-    last_heard_at: datetime
+    last_heard_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Stations, who is connected to them, and their connectors."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -31,6 +31,7 @@ _LOCKED = """
         ORDER BY station_id FOR NO KEY UPDATE
     )
 """
+_PREFETCHED = 500
 _UPDATABLE = frozenset(
     {
         "name",
@@ -323,6 +324,20 @@ async def release(db: Database, disconnections: Sequence[Disconnection]) -> list
         [disconnection.last_heard_at for disconnection in disconnections],
     )
     return [None] * len(disconnections)
+
+
+async def list_online(db: Database, pod_id: str) -> AsyncIterator[Ownership]:
+    """Yield every station that is said to be online at a pod, a few at a time."""
+    async with db.acquire() as connection, connection.transaction(readonly=True):
+        async for record in connection.cursor(
+            """
+            SELECT station_id, epoch, pod_id, connection_id FROM stations
+            WHERE pod_id = $1 AND online
+            """,
+            pod_id,
+            prefetch=_PREFETCHED,
+        ):
+            yield Ownership(**record)
 
 
 async def reassert(db: Database, ownerships: Sequence[Ownership]) -> set[str]:

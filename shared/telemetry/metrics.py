@@ -81,6 +81,10 @@ handshakes = Counter(
 disconnects = Counter(
     "voltaro_gateway_disconnects", "Closed connections by who closed them and why", ["reason"]
 )
+throttles = Counter(
+    "voltaro_gateway_throttles",
+    "Times that a station was not read from for a while because it sent more than it may",
+)
 
 # The messages of stations
 event_loop_lag_seconds = Histogram(
@@ -150,6 +154,10 @@ displacements = Counter(
 stalls = Counter(
     "voltaro_gateway_stalls",
     "Times this process found that it had stood still, and asked which stations are still its own",
+)
+reconciled = Counter(
+    "voltaro_ownership_reconciled_stations",
+    "Stations that were said to be online at this pod and were not, put offline",
 )
 reannouncements = Counter(
     "voltaro_ownership_reannouncements",

@@ -5,23 +5,24 @@ import base64
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.faults.sockets import Socket, open_socket
+from tests.faults.others import asking, register
+from tests.faults.sockets import open_socket
 from tests.faults.special import with_client
 from tests.faults.table import Finding, invariant, scaled
 from tests.faults.test_storm import rss_mib
 from tests.support.eventually import eventually
 from tests.support.local_cluster import Cluster, running_cluster
 from tests.support.raw_websocket import frame
-from tests.support.stations import PASSWORD, basic_auth
+from tests.support.stations import basic_auth
 
 GATEWAY = "gateway-1"
 FLOODERS = scaled(6, 60)
@@ -36,46 +37,6 @@ FLOOD_MESSAGES = 400
 RSS_GROWTH_MIB_PER_FLOODER = 8.0
 P99_RATIO = 10.0
 LONGEST_WAIT_S_PER_FLOODER = 0.3
-
-
-@dataclass
-class Others:
-    """How long stations that behave wait for an answer, in seconds."""
-
-    waits_s: list[float] = field(default_factory=list)
-
-    longest_s: float = 0.0
-
-    def p99_s(self) -> float:
-        return sorted(self.waits_s)[int(0.99 * len(self.waits_s))]
-
-    def forget(self) -> None:
-        """Forget all but the longest."""
-        self.waits_s.clear()
-
-
-async def keep_asking(socket: Socket, others: Others) -> None:
-    """Say something again and again that has to be stored."""
-    payload = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
-    while True:
-        began = time.monotonic()
-        await socket.call("StatusNotification", payload)
-        waited_s = time.monotonic() - began
-        others.waits_s.append(waited_s)
-        others.longest_s = max(others.longest_s, waited_s)
-        await asyncio.sleep(0.02)
-
-
-@asynccontextmanager
-async def asking(sockets: list[Socket]) -> AsyncIterator[Others]:
-    others = Others()
-    tasks = [asyncio.create_task(keep_asking(socket, others)) for socket in sockets]
-    try:
-        yield others
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def heartbeats() -> Iterator[bytes]:
@@ -163,11 +124,7 @@ async def flood_gateway(
     url = cluster.gateway_urls[GATEWAY]
     good = [f"GOOD-{number}" for number in range(10)]
     bad = [f"BAD-{number}" for number in range(len(kinds))]
-    for station_id in good + bad:
-        created = await cluster.api.post(
-            "/v1/stations", json={"station_id": station_id, "password": PASSWORD}
-        )
-        created.raise_for_status()
+    await register(cluster, good + bad)
     async with AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(open_socket(url, each)) for each in good]
         for each in sockets:

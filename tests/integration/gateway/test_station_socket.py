@@ -1,6 +1,7 @@
 """The short way of messages and answers: the same order and the same limits as the long one."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
@@ -12,7 +13,7 @@ from websockets.extensions import ClientExtensionFactory
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 from shared.store.pool import Database
-from tests.integration.gateway.conftest import Pod
+from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually
 from tests.support.stations import StationClient, basic_auth, register, station_client
 
@@ -90,10 +91,13 @@ async def test_more_calls_than_may_wait_close_with_1008(station: StationClient) 
 
 
 async def test_a_station_that_does_not_read_its_answers_is_not_read_from(
-    db: Database, gateway: Pod
+    db: Database, start_pod: StartPod
 ) -> None:
     await register(db)
-    async with plain_client(gateway) as station:
+    async with (
+        start_pod(station_frames_per_s=1_000_000) as gateway,
+        plain_client(gateway) as station,
+    ):
         await station.boot()
         held = gateway.server.get("CP-1")
         assert held is not None
@@ -117,3 +121,56 @@ async def test_a_station_that_does_not_read_its_answers_is_not_read_from(
         async with asyncio.timeout(60):
             while (await station.receive())[1] != "last":
                 pass
+
+
+async def test_a_station_that_sends_too_much_is_read_from_more_slowly_and_loses_nothing(
+    db: Database, start_pod: StartPod
+) -> None:
+    await register(db)
+    async with (
+        start_pod(station_frames_per_s=100, station_frames_burst=10) as gateway,
+        plain_client(gateway) as station,
+    ):
+        began = time.monotonic()
+        await station.boot()
+        for number in range(60):  # one after the other, as a station does
+            assert (await station.call("Heartbeat", {}, message_id=f"a{number}"))[0] == 3
+        assert time.monotonic() - began > 0.4
+        for number in range(100):  # all at once, which fills the kernel's buffers
+            await station.send(HEARTBEAT % f"b{number}")
+        assert [(await station.receive())[1] for _ in range(100)] == [f"b{n}" for n in range(100)]
+        assert (await station.call("Heartbeat", {}))[0] == 3
+        assert time.monotonic() - began > 1.4
+
+
+async def test_fragments_and_pings_count_as_what_a_station_sends(
+    db: Database, start_pod: StartPod
+) -> None:
+    await register(db)
+    async with (
+        start_pod(station_frames_per_s=100, station_frames_burst=10) as gateway,
+        plain_client(gateway) as station,
+    ):
+        began = time.monotonic()
+        await station.boot()
+        await station.websocket.send([*'[2,"a","Heart', *'beat",{}]'])
+        assert (await station.receive())[:2] == [3, "a"]
+        for _ in range(50):
+            await station.websocket.ping()
+        await (await station.websocket.ping())
+        assert (await station.call("Heartbeat", {}))[0] == 3
+        assert time.monotonic() - began > 0.5
+
+
+async def test_a_station_that_is_throttled_is_not_taken_for_gone(
+    db: Database, start_pod: StartPod
+) -> None:
+    await register(db)
+    settings = {"station_frames_per_s": 2, "station_frames_burst": 1}
+    async with (
+        start_pod(**settings, ping_interval_s=0.2, ping_timeout_s=1.0) as gateway,
+        plain_client(gateway) as station,
+    ):
+        await station.boot()
+        for _ in range(5):
+            assert (await station.call("Heartbeat", {}))[0] == 3
