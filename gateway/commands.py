@@ -1,6 +1,7 @@
 """Carries out what this pod is asked to do through its stream."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -10,7 +11,7 @@ import structlog
 from websockets.frames import CloseCode
 
 from gateway import rpc
-from gateway.connection import ConnectionLostError, StationConnection
+from gateway.connection import ConnectionLostError, StationConnection, TooLateError
 from gateway.errors import CallRefusedError, CannotBeSaidError, StoreAwayError
 from gateway.ingest import Ingest
 from gateway.liveness import Liveness
@@ -195,6 +196,7 @@ class CommandRunner:
         connection.queued_commands = None
 
     async def _run(self, connection: StationConnection, request: RunCommand) -> None:
+        asked_at_s = time.monotonic()
         record = await store.take_for_sending(
             self._db,
             request.command_id,
@@ -203,11 +205,23 @@ class CommandRunner:
         )
         if record is None:
             return
-        outcome = await self._send(connection, record)
+        # Both moments are Postgres' own, so that our clock may be off.
+        left_s = (record.expires_at - (record.sent_at or record.created_at)).total_seconds()
+        try:
+            outcome = await self._send(connection, record, send_by_s=asked_at_s + left_s)
+        except TooLateError:
+            # This process stood still, or Postgres took long to answer.
+            outcome = Outcome(
+                state=CommandState.EXPIRED,
+                error_code="Expired",
+                error_description="it could not be sent before its deadline",
+            )
         metrics.commands_finished.labels(record.type, outcome.state).inc()
         await self._finish(request, outcome)
 
-    async def _send(self, connection: StationConnection, record: CommandRecord) -> Outcome:
+    async def _send(
+        self, connection: StationConnection, record: CommandRecord, *, send_by_s: float
+    ) -> Outcome:
         try:
             command = parse_command(record.type, record.params)
             action, payload = await connection.encode_command(command)
@@ -225,7 +239,11 @@ class CommandRunner:
             )
         try:
             answer = await connection.call(
-                record.command_id, action, payload, timeout_s=self._settings.call_timeout_s
+                record.command_id,
+                action,
+                payload,
+                send_by_s=send_by_s,
+                timeout_s=self._settings.call_timeout_s,
             )
         except TimeoutError:
             return outcome_without_answer(

@@ -37,6 +37,10 @@ class ConnectionLostError(Exception):
     """The connection ended before the station answered our CALL."""
 
 
+class TooLateError(Exception):
+    """The time to send a CALL was over before it was sent."""
+
+
 class StationConnection:
     """The connection of one station from its claim to its end.
 
@@ -132,14 +136,32 @@ class StationConnection:
                 self._log.from_station(call, NoAnswer.NOT_ANSWERED, None, received_at_s)
 
     async def call(
-        self, message_id: str, action: str, payload: dict[str, Any], *, timeout_s: float
+        self,
+        message_id: str,
+        action: str,
+        payload: dict[str, Any],
+        *,
+        send_by_s: float,
+        timeout_s: float,
     ) -> rpc.CallResult | rpc.CallError:
         """Send a CALL and wait for its answer; one at a time.
 
+        Args:
+            message_id: of the CALL.
+            action: its Action.
+            payload: its payload.
+            send_by_s: it is not sent later than this, by `time.monotonic`.
+            timeout_s: how long the station may take.
+
         Raises:
+            TooLateError: it is later; nothing was sent.
             TimeoutError: the station did not answer in time; what it still says is ignored.
             ConnectionLostError: the connection ended first.
         """
+        if self._fence.is_closed():
+            raise ConnectionLostError
+        if time.monotonic() > send_by_s:
+            raise TooLateError
         self._peer.open_call(message_id)
         if not self.station.accepted and (asked := self.protocol.find_asked_for(action, payload)):
             self.station.asked_for |= {asked}
@@ -149,8 +171,6 @@ class StationConnection:
         outcome: str = NoAnswer.CONNECTION_LOST
         answer: rpc.CallResult | rpc.CallError | None = None
         try:
-            if self._fence.is_closed():
-                raise ConnectionLostError
             async with asyncio.timeout(timeout_s):
                 await self._websocket.send(frame, text=True)
                 answer = await self._reply

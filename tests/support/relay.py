@@ -14,6 +14,9 @@ class Relay:
         self._port = 0
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self.answering = asyncio.Event()
+        """Cleared, the server hears what is said to it, and nobody hears its answers."""
+        self.answering.set()
 
     @property
     def url(self) -> str:
@@ -42,15 +45,23 @@ class Relay:
         try:
             server = await asyncio.open_connection(self._target.hostname, self._target.port)
             with suppress(asyncio.CancelledError, OSError):
-                await asyncio.gather(_copy(reader, server[1]), _copy(server[0], writer))
+                await asyncio.gather(
+                    _copy(reader, server[1]), _copy(server[0], writer, self.answering)
+                )
             server[1].close()
         finally:
             writer.close()
             self._connections.discard(task)
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    flowing: asyncio.Event | None = None,
+) -> None:
     while data := await reader.read(65_536):
+        if flowing is not None:
+            await flowing.wait()
         writer.write(data)
         await writer.drain()
     writer.close()

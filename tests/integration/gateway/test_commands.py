@@ -21,6 +21,7 @@ from shared.store import stations
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually
+from tests.support.relay import relay
 from tests.support.stations import StationClient, register, station_client
 
 
@@ -157,6 +158,30 @@ async def test_an_expired_command_is_not_sent(
     assert (await store.get(db, command_id)).state is CommandState.QUEUED
     assert await store.sweep_expired(db) == 1
     assert (await store.get(db, command_id)).state is CommandState.EXPIRED
+
+
+async def test_a_command_whose_time_ends_while_it_is_taken_is_not_sent(
+    db: Database, database_url: str, redis: Redis, start_pod: StartPod
+) -> None:
+    await register(db)
+    async with (
+        relay(database_url) as wire,
+        start_pod(database_url=wire.url) as gateway,
+        station_client(gateway.url) as station,
+    ):
+        await station.boot()
+        first = await ask(db, redis, commands.ClearCache())  # so that the statement is prepared
+        await station.send([3, (await station.receive())[1], {"status": "Accepted"}])
+        await finished(db, first)
+        wire.answering.clear()
+        command_id = await ask(db, redis, commands.ClearCache(), timeout_s=0.5)
+        await eventually(lambda: store.get(db, command_id), lambda record: record.sent_at)
+        await asyncio.sleep(0.6)
+        wire.answering.set()
+        record = await finished(db, command_id)
+        assert (record.state, record.error_code) == (CommandState.EXPIRED, "Expired")
+        # What was sent before would come before.
+        assert (await station.call("Heartbeat", {}))[0] == 3
 
 
 async def test_a_pod_whose_connection_is_outdated_does_not_send(
