@@ -57,10 +57,10 @@ class ControlSettings(FileSettings):
         "with 202 at once",
     )
     command_reconnect_wait_s: NonNegativeFloat = Field(
-        default=3.0,
+        default=5.0,
         description="how long a command waits for a station that was online so long ago: when a "
-        "pod stops, its stations are told so and are at another one within a second or two. "
-        "Others are refused at once",
+        "pod stops, its stations are told so and are at another one within a second or two, or "
+        "more when that has to hash all their passwords. Others are refused at once",
     )
     command_max_queued: PositiveInt = Field(
         default=100,

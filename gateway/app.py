@@ -209,6 +209,8 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
             yield server
         finally:
             draining.set()
+            # Until the load balancer has seen that, whoever is sent away would come back to us.
+            await asyncio.sleep(settings.drain_delay_s)
             runner.stop_accepting()
             with suppress(TimeoutError):
                 async with asyncio.timeout(settings.drain_timeout_s):

@@ -282,6 +282,12 @@ class GatewaySettings(ServiceSettings):
         description="after 5 failures in a row that API is asked again only so often, so that "
         "drivers do not wait for it in vain",
     )
+    drain_delay_s: NonNegativeFloat = Field(
+        default=2.0,
+        description="how long after SIGTERM a pod that says on /readyz that it is stopping goes on "
+        "as before: load balancers take so long to notice, and a station that is sent away sooner "
+        "comes back to this pod, gets 503 and stays away for 5 to 15 s. `voltaro up` sets 0",
+    )
     drain_commands_s: NonNegativeFloat = Field(
         default=3.0,
         description="how long of it stations may take to answer the commands they have got, before "
@@ -294,7 +300,8 @@ class GatewaySettings(ServiceSettings):
         "drain_timeout_s",
     )
     drain_timeout_s: PositiveFloat = Field(
-        default=20.0, description="after SIGTERM; must be less than the pod's grace period"
+        default=20.0,
+        description="after drain_delay_s; together they must be less than the pod's grace period",
     )
 
     @property

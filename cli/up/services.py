@@ -42,6 +42,8 @@ class Services:
         # does what it says; what we decide comes after it.
         self._environment = {
             "VOLTARO_LOG_FORMAT": "console",
+            # When all stop together, there is no other gateway to go to.
+            "VOLTARO_DRAIN_DELAY_S": "0",
             **os.environ,
             "VOLTARO_DATABASE_URL": database_url,
             "VOLTARO_REDIS_URL": redis_url,

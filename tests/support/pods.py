@@ -34,6 +34,7 @@ async def running_pod(database_url: str, redis_url: str, **settings: object) -> 
                 "management_host": "127.0.0.1",
                 "management_port": management_port,
                 "interval_jitter": 0.0,
+                "drain_delay_s": 0.0,
                 **settings,
             }
         )
