@@ -31,7 +31,10 @@ class LoggingSettings(BaseSettings):
 class DatabaseSettings(LoggingSettings):
     """How Postgres is reached."""
 
-    database_url: str = Field(description="postgresql://user:password@host:port/database")
+    database_url: str = Field(
+        description="postgresql://user:password@host:port/database; of several, as in "
+        "host:port,host:port, the host that takes writes"
+    )
     database_pool_size: PositiveInt = Field(
         default=8,
         description="connections a process holds at most; group commit uses one or two at a time",

@@ -100,7 +100,7 @@ class Ingest:
         metrics.ingest_dead_letters.labels(kind).inc()
         try:
             return await self._hold(
-                lambda: store.write_dead_letter(self._db, fact, reason=str(error))
+                lambda: store.write_dead_letter(self._connection, fact, reason=str(error))
             )
         except StoreAwayError:
             raise
@@ -158,10 +158,13 @@ class Ingest:
         A server with a full disk, or one that became a standby, answers every question and only
         refuses to write. The facts are genuine, and their stations tell them again all the same.
         """
+        connection = KeptConnection(self._db)
         try:
             async with asyncio.timeout(self._hold_s):
-                await store.write(self._db, self._unwritten)
+                await store.write(connection, self._unwritten)
         except Exception as error:  # noqa: BLE001 - `_write` meets it again, and sets the row aside
             # Who refuses a row for what it says can write.
             return not is_away(error)
+        finally:
+            await connection.give_back()
         return True

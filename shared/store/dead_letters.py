@@ -30,9 +30,9 @@ class AnyFact(Protocol):
         """Whose it is."""
 
 
-async def insert(db: "Database | Connection", letters: Iterable[tuple[AnyFact, str]]) -> None:
+async def insert(connection: Connection, letters: Iterable[tuple[AnyFact, str]]) -> None:
     """Keep facts, each with the reason why it is here; the same fact again is kept once."""
-    await db.executemany(
+    await connection.executemany(
         """
         INSERT INTO dead_letters (station_id, kind, reason, fact, fingerprint)
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING

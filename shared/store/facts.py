@@ -118,16 +118,17 @@ async def write(db: "Database | KeptConnection", facts: Sequence[Fact]) -> list[
     return results
 
 
-async def write_dead_letter(db: Database, fact: Fact, *, reason: str) -> str | None:
+async def write_dead_letter(db: KeptConnection, fact: Fact, *, reason: str) -> str | None:
     """Keep a fact that could not be written where it belongs, for a person to look at.
 
     Returns:
         What `write` would have: a `TransactionStarted` still gets an id that is unique, because the
         station needs one to go on.
     """
-    await dead_letters.insert(db, [(fact, reason)])
-    if isinstance(fact, TransactionStarted):
-        return str(await db.fetchval("SELECT nextval('transaction_ids')"))
+    async with db.acquire() as connection:
+        await dead_letters.insert(connection, [(fact, reason)])
+        if isinstance(fact, TransactionStarted):
+            return str(await connection.fetchval("SELECT nextval('transaction_ids')"))
     return None
 
 

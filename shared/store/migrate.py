@@ -4,9 +4,11 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+
+from shared.store.hosts import Hosts
 
 # Any number will do, as long as nothing else in the database locks on it.
 _MIGRATION_LOCK = 6_801_600_201
@@ -21,10 +23,12 @@ async def migrate(database_url: str, *, connect_timeout_s: float) -> None:
         database_url: `postgresql://…`, as in the settings.
         connect_timeout_s: how long the connection may take.
     """
+    hosts = Hosts(database_url, connect_timeout_s=connect_timeout_s, command_timeout_s=None)
     engine = create_async_engine(
-        make_url(database_url).set(drivername="postgresql+asyncpg"),
+        "postgresql+asyncpg://",
         poolclass=NullPool,
-        connect_args={"timeout": connect_timeout_s},
+        # Not left to SQLAlchemy, which cannot read a URL that names several hosts.
+        async_creator=hosts.connect,
     )
     async with engine.begin() as connection:
         await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))

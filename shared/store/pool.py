@@ -7,11 +7,11 @@ from typing import TypeAlias
 
 import asyncpg
 import msgspec
-from asyncpg.connect_utils import SessionAttribute
 from asyncpg.pool import PoolConnectionProxy
 
 from shared.domain.errors import UnavailableError
 from shared.settings import DatabaseSettings
+from shared.store.hosts import Hosts
 
 Database: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
@@ -29,16 +29,16 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
     Raises:
         UnavailableError: Postgres cannot be reached now.
     """
+    hosts = Hosts(
+        settings.database_url,
+        connect_timeout_s=settings.database_connect_timeout_s,
+        command_timeout_s=settings.database_command_timeout_s,
+    )
     try:
         pool = await asyncpg.create_pool(
-            settings.database_url,
+            connect=hosts.connect,
             min_size=1,
             max_size=settings.database_pool_size,
-            timeout=settings.database_connect_timeout_s,
-            command_timeout=settings.database_command_timeout_s,
-            # Of several hosts in the URL the one that takes writes, and never a standby: after a
-            # fail-over the name may still lead to the server that was the primary before.
-            target_session_attrs=SessionAttribute.read_write,
             init=_prepare_connection,
             reset=_leave_as_it_is,
         )
@@ -80,6 +80,11 @@ class KeptConnection:
     To take one out of the pool and put it back costs 60 µs, half of what a small statement costs.
     After an error it goes back, and the next use takes another, so that it comes back by itself
     when Postgres does.
+
+    A statement that is given up ends the connection, and is never cancelled: a commit that waits
+    for a standby and is cancelled counts on the primary alone (PostgreSQL documentation,
+    Synchronous Replication), and who tells its rows again would be answered with nothing to wait
+    for.
 
     Args:
         db: where it is taken from.

@@ -6,16 +6,28 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
+import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 
-from tests.support.local_cluster import Cluster
 from tests.support.stations import PASSWORD, basic_auth
 
 _ANSWER_TIMEOUT_S = 10.0
 _RECONNECT_S = 0.1
+
+
+class Cluster(Protocol):
+    """What stations are told of a cluster, whoever runs it."""
+
+    @property
+    def ocpp_url(self) -> str:
+        """Where they connect; ends in `/ocpp`."""
+
+    @property
+    def api(self) -> httpx.AsyncClient:
+        """Where they are registered."""
 
 
 @dataclass

@@ -16,8 +16,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from tests.faults.charging import Acknowledged
-from tests.support.local_cluster import Cluster
+from tests.faults.charging import Acknowledged, Cluster
 from tests.support.stations import PASSWORD, basic_auth
 
 _ATTEMPTS = 3

@@ -182,6 +182,46 @@ async def test_a_postgres_that_answers_but_takes_no_writes_is_away_until_it_does
     assert await db.fetchval("SELECT count(*) FROM meter_values") == 1
 
 
+@asynccontextmanager
+async def _no_standby(db: Database) -> AsyncIterator[None]:
+    """Have every commit wait for a standby that is not there."""
+    # Otherwise these would wait as well.
+    await db.execute("SET synchronous_commit = local")
+    await db.execute("ALTER SYSTEM SET synchronous_standby_names = 'missing'")
+    await db.execute("SELECT pg_reload_conf()")
+    try:
+        yield
+    finally:
+        await db.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        await db.execute("SELECT pg_reload_conf()")
+
+
+async def test_what_waits_for_a_standby_that_is_missing_is_never_taken_for_kept(
+    db: Database, database_url: str, start_pod: StartPod
+) -> None:
+    await register(db)
+    async with (
+        relay(database_url) as wire,
+        start_pod(database_url=wire.url, ingest_hold_s=0.3) as gateway,
+    ):
+        async with station_client(gateway.url) as station:
+            await station.boot()
+            await wire.cut()
+            await station.send([2, "s", "MeterValues", _meter_values()])
+            with pytest.raises(ConnectionClosed):
+                await station.receive()
+        async with _no_standby(db):
+            await wire.mend()
+            await asyncio.sleep(3)  # for the pod to look several times whether Postgres is back
+            assert await db.fetchval("SELECT count(*) FROM meter_values") == 0
+            assert not gateway.server._services.ingest.available
+
+        async def is_kept() -> int:
+            return await db.fetchval("SELECT count(*) FROM meter_values")
+
+        await eventually(is_kept, lambda count: count == 1)
+
+
 async def test_nobody_connects_to_a_postgres_that_takes_no_writes(
     db: Database, database_url: str
 ) -> None:
