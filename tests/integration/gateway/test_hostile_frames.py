@@ -19,6 +19,13 @@ DEFLATE = "permessage-deflate; client_max_window_bits"
 
 
 @pytest.fixture
+async def gateway(start_pod: StartPod) -> AsyncIterator[Pod]:
+    """A pod that takes frames as fast as they come, so that its other limits have to hold."""
+    async with start_pod(station_frames_per_s=1_000_000) as running:
+        yield running
+
+
+@pytest.fixture
 async def station(db: Database, gateway: Pod) -> AsyncIterator[RawWebSocket]:
     await register(db)
     async with raw_websocket(gateway.url) as websocket:

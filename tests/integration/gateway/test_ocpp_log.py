@@ -1,6 +1,7 @@
 """The OCPP log through a real pod: every frame both ways, as it was on the wire."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -198,7 +199,10 @@ async def test_an_entry_belongs_to_the_trace_that_is_active(db: Database, gatewa
             )
             assert connection is not None
             await station.boot()
-            calling = asyncio.create_task(connection.call("ours", "ClearCache", {}, timeout_s=5))
+            send_by_s = time.monotonic() + 5
+            calling = asyncio.create_task(
+                connection.call("ours", "ClearCache", {}, send_by_s=send_by_s, timeout_s=5)
+            )
             _, message_id, *_ = await station.receive()
             await station.send([3, message_id, {"status": "Accepted"}])
             await calling
