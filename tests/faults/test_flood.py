@@ -17,7 +17,7 @@ from tests.support.local_cluster import Cluster, running_cluster
 
 GATEWAY = "gateway-1"
 FLOODERS = scaled(4, 20)
-PHASE_S = scaled(3.0, 15.0)
+PHASE_S = scaled(1.5, 15.0)
 FRAMES_PER_S = 50.0
 FRAMES_BURST = 100
 PROCESSOR_SHARE = 0.3

@@ -43,6 +43,17 @@ async def plain_client(
         yield StationClient(websocket)
 
 
+@asynccontextmanager
+async def throttled(db: Database, start_pod: StartPod) -> AsyncIterator[StationClient]:
+    """Connect as CP-1, which may send 10 frames at once and 100 in a second."""
+    await register(db)
+    async with (
+        start_pod(station_frames_per_s=100, station_frames_burst=10) as gateway,
+        plain_client(gateway) as station,
+    ):
+        yield station
+
+
 async def receive_to_the_end(station: StationClient) -> None:
     while True:
         await station.receive()
@@ -126,11 +137,7 @@ async def test_a_station_that_does_not_read_its_answers_is_not_read_from(
 async def test_a_station_that_sends_too_much_is_read_from_more_slowly_and_loses_nothing(
     db: Database, start_pod: StartPod
 ) -> None:
-    await register(db)
-    async with (
-        start_pod(station_frames_per_s=100, station_frames_burst=10) as gateway,
-        plain_client(gateway) as station,
-    ):
+    async with throttled(db, start_pod) as station:
         began = time.monotonic()
         await station.boot()
         for number in range(60):  # one after the other, as a station does
@@ -146,11 +153,7 @@ async def test_a_station_that_sends_too_much_is_read_from_more_slowly_and_loses_
 async def test_fragments_and_pings_count_as_what_a_station_sends(
     db: Database, start_pod: StartPod
 ) -> None:
-    await register(db)
-    async with (
-        start_pod(station_frames_per_s=100, station_frames_burst=10) as gateway,
-        plain_client(gateway) as station,
-    ):
+    async with throttled(db, start_pod) as station:
         began = time.monotonic()
         await station.boot()
         await station.websocket.send([*'[2,"a","Heart', *'beat",{}]'])
