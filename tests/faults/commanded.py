@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, WebSocketException
+from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.frames import CloseCode
 
 from tests.support.local_cluster import Cluster
 from tests.support.stations import PASSWORD, basic_auth
@@ -52,6 +53,8 @@ class CommandedStation:
     answering: Answer = accept
     calls: list[ReceivedCall] = field(default_factory=list)
     connected_at_s: list[float] = field(default_factory=list)
+    cut_off: int = 0
+    """Connections that ended without a closing frame."""
     unanswered: int = 0
     most_unanswered: int = 0
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -63,9 +66,13 @@ class CommandedStation:
         return len(self.connected_at_s)
 
     async def run(self) -> None:
-        """Stay connected, and connect again whenever the connection is lost."""
+        """Stay connected, and connect again whenever the connection is lost.
+
+        It comes back at once, or when a server that refuses it says.
+        """
         while True:
-            with suppress(OSError, TimeoutError, WebSocketException, InvalidHandshake):
+            wait_s = _RECONNECT_S
+            try:
                 async with connect(
                     f"{self.url}/{self.station_id}",
                     subprotocols=["ocpp1.6"],
@@ -74,7 +81,11 @@ class CommandedStation:
                     close_timeout=1,
                 ) as websocket:
                     await self._serve(websocket)
-            await asyncio.sleep(_RECONNECT_S)
+            except InvalidStatus as refused:
+                wait_s = float(refused.response.headers.get("Retry-After", _RECONNECT_S))
+            except (OSError, WebSocketException):
+                pass
+            await asyncio.sleep(wait_s)
 
     async def answer(self, call: ReceivedCall, payload: dict[str, Any]) -> None:
         """Send the CALLRESULT."""
@@ -107,6 +118,7 @@ class CommandedStation:
                         tasks.create_task(self.answering(self, call))
                     case [3, "boot", _]:
                         self.ready.set()
+        self.cut_off += websocket.close_code in {None, CloseCode.ABNORMAL_CLOSURE}
 
 
 async def _until_lost(websocket: ClientConnection) -> AsyncIterator[str | bytes]:

@@ -10,9 +10,10 @@ import pytest
 
 from gateway.ingest import Ingest
 from gateway.settings import GatewaySettings
-from shared.domain.meter_values import MeterValue, MeterValuesReported
+from shared.domain.meter_values import MeterSample, MeterValue, MeterValuesReported
 from shared.settings import DatabaseSettings
-from shared.store.pool import open_database
+from shared.store import facts
+from shared.store.pool import Database, open_database
 from tests.faults.table import Finding, invariant, scaled
 from tests.support.local_cluster import Cluster
 from tests.support.stations import PASSWORD, station_client
@@ -127,20 +128,22 @@ async def test_what_differs_is_not_taken_for_the_same(
 async def test_good_rows_survive_a_poisoned_one(database_url: str, finding: Finding) -> None:
     rounds = scaled(3, 20)
     clean_s, poisoned_s = 0.0, 0.0
-    stored = 0
     async with open_database(DatabaseSettings(database_url=database_url)) as db:
         settings = GatewaySettings(database_url=database_url, redis_url="redis://unused")
         ingest = Ingest(db, settings, on_away=lambda: None)
+
+        async def commit(reported: list[MeterValuesReported]) -> float:
+            began = time.perf_counter()
+            await asyncio.gather(*map(ingest.submit, reported))
+            return time.perf_counter() - began
+
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(ingest.run())
             for number in range(rounds):
-                clean_s += await write_batch(ingest, f"CLEAN-{number}", bad=None)
-                poisoned_s += await write_batch(ingest, f"BAD-{number}", bad=number * 7 % 1000)
+                clean_s += await commit(batch(f"CLEAN-{number}"))
+                poisoned_s += await commit(batch(f"BAD-{number}", bad=number * 7 % 1000))
             running.cancel()
-        stored = await db.fetchval(
-            "SELECT count(*) FROM meter_values WHERE station_id LIKE 'BAD-%'"
-        )
-        letters = await db.fetchval("SELECT count(*) FROM dead_letters")
+        stored, letters = await count_stored(db)
     finding.times = rounds
     finding.tell(
         stored_of_1000=stored / rounds,
@@ -151,17 +154,36 @@ async def test_good_rows_survive_a_poisoned_one(database_url: str, finding: Find
     assert letters == rounds
 
 
-async def write_batch(ingest: Ingest, station_id: str, *, bad: int | None) -> float:
-    """Submit 1,000 facts at once and return how long their commit took, in seconds."""
+@invariant(3, "the same, written in one statement that nobody cuts in two", control=True)
+async def test_a_poisoned_row_takes_the_good_ones_with_it(
+    database_url: str, finding: Finding
+) -> None:
+    async with open_database(DatabaseSettings(database_url=database_url)) as db:
+        with pytest.raises(asyncpg.DataError):
+            await facts.write(db, batch("BAD-0", bad=0))
+        stored, letters = await count_stored(db)
+    finding.times = 1
+    finding.tell(stored_of_1000=stored, set_aside=letters)
+    assert (stored, letters) == (0, 0)
+
+
+def batch(station_id: str, *, bad: int | None = None) -> list[MeterValuesReported]:
+    """Return 1,000 facts, of which Postgres refuses one for what it says."""
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    facts = []
+    reported = []
     for number in range(1000):
-        sampled_at = at + timedelta(seconds=number)
-        value = "\0" if number == bad else str(number)
-        sample = {"value": value, "measurand": "Voltage", "context": "Other", "location": "Body"}
-        facts.append(
-            MeterValuesReported(station_id, 1, None, [MeterValue(sampled_at, [sample], None)])
-        )
-    began = time.perf_counter()
-    await asyncio.gather(*map(ingest.submit, facts))
-    return time.perf_counter() - began
+        sample: MeterSample = {
+            "value": "\0" if number == bad else str(number),
+            "measurand": "Voltage",
+            "context": "Other",
+            "location": "Body",
+        }
+        value = MeterValue(at + timedelta(seconds=number), [sample], None)
+        reported.append(MeterValuesReported(station_id, 1, None, [value]))
+    return reported
+
+
+async def count_stored(db: Database) -> tuple[int, int]:
+    """Count what is kept of the batches with a bad fact, and what was set aside."""
+    stored = await db.fetchval("SELECT count(*) FROM meter_values WHERE station_id LIKE 'BAD-%'")
+    return stored, await db.fetchval("SELECT count(*) FROM dead_letters")
