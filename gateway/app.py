@@ -124,7 +124,14 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
         server = OcppServer(
             settings=settings,
             pod_id=pod_id,
-            door=_door(settings, credentials, flapping, unknown_stations, ingest),
+            door=_door(
+                stack,
+                settings,
+                credentials,
+                flapping=flapping,
+                unknown_stations=unknown_stations,
+                ingest=ingest,
+            ),
             quirks=quirks,
             services=Services(
                 settings=settings,
@@ -229,8 +236,10 @@ def _now() -> datetime:
 
 
 def _door(
+    stack: AsyncExitStack,
     settings: GatewaySettings,
     credentials: Batcher[str, Credentials | None],
+    *,
     flapping: FlappingGuard,
     unknown_stations: UnknownStations,
     ingest: Ingest,
@@ -241,6 +250,12 @@ def _door(
         refill_s=settings.station_failure_refill_s,
         max_keys=settings.max_remembered_failures,
     )
+    authenticator = Authenticator(
+        credentials.submit,
+        cache_size=settings.password_cache_size,
+        failures=stations_failures,
+    )
+    stack.callback(authenticator.close)
     return Door(
         settings=settings,
         rate=HandshakeRate(
@@ -248,11 +263,7 @@ def _door(
             burst=settings.handshakes_burst,
             max_wait_s=settings.handshakes_max_wait_s,
         ),
-        authenticator=Authenticator(
-            credentials.submit,
-            cache_size=settings.password_cache_size,
-            failures=stations_failures,
-        ),
+        authenticator=authenticator,
         addresses=FailureLimit(
             burst=settings.address_failures,
             refill_s=settings.address_failure_refill_s,

@@ -37,7 +37,8 @@ class Patience:
     unanswered: int = 0
     """Time-outs while the socket was open."""
     handshakes: Counter[int] = field(default_factory=Counter)
-    """Refused ones, by their status."""
+    """Refused ones, by their status, or by the code that closed the socket before the station had
+    booted; 0 for those that ended without a word."""
 
 
 @dataclass
@@ -156,7 +157,9 @@ class PatientStation:
                 await websocket.close()
             except InvalidStatus as refused:
                 self._patience.handshakes[refused.response.status_code] += 1
-            except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed):
+            except ConnectionClosed as closed:
+                self._patience.handshakes[closed.rcvd.code if closed.rcvd else 0] += 1
+            except (OSError, TimeoutError, InvalidHandshake):
                 self._patience.handshakes[0] += 1
             await asyncio.sleep(_RECONNECT_S)
 

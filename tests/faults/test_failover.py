@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from websockets.frames import CloseCode
 
 from tests.faults.audit import Audit, audit
 from tests.faults.charging import Acknowledged, charging
@@ -114,7 +115,8 @@ def check(found: Audit, patience: Patience) -> None:
     assert found.open_sessions == 0, found
     assert patience.discarded == 0
     assert patience.call_errors == 0
-    assert patience.handshakes.keys() <= {503}, patience.handshakes
+    # As long as commits merely wait, a station is let in, and sent away before it has booted.
+    assert patience.handshakes.keys() <= {503, CloseCode.TRY_AGAIN_LATER}, patience.handshakes
 
 
 @invariant(1, "the primary of Postgres is killed, its synchronous standby takes over")

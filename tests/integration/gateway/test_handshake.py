@@ -1,6 +1,9 @@
 """What a station gets at the door."""
 
 import asyncio
+import os
+import sys
+import threading
 import time
 
 import pytest
@@ -276,3 +279,15 @@ async def test_a_slow_handshake_is_closed(start_pod: StartPod) -> None:
         async with asyncio.timeout(5):
             assert await reader.read() == b""
         writer.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no niceness of their own there")
+async def test_hashing_gives_way_to_the_event_loop(db: Database, gateway: Pod) -> None:
+    await register(db)
+    async with station_client(gateway.url) as station:
+        await station.boot()
+        niceness = {
+            thread.name.partition("_")[0]: os.getpriority(os.PRIO_PROCESS, thread.native_id or 0)
+            for thread in threading.enumerate()
+        }
+    assert niceness["hashing"] == niceness["MainThread"] + 10
