@@ -139,10 +139,7 @@ def sim(  # every option of the command is a parameter
         typer.Option("--transaction-data", help="Send readings with the end of a charge too."),
     ] = False,
     starts_per_s: Annotated[
-        float,
-        typer.Option(
-            help="Stations switched on per second.", min=0.01, envvar="VOLTARO_SIM_STARTS_PER_S"
-        ),
+        float, typer.Option(help="Stations switched on per second.", min=0.01)
     ] = 20.0,
     seed: Annotated[
         int | None, typer.Option(help="Repeat the same run.", envvar="VOLTARO_SIM_SEED")

@@ -96,8 +96,8 @@ class GatewaySettings(ServiceSettings):
     )
     station_frames_burst: PositiveInt = Field(
         default=1000,
-        description="so many are taken at once after a calm: what a station kept during a day "
-        "without a network",
+        description="so many are taken at once after a calm, so that a station which comes back "
+        "with what it kept is not held up",
     )
     max_queued_calls: PositiveInt = Field(
         default=16,
@@ -209,7 +209,7 @@ class GatewaySettings(ServiceSettings):
         ge=0.1,
         description="how often a pod compares the stations that are said to be online here with "
         "those that it holds; one that left while Postgres was away is put offline when it was "
-        "found twice. Reading 20,000 of them takes 30 ms",
+        "found twice. Reading 20,000 of them takes 40 ms of a processor, in pieces of 1 ms",
     )
 
     ingest_max_batch: PositiveInt = Field(
