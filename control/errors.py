@@ -23,7 +23,7 @@ from shared.domain.errors import (
     UnavailableError,
     VoltaroError,
 )
-from shared.store.pool import is_away
+from shared.store.judgement import is_away, is_locked
 
 log = structlog.get_logger()
 
@@ -194,6 +194,13 @@ class UnexpectedErrors:
 
 
 def _response_to(error: Exception, scope: Scope) -> ProblemResponse:
+    if is_locked(error):
+        log.warning("a lock is held for long", error=str(error), path=scope["path"])
+        return problem_response(
+            problems.UNAVAILABLE,
+            "somebody else holds a lock on what this request needs, and nothing was changed: "
+            "try again in a moment",
+        )
     if is_away(error):
         log.warning("a dependency is away", error=f"Postgres: {error!r}", path=scope["path"])
         return problem_response(

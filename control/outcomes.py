@@ -15,7 +15,8 @@ import structlog
 from shared.bus.streams import OutcomeListener
 from shared.domain.errors import UnavailableError
 from shared.store import commands
-from shared.store.pool import Database, is_away
+from shared.store.judgement import is_away
+from shared.store.pool import Database
 
 log = structlog.get_logger()
 
@@ -133,9 +134,11 @@ class Outcomes:
             try:
                 ended = await commands.list_ended(self._db, list(self._waiting))
             except Exception as error:
-                if not is_away(error):
-                    raise
-                log.warning("outcomes cannot be polled for now", error=repr(error))
+                log.warning(
+                    "outcomes cannot be polled for now",
+                    error=repr(error),
+                    exc_info=None if is_away(error) else error,
+                )
             else:
                 for command_id in ended:
                     self.wake(command_id)

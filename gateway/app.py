@@ -44,6 +44,7 @@ from shared.domain.stations import Credentials
 from shared.domain.tokens import IdToken, IdTokenGroup
 from shared.store import stations
 from shared.store.pool import Database, open_database
+from shared.store.retrying import try_again
 
 log = structlog.get_logger()
 
@@ -88,7 +89,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
         redis = await stack.enter_async_context(open_redis(settings))
 
         credentials: Batcher[str, Credentials | None] = Batcher(
-            partial(stations.get_credentials, db)
+            lambda station_ids: try_again(partial(stations.get_credentials, db, station_ids))
         )
         shared_ttl_s = settings.authorization_shared_cache_ttl_s
         tokens = Tokens(

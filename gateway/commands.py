@@ -37,7 +37,9 @@ from shared.domain.errors import InvalidInputError, UnavailableError
 from shared.domain.redaction import find_secrets, hide
 from shared.domain.stations import RegistrationStatus
 from shared.store import commands as store
-from shared.store.pool import Database, is_away
+from shared.store.judgement import is_away, is_refused
+from shared.store.pool import Database
+from shared.store.retrying import try_again
 from shared.telemetry import metrics
 
 log = structlog.get_logger()
@@ -197,11 +199,14 @@ class CommandRunner:
 
     async def _run(self, connection: StationConnection, request: RunCommand) -> None:
         asked_at_s = time.monotonic()
-        record = await store.take_for_sending(
-            self._db,
-            request.command_id,
-            epoch=connection.station.ownership.epoch,
-            pod_id=self._pod_id,
+        # One whose taking was kept, but not told, is not taken again: it never was on the wire.
+        record = await try_again(
+            lambda: store.take_for_sending(
+                self._db,
+                request.command_id,
+                epoch=connection.station.ownership.epoch,
+                pod_id=self._pod_id,
+            )
         )
         if record is None:
             return
@@ -299,7 +304,7 @@ class CommandRunner:
                 await store.finish(self._db, request.command_id, outcome)
                 break
             except Exception as error:
-                if not is_away(error) or attempt == _FINISH_ATTEMPTS:
+                if is_refused(error) or attempt == _FINISH_ATTEMPTS:
                     raise
                 await asyncio.sleep(_RETRY_INTERVAL_S)
         try:

@@ -23,7 +23,7 @@ from gateway.unknown_stations import UnknownStations
 from shared.domain.device_model import SecurityEventReported
 from shared.domain.errors import InvalidInputError
 from shared.domain.stations import check_station_id
-from shared.store.pool import is_away
+from shared.store.judgement import is_away
 from shared.telemetry import metrics
 
 log = structlog.get_logger()

@@ -18,7 +18,9 @@ from gateway.settings import GatewaySettings
 from shared.bus.ownership import OwnershipRegistry
 from shared.domain.errors import UnavailableError
 from shared.store import pods
-from shared.store.pool import Database, is_away
+from shared.store.judgement import is_away
+from shared.store.pool import Database
+from shared.store.retrying import try_again
 from shared.telemetry import metrics
 
 log = structlog.get_logger()
@@ -94,29 +96,27 @@ class LeaseKeeper:
     async def give_back(self) -> None:
         """End both leases: this pod has stopped in order."""
         try:
-            await pods.remove(self._db, self._pod_id)
+            await try_again(lambda: pods.remove(self._db, self._pod_id))
             await self._registry.end_lease(self._pod_id)
-        except Exception as error:
-            if not (is_away(error) or isinstance(error, UnavailableError)):
-                raise
-            log.warning("a lease could not be given back; it runs out", error=str(error))
+        except Exception as error:  # noqa: BLE001 - it runs out by itself
+            _tell("a lease could not be given back; it runs out", error)
 
     async def _keep_renewing(self, renew: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
                 await renew()
-            except Exception as error:
-                if not (is_away(error) or isinstance(error, UnavailableError)):
-                    raise
-                log.warning("a lease could not be renewed", error=str(error))
+            except Exception as error:  # noqa: BLE001 - a pod that ends helps none of its stations
+                _tell("a lease could not be renewed", error)
             await asyncio.sleep(self._settings.pod_lease_s / 3)
 
     async def _renew_in_postgres(self) -> bool:
-        return await pods.renew_lease(
-            self._db,
-            pod_id=self._pod_id,
-            pod_name=self._settings.pod_name,
-            lease_s=self._settings.pod_lease_s,
+        return await try_again(
+            lambda: pods.renew_lease(
+                self._db,
+                pod_id=self._pod_id,
+                pod_name=self._settings.pod_name,
+                lease_s=self._settings.pod_lease_s,
+            )
         )
 
     async def _keep_in_postgres(self) -> None:
@@ -134,10 +134,8 @@ class LeaseKeeper:
             try:
                 await self._renew_in_postgres()
                 await self._reconciler.reassert(self._connections.all())
-            except Exception as error:
-                if not is_away(error):
-                    raise
-                log.warning("nobody can tell which stations are still ours", error=str(error))
+            except Exception as error:  # noqa: BLE001 - the fence stays closed until it is known
+                _tell("nobody can tell which stations are still ours", error)
                 await asyncio.sleep(_RETRY_INTERVAL_S)
                 continue
             await asyncio.sleep(0)  # what was given up begins to close, so that it says no more
@@ -166,3 +164,8 @@ class LeaseKeeper:
         if len(connections) > _ANNOUNCEMENTS_AT_ONCE:
             await asyncio.sleep(random.uniform(0, _ANNOUNCEMENT_SPREAD_S))  # noqa: S311 - no secret
         await asyncio.gather(*map(announce, connections))
+
+
+def _tell(what: str, error: Exception) -> None:
+    known = is_away(error) or isinstance(error, UnavailableError)
+    log.warning(what, error=repr(error), exc_info=None if known else error)

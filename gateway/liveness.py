@@ -16,6 +16,7 @@ from shared.bus.streams import ConnectionPinged, PingConnection, PodRequestSende
 from shared.domain.errors import UnavailableError
 from shared.store import pods
 from shared.store.pool import Database
+from shared.store.retrying import try_again
 
 log = structlog.get_logger()
 
@@ -61,7 +62,7 @@ class Liveness:
         connection = self._connections.get(station_id)
         if connection is not None:
             return await connection.is_alive(_PING_TIMEOUT_S)
-        owner = await pods.find_owner(self._db, station_id)
+        owner = await try_again(lambda: pods.find_owner(self._db, station_id))
         if owner is None or owner.pod_id == self._pod_id:
             return False  # one of ours that is not held has just ended, or is as new as this one
         question_id = secrets.token_hex(8)

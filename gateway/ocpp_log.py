@@ -26,7 +26,9 @@ from shared.domain.ocpp_log import (
 )
 from shared.domain.redaction import REDACTED, Secrets, find_secrets, hide, is_secret, redact
 from shared.store import ocpp_log as store
-from shared.store.pool import Database, is_away
+from shared.store.judgement import is_away
+from shared.store.pool import Database
+from shared.store.retrying import try_again
 from shared.telemetry import metrics
 from shared.telemetry.tracing import current_trace_id
 
@@ -162,9 +164,12 @@ class OcppLog:
                 self._waiting_bytes -= sum(each[1] for each in chunk)
 
     async def _write(self, chunk: Sequence[_Waiting]) -> None:
-        rows = _rows(chunk, self._pod_id)
         try:
-            await store.write(self._db, rows, timeout_s=_WRITE_TIMEOUT_S)
+            await try_again(
+                lambda: store.write(
+                    self._db, _rows(chunk, self._pod_id), timeout_s=_WRITE_TIMEOUT_S
+                )
+            )
         except Exception as error:  # the log must not cost the pod
             metrics.ocpp_log_dropped.labels("not written").inc(len(chunk))
             if is_away(error):

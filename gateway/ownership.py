@@ -13,6 +13,7 @@ from shared.domain.availability import Disconnection
 from shared.domain.stations import Connection, Ownership
 from shared.store import stations
 from shared.store.pool import Database
+from shared.store.retrying import try_again
 
 # Scripts that Redis runs in one go hold up everybody else there.
 _MAX_SCRIPTS = 200
@@ -27,8 +28,12 @@ class Claims:
     """
 
     def __init__(self, db: Database, registry: OwnershipRegistry) -> None:
-        self._claims: Batcher[Connection, Ownership | None] = Batcher(partial(stations.claim, db))
-        self._releases: Batcher[Disconnection, None] = Batcher(partial(stations.release, db))
+        self._claims: Batcher[Connection, Ownership | None] = Batcher(
+            lambda connections: try_again(partial(stations.claim, db, connections))
+        )
+        self._releases: Batcher[Disconnection, None] = Batcher(
+            lambda disconnections: try_again(partial(stations.release, db, disconnections))
+        )
         self._announcements: Batcher[Ownership, Claim] = Batcher(
             registry.claim, max_items=_MAX_SCRIPTS
         )

@@ -12,7 +12,9 @@ from gateway.leniency import Deviation
 from shared.domain.quirks import QuirkKind, QuirkSighting
 from shared.domain.stations import Ownership
 from shared.store import quirks as store
-from shared.store.pool import Database, is_away
+from shared.store.judgement import is_away
+from shared.store.pool import Database
+from shared.store.retrying import try_again
 from shared.telemetry import metrics
 
 log = structlog.get_logger()
@@ -96,7 +98,7 @@ class QuirkCounter:
             for (station_id, ocpp_version, action, kind, member), tally in tallies.items()
         ]
         try:
-            await store.add(self._db, sightings)
+            await try_again(lambda: store.add(self._db, sightings))
         except Exception as error:
             if is_away(error):
                 self._put_back(tallies)

@@ -19,7 +19,8 @@ from shared.domain.availability import Disconnection, DisconnectReason
 from shared.domain.errors import UnavailableError
 from shared.domain.stations import Ownership
 from shared.store import stations
-from shared.store.pool import Database, is_away
+from shared.store.judgement import is_away
+from shared.store.pool import Database
 from shared.telemetry import metrics
 
 log = structlog.get_logger()
@@ -79,9 +80,12 @@ class Reconciler:
             try:
                 await self.reconcile()
             except Exception as error:
-                if not (is_away(error) or isinstance(error, UnavailableError)):
-                    raise
-                log.warning("nobody can tell now which stations are ours", error=repr(error))
+                known = is_away(error) or isinstance(error, UnavailableError)
+                log.warning(
+                    "nobody can tell now which stations are ours",
+                    error=repr(error),
+                    exc_info=None if known else error,
+                )
 
     async def reconcile(self) -> None:
         """Put offline what is said to be here and is not; put online what is here.

@@ -35,7 +35,7 @@ from shared.domain.stations import (
     RegistrationStatus,
     SecurityProfile,
 )
-from shared.store.pool import is_away
+from shared.store.judgement import is_away
 from shared.telemetry import metrics
 
 log = structlog.get_logger()
@@ -248,12 +248,11 @@ class OcppServer:
                     )
                 )
         except Exception as error:
-            if not is_away(error):
-                raise
             log.warning(
                 "a station could not be claimed",
                 station_id=credentials.station_id,
                 error=repr(error),
+                exc_info=None if is_away(error) else error,
             )
             await socket.close(CloseCode.TRY_AGAIN_LATER, "the database is away")
             return None
@@ -300,10 +299,9 @@ class OcppServer:
             return True
         try:
             connected = await self._is_connected(socket.credentials.station_id)
-        except Exception as error:
-            if not (is_away(error) or isinstance(error, UnavailableError)):
-                raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the station comes back
             reason = "nobody can tell now whether this station is connected to another pod"
+            log.warning(reason, station_id=socket.credentials.station_id, error=repr(error))
             await socket.close(CloseCode.TRY_AGAIN_LATER, reason)
             return False
         if connected:

@@ -9,7 +9,9 @@ import structlog
 
 from shared.domain.stations import UnknownStation
 from shared.store import unknown_stations as store
-from shared.store.pool import Database, is_away
+from shared.store.judgement import is_away
+from shared.store.pool import Database
+from shared.store.retrying import try_again
 
 log = structlog.get_logger()
 
@@ -72,7 +74,7 @@ class UnknownStations:
         if not seen:
             return
         try:
-            await store.add(self._db, list(seen.values()), keep=self._keep)
+            await try_again(lambda: store.add(self._db, list(seen.values()), keep=self._keep))
         except Exception as error:
             if not is_away(error):
                 log.exception("unknown stations could not be written down", count=len(seen))

@@ -45,6 +45,13 @@ class DatabaseSettings(LoggingSettings):
     database_command_timeout_s: PositiveFloat = Field(
         default=10.0, description="one statement; longer counts as Postgres being away"
     )
+    database_lock_timeout_s: PositiveFloat = Field(
+        default=1.0,
+        description="how long a statement waits for a lock that somebody else holds, such as a "
+        "backup or an operator's open transaction: ours hold none for longer than some "
+        "milliseconds. Longer is no outage; what has to wait is tried again by itself. Must be "
+        "well below ingest_hold_s",
+    )
 
 
 class ServiceSettings(DatabaseSettings):

@@ -33,7 +33,7 @@ from control.services import Services, ServicesDep
 from shared.domain.commands import CommandRecord, CommandState
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.store import charging_profiles, commands, sessions, stations
-from shared.store.pool import is_away
+from shared.store.judgement import is_away
 from shared.telemetry import metrics
 
 log = structlog.get_logger()

@@ -30,7 +30,7 @@ from shared.domain.commands import CancelReservation, Command, CommandRecord, Re
 from shared.domain.errors import ConflictError, VoltaroError
 from shared.domain.reservations import ReservationState
 from shared.store import reservations, stations
-from shared.store.pool import is_away
+from shared.store.judgement import is_away
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from shared.domain.errors import UnavailableError
-from shared.store.pool import is_away
+from shared.store.judgement import is_away
 from shared.telemetry import metrics
 
 log = structlog.get_logger()

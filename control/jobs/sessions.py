@@ -15,7 +15,8 @@ from shared.domain.sessions import (
     settle,
 )
 from shared.store import session_facts, session_settling, stray_ends
-from shared.store.pool import Database, is_away
+from shared.store.judgement import is_away
+from shared.store.pool import Database
 from shared.store.session_facts import DueSession
 from shared.store.session_settling import ClaimedSession, Result
 from shared.telemetry import metrics

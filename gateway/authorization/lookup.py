@@ -7,11 +7,12 @@ from typing import Generic, TypeVar
 from gateway.authorization.memory import Memory
 from gateway.errors import StoreAwayError
 from shared.batching import Batcher
-from shared.store.pool import is_away
+from shared.store.judgement import is_away, is_refused
 from shared.telemetry import metrics
 
 Value = TypeVar("Value")
 
+_UNCLEAR_RETRIES = 3
 _RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
@@ -20,6 +21,8 @@ async def hold(read: Callable[[], Awaitable[Value]], *, hold_s: float) -> Value:
 
     Raises:
         StoreAwayError: Postgres is away for longer.
+        Exception: Postgres refuses the question, or nobody knows what is wrong and several tries
+            have not helped.
     """
     clock = asyncio.get_running_loop().time
     give_up_at = clock() + hold_s
@@ -29,7 +32,7 @@ async def hold(read: Callable[[], Awaitable[Value]], *, hold_s: float) -> Value:
             async with asyncio.timeout_at(give_up_at):  # also of a Postgres that hangs
                 return await read()
         except Exception as error:
-            if not is_away(error):
+            if is_refused(error) or not (is_away(error) or attempt < _UNCLEAR_RETRIES):
                 raise
             delay_s = _RETRY_DELAYS_S[min(attempt, len(_RETRY_DELAYS_S) - 1)]
             if clock() + delay_s >= give_up_at:
@@ -104,7 +107,7 @@ class Lookup(Generic[Value]):
         except Exception as error:
             # It then counts as fresh again: while Postgres is away not every driver has to wait.
             known = self._memory.find_stale(key)
-            if known is None or not is_away(error):
+            if known is None or is_refused(error):
                 raise
             self._stale.inc()
             return known[0]

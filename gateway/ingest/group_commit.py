@@ -12,7 +12,8 @@ from gateway.settings import GatewaySettings
 from shared.batching import Batcher
 from shared.store import facts as store
 from shared.store.facts import Fact
-from shared.store.pool import Database, KeptConnection, is_away
+from shared.store.judgement import is_away
+from shared.store.pool import Database, KeptConnection
 from shared.telemetry import metrics
 
 log = structlog.get_logger()

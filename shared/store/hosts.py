@@ -9,6 +9,8 @@ import asyncpg
 import structlog
 from asyncpg.connect_utils import SessionAttribute
 
+from shared.store.server_connection import ServerConnection
+
 log = structlog.get_logger()
 
 Server: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -31,10 +33,16 @@ class Hosts:
         database_url: `postgresql://user:password@host:port,host:port/database`.
         connect_timeout_s: How long one host may take to answer.
         command_timeout_s: How long a statement may take; None for as long as it likes.
+        lock_timeout_s: How long it may wait for a lock that somebody else holds.
     """
 
     def __init__(
-        self, database_url: str, *, connect_timeout_s: float, command_timeout_s: float | None
+        self,
+        database_url: str,
+        *,
+        connect_timeout_s: float,
+        command_timeout_s: float | None,
+        lock_timeout_s: float,
     ) -> None:
         parts = urlsplit(database_url)
         credentials, at, hosts = parts.netloc.rpartition("@")
@@ -44,6 +52,7 @@ class Hosts:
         }
         self._connect_timeout_s = connect_timeout_s
         self._command_timeout_s = command_timeout_s
+        self._server_settings = {"lock_timeout": f"{max(1, round(1000 * lock_timeout_s))}ms"}
         self._connections: WeakKeyDictionary[Server, str] = WeakKeyDictionary()
         self._found: str | None = None
 
@@ -92,6 +101,8 @@ class Hosts:
             self._urls[host],
             timeout=self._connect_timeout_s,
             command_timeout=self._command_timeout_s,
+            server_settings=self._server_settings,
+            connection_class=ServerConnection,
             target_session_attrs=SessionAttribute.read_write,
         )
         return host, connection

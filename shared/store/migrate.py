@@ -23,7 +23,12 @@ async def migrate(database_url: str, *, connect_timeout_s: float) -> None:
         database_url: `postgresql://…`, as in the settings.
         connect_timeout_s: how long the connection may take.
     """
-    hosts = Hosts(database_url, connect_timeout_s=connect_timeout_s, command_timeout_s=None)
+    hosts = Hosts(
+        database_url,
+        connect_timeout_s=connect_timeout_s,
+        command_timeout_s=None,
+        lock_timeout_s=1.0,
+    )
     engine = create_async_engine(
         "postgresql+asyncpg://",
         poolclass=NullPool,

@@ -7,19 +7,19 @@ from typing import TypeAlias
 
 import asyncpg
 import msgspec
+import structlog
 from asyncpg.pool import PoolConnectionProxy
 
 from shared.domain.errors import UnavailableError
 from shared.settings import DatabaseSettings
 from shared.store.hosts import Hosts
+from shared.store.judgement import is_away
+from shared.store.server_connection import ServerPool, end_unless_usable
+
+log = structlog.get_logger()
 
 Database: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
-
-# What says that Postgres is away, and not that a row is wrong. Class 57P is an operator's
-# intervention (shutdown, crash recovery), class 53 a lack of resources, class 08 a lost connection,
-# 25006 a server that became a standby, 40 a deadlock that a second try resolves.
-_AWAY_SQLSTATE_CLASSES = ("08", "53", "57", "58", "40", "25006", "XX")
 
 
 @asynccontextmanager
@@ -33,11 +33,11 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
         settings.database_url,
         connect_timeout_s=settings.database_connect_timeout_s,
         command_timeout_s=settings.database_command_timeout_s,
+        lock_timeout_s=settings.database_lock_timeout_s,
     )
     try:
-        pool = await asyncpg.create_pool(
-            connect=hosts.connect,
-            min_size=1,
+        pool = await ServerPool.open(
+            hosts.connect,
             max_size=settings.database_pool_size,
             init=_prepare_connection,
             reset=_leave_as_it_is,
@@ -47,7 +47,12 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
             "Postgres at VOLTARO_DATABASE_URL takes no writes: it is a standby, or "
             "default_transaction_read_only is on"
         ) from error
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+    except (
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ) as error:
         raise UnavailableError(
             f"Postgres at VOLTARO_DATABASE_URL does not answer ({error!s}): "
             "is it running, and are host, port and password right?"
@@ -78,13 +83,8 @@ class KeptConnection:
     """A connection that its one user keeps from one use to the next.
 
     To take one out of the pool and put it back costs 60 µs, half of what a small statement costs.
-    After an error it goes back, and the next use takes another, so that it comes back by itself
-    when Postgres does.
-
-    A statement that is given up ends the connection, and is never cancelled: a commit that waits
-    for a standby and is cancelled counts on the primary alone (PostgreSQL documentation,
-    Synchronous Replication), and who tells its rows again would be answered with nothing to wait
-    for.
+    After an error that is not Postgres' word on a statement it is ended, and the next use takes
+    another, so that it comes back by itself when Postgres does.
 
     Args:
         db: where it is taken from.
@@ -103,13 +103,8 @@ class KeptConnection:
             self._connection = await self._db.acquire()
         try:
             yield self._connection
-        except (asyncio.CancelledError, TimeoutError):
-            # The pool would first wait until Postgres confirms that it gave the statement up, and
-            # one that hangs never does.
-            self._connection.terminate()
-            await self.give_back()
-            raise
-        except BaseException:
+        except BaseException as error:
+            end_unless_usable(self._connection, error)
             await self.give_back()
             raise
 
@@ -127,23 +122,12 @@ def _is_lost(connection: Connection) -> bool:
         return True
 
 
-def is_away(error: BaseException) -> bool:
-    """Tell whether `error` means that Postgres is away, rather than that a statement is wrong."""
-    if isinstance(error, asyncpg.PostgresError):
-        return (error.sqlstate or "").startswith(_AWAY_SQLSTATE_CLASSES)
-    # A closed or broken connection is an InterfaceError; one raised for a bad argument is a
-    # DataError as well.
-    if isinstance(error, asyncpg.InterfaceError):
-        return not isinstance(error, ValueError)
-    return isinstance(error, OSError | TimeoutError | asyncpg.TargetServerAttributeNotMatched)
-
-
 async def is_reachable(db: Database) -> bool:
     """Tell whether Postgres answers a query now."""
     try:
         await db.fetchval("SELECT 1")
     except Exception as error:
-        if is_away(error):
-            return False
-        raise
+        if not is_away(error):
+            log.exception("nobody knows why Postgres does not answer")
+        return False
     return True

@@ -11,8 +11,9 @@ import pytest
 
 from shared.domain.errors import UnavailableError
 from shared.settings import DatabaseSettings
+from shared.store.judgement import is_away
 from shared.store.migrate import migrate
-from shared.store.pool import Database, is_away, open_database
+from shared.store.pool import Database, open_database
 from tests.support.relay import Relay, relay
 
 

@@ -7,7 +7,8 @@ import asyncpg
 import pytest
 
 from shared.settings import DatabaseSettings
-from shared.store.pool import Database, KeptConnection, is_away, open_database
+from shared.store.judgement import is_away
+from shared.store.pool import Database, KeptConnection, open_database
 from tests.support.relay import relay
 
 
