@@ -8,7 +8,7 @@ import typer
 from cli.settings_errors import explained_settings_errors
 
 if TYPE_CHECKING:
-    from shared.settings import DatabaseSettings
+    from shared.settings import MigrateSettings
 
 
 def gateway() -> None:
@@ -40,11 +40,11 @@ def migrate() -> None:
     import asyncio
 
     from shared.domain.errors import UnavailableError
-    from shared.settings import DatabaseSettings
+    from shared.settings import MigrateSettings
 
     with explained_settings_errors():
         # The values come from the environment, which mypy cannot know.
-        settings = DatabaseSettings()  # type: ignore[call-arg]
+        settings = MigrateSettings()  # type: ignore[call-arg]
     try:
         asyncio.run(_migrate(settings))
     except UnavailableError as error:
@@ -53,12 +53,14 @@ def migrate() -> None:
     print("The schema is current.", file=sys.stderr)
 
 
-async def _migrate(settings: "DatabaseSettings") -> None:
+async def _migrate(settings: "MigrateSettings") -> None:
     from shared.store.migrate import migrate as bring_up_to_date
     from shared.store.pool import open_database
 
     # Tells a server that is away or refuses us from a migration that fails.
     async with open_database(settings):
         await bring_up_to_date(
-            settings.database_url, connect_timeout_s=settings.database_connect_timeout_s
+            settings.database_url,
+            connect_timeout_s=settings.database_connect_timeout_s,
+            lock_wait_s=settings.migrate_lock_wait_s,
         )

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings
 from control.jobs.settings import WorkerSettings
 from control.settings import ControlSettings
 from gateway.settings import GatewaySettings
-from shared.settings import ServiceSettings
+from shared.settings import DatabaseSettings, MigrateSettings, ServiceSettings
 from shared.telemetry import metrics as _registered  # noqa: F401 - importing it registers them
 
 _REFERENCE = Path(__file__).parent / "reference"
@@ -33,6 +33,7 @@ def render_settings() -> str:
         ("Gateway", GatewaySettings, ServiceSettings),
         ("Control plane", ControlSettings, ServiceSettings),
         ("Worker", WorkerSettings, ServiceSettings),
+        ("`voltaro migrate`", MigrateSettings, DatabaseSettings),
     ):
         lines += ["", f"## {title}", "", "| variable | default | what and why |", "|---|---|---|"]
         lines += _settings_rows(settings, base)

@@ -85,7 +85,10 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
     pod_id = f"{settings.pod_name}-{secrets.token_hex(3)}"
     structlog.contextvars.bind_contextvars(pod_id=pod_id)
     async with AsyncExitStack() as stack:
-        db = await stack.enter_async_context(open_database(settings))
+        # What waits for a lock is to be written apart while its answer can still be held.
+        db = await stack.enter_async_context(
+            open_database(settings, max_lock_timeout_s=settings.ingest_hold_s / 4)
+        )
         redis = await stack.enter_async_context(open_redis(settings))
 
         credentials: Batcher[str, Credentials | None] = Batcher(

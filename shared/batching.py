@@ -12,6 +12,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+class Later(list[asyncio.Future[Result]]):
+    """Results of a batch that are still to come, so that the next batch need not wait for them."""
+
+
 class Batcher(Generic[Item, Result]):
     """Hands items to `flush` in batches, and each result to who submitted its item.
 
@@ -19,14 +23,14 @@ class Batcher(Generic[Item, Result]):
     pod never holds more items than connections.
 
     Args:
-        flush: takes a batch, returns one result per item in the same order. What it raises reaches
-            every waiter of that batch.
+        flush: takes a batch, returns one result per item in the same order, or `Later`. What it
+            raises reaches every waiter of that batch.
         max_items: the largest batch.
     """
 
     def __init__(
         self,
-        flush: Callable[[list[Item]], Awaitable[Sequence[Result]]],
+        flush: Callable[[list[Item]], Awaitable[Sequence[Result] | Later[Result]]],
         *,
         max_items: int = 1000,
     ) -> None:
@@ -96,6 +100,32 @@ class Batcher(Generic[Item, Result]):
                 if not future.done():
                     future.set_exception(error)
         else:
-            for future, result in zip(futures, results, strict=True):
-                if not future.done():
-                    future.set_result(result)
+            _hand_out(results, futures)
+
+
+def _hand_out(
+    results: Sequence[Result] | Later[Result], futures: list[asyncio.Future[Result]]
+) -> None:
+    if isinstance(results, Later):
+        for future, later in zip(futures, results, strict=True):
+            _follow(future, later)
+        return
+    for future, result in zip(futures, results, strict=True):
+        if not future.done():
+            future.set_result(result)
+
+
+def _follow(future: asyncio.Future[Result], later: asyncio.Future[Result]) -> None:
+    """Have `future` end as `later` does."""
+
+    def end(ended: asyncio.Future[Result]) -> None:
+        if future.done():
+            return
+        if ended.cancelled():
+            future.cancel()
+        elif (error := ended.exception()) is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(ended.result())
+
+    later.add_done_callback(end)

@@ -49,8 +49,19 @@ class DatabaseSettings(LoggingSettings):
         default=1.0,
         description="how long a statement waits for a lock that somebody else holds, such as a "
         "backup or an operator's open transaction: ours hold none for longer than some "
-        "milliseconds. Longer is no outage; what has to wait is tried again by itself. Must be "
-        "well below ingest_hold_s",
+        "milliseconds. Longer is no outage: what a station said is tried again apart from "
+        "all others, and a request gets 503. A gateway waits no longer than a quarter of "
+        "ingest_hold_s",
+    )
+
+
+class MigrateSettings(DatabaseSettings):
+    """What `voltaro migrate` reads."""
+
+    migrate_lock_wait_s: PositiveFloat = Field(
+        default=600.0,
+        description="how long a migration tries to get its locks, for half a second at a time so "
+        "that stations are not held up behind it; about as long as a backup of a big table takes",
     )
 
 

@@ -1,9 +1,31 @@
-"""What is kept for some days only."""
+"""What is kept day by day: partitions made ahead, and days of the OCPP log dropped."""
 
 from datetime import UTC, datetime, timedelta
 
-from shared.store import ocpp_log
+import structlog
+
+from shared.store import ocpp_log, partitions
+from shared.store.partitions import DailyTable
 from shared.store.pool import Database
+
+log = structlog.get_logger()
+
+
+async def make_partitions(db: Database, table: DailyTable, *, days: int) -> int:
+    """Make the partitions of today and the days ahead; what exists is left alone.
+
+    Returns:
+        0: nothing was amiss. What a lock is in the way of is made in a later run, days before it is
+        needed.
+    """
+    missing = await partitions.make_ahead(db, table, days=days)
+    if missing:
+        log.warning(
+            "a lock is in the way of new partitions; they are made later",
+            table=table.value,
+            days_ahead=days - missing,
+        )
+    return 0
 
 
 async def keep_ocpp_log(db: Database, *, ahead_days: int, retention_days: int) -> int:
@@ -17,6 +39,6 @@ async def keep_ocpp_log(db: Database, *, ahead_days: int, retention_days: int) -
     Returns:
         How many days were dropped.
     """
-    await ocpp_log.ensure_partitions_ahead(db, days=ahead_days)
+    await make_partitions(db, DailyTable.OCPP_LOG, days=ahead_days)
     first_kept = datetime.now(UTC).date() - timedelta(days=retention_days)
     return await ocpp_log.drop_before(db, first_kept)

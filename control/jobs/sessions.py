@@ -15,7 +15,7 @@ from shared.domain.sessions import (
     settle,
 )
 from shared.store import session_facts, session_settling, stray_ends
-from shared.store.judgement import is_away
+from shared.store.judgement import is_away, is_locked
 from shared.store.pool import Database
 from shared.store.session_facts import DueSession
 from shared.store.session_settling import ClaimedSession, Result
@@ -79,8 +79,11 @@ async def _work_out(
         await stray_ends.match(db, stations, limits_of(settings))
         return await _settle(db, await session_facts.load(db, claimed), settings)
     except Exception as error:
-        if is_away(error):
+        if is_away(error) and not is_locked(error):
             raise
+        if len(claimed) == 1 and is_locked(error):
+            log.info("a session is locked, and is worked out later", error=str(error))
+            return 0
         if len(claimed) == 1:
             _not_settled(str(claimed[0]["session_id"]), error)
             return 0

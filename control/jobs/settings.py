@@ -91,6 +91,14 @@ class WorkerSettings(FileStorageSettings):
     local_lists_max_entries_per_message: PositiveInt = Field(
         default=50, description="and in one message to it"
     )
+    dead_letters_interval_s: PositiveFloat = Field(
+        default=10.0,
+        description="how often what was set aside because of a lock is written where it belongs; "
+        "who sees it meanwhile is told so in its reason",
+    )
+    dead_letters_batch: PositiveInt = Field(
+        default=500, description="such dead letters that are written in one sweep"
+    )
     settle_interval_s: PositiveFloat = Field(
         default=2.0, description="how often sessions that something was said of are worked out"
     )
@@ -177,10 +185,14 @@ class WorkerSettings(FileStorageSettings):
         default=60.0, description="such a command is not sent later than this"
     )
     partitions_interval_s: PositiveFloat = Field(
-        default=3600.0, description="how often partitions of meter values are made"
+        default=3600.0,
+        description="how often partitions of meter values and of the OCPP log are made; what a "
+        "lock is in the way of is tried again then",
     )
     partitions_ahead_days: PositiveInt = Field(
-        default=8, description="for how many days, today included, partitions are made"
+        default=8,
+        description="for how many days, today included, partitions are made: a lock, such as a "
+        "backup's, may be in the way for a week before any is missing",
     )
     ocpp_log_retention_days: PositiveInt = Field(
         default=7,

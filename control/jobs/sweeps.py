@@ -10,12 +10,13 @@ from control.jobs.command_batches import send_due
 from control.jobs.files import remove_expired
 from control.jobs.local_lists import LocalListKeeper
 from control.jobs.periodic import Job
-from control.jobs.retention import keep_ocpp_log
+from control.jobs.retention import keep_ocpp_log, make_partitions
 from control.jobs.sessions import settle_due
 from control.jobs.settings import WorkerSettings
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import PodRequestSender, RunCommand
-from shared.store import charging_profiles, commands, partitions, pods, reservations
+from shared.store import charging_profiles, commands, pods, redelivery, reservations
+from shared.store.partitions import DailyTable
 from shared.store.pool import Database
 
 log = structlog.get_logger()
@@ -60,7 +61,9 @@ def sweep_jobs(
         Job(
             "partitions",
             settings.partitions_interval_s,
-            partial(make_partitions, db, days=settings.partitions_ahead_days),
+            partial(
+                make_partitions, db, DailyTable.METER_VALUES, days=settings.partitions_ahead_days
+            ),
         ),
         Job(
             "ocpp_log_days",
@@ -76,6 +79,11 @@ def sweep_jobs(
             "local_lists",
             settings.local_lists_interval_s,
             LocalListKeeper(db, registry, sender, settings).run,
+        ),
+        Job(
+            "dead_letters",
+            settings.dead_letters_interval_s,
+            partial(redelivery.deliver, db, limit=settings.dead_letters_batch),
         ),
         Job("sessions", settings.settle_interval_s, partial(settle_due, db, settings)),
         Job(
@@ -135,9 +143,3 @@ async def route_again(
         await commands.note_routed(db, [request.command_id for _, request in routable])
         await sender.send_many(routable)
     return len(routable)
-
-
-async def make_partitions(db: Database, *, days: int) -> int:
-    """Make the partitions of the days ahead; what exists is left alone."""
-    await partitions.ensure_ahead(db, days=days)
-    return 0

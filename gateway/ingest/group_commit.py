@@ -1,27 +1,28 @@
-"""Facts of many stations, committed together; one that Postgres refuses is set aside alone."""
+"""Facts of many stations, committed together; what cannot be is written apart, and fails alone."""
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from gateway.errors import StoreAwayError
+from gateway.ingest.sifting import Sifter
 from gateway.settings import GatewaySettings
-from shared.batching import Batcher
+from shared.batching import Batcher, Later
 from shared.store import facts as store
+from shared.store import write_probe
 from shared.store.facts import Fact
-from shared.store.judgement import is_away
+from shared.store.judgement import Judgement, judge
 from shared.store.pool import Database, KeptConnection
 from shared.telemetry import metrics
 
 log = structlog.get_logger()
 
-Result = TypeVar("Result")
-
 _RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 _PROBE_INTERVAL_S = 0.5
+# What nobody knows may be the end of a connection; a second one must be looked at fact by fact.
+_UNCLEAR_RETRIES = 1
 
 
 class Ingest:
@@ -43,6 +44,7 @@ class Ingest:
         self._batcher: Batcher[Fact, str | None] = Batcher(
             self._flush, max_items=settings.ingest_max_batch
         )
+        self._sifter = Sifter(db, hold_s=self._hold_s, on_away=self._give_up)
         self._away = asyncio.Event()
         self._unwritten: Sequence[Fact] = ()
         metrics.ingest_available.set(1)
@@ -65,6 +67,7 @@ class Ingest:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._batcher.run())
+                tasks.create_task(self._sifter.run())
                 tasks.create_task(self._probe())
         finally:
             await self._connection.give_back()
@@ -72,65 +75,44 @@ class Ingest:
     async def drain(self) -> None:
         """Wait until everything submitted has been committed or given up."""
         await self._batcher.drain()
+        await self._sifter.drain()
 
-    async def _flush(self, facts: Sequence[Fact]) -> list[str | None]:
+    async def _flush(self, facts: Sequence[Fact]) -> "list[str | None] | Later[str | None]":
         metrics.ingest_flush_facts.observe(len(facts))
         with metrics.ingest_flush_seconds.time():
             return await self._write(facts)
 
-    async def _write(self, facts: Sequence[Fact]) -> list[str | None]:
-        try:
-            return await self._hold(lambda: store.write(self._connection, facts))
-        except StoreAwayError:
-            self._unwritten = facts
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must stay with its row
-            if len(facts) == 1:
-                return [await self._set_aside(facts[0], error)]
-        middle = len(facts) // 2
-        return await self._write(facts[:middle]) + await self._write(facts[middle:])
+    async def _write(self, facts: Sequence[Fact]) -> "list[str | None] | Later[str | None]":
+        """Try until Postgres is there, but not longer than answers may be held.
 
-    async def _set_aside(self, fact: Fact, error: Exception) -> str | None:
-        kind = type(fact).__name__
-        log.warning(
-            "a fact was refused by Postgres and set aside",
-            station_id=fact.station_id,
-            kind=kind,
-            error=str(error),
-        )
-        metrics.ingest_dead_letters.labels(kind).inc()
-        try:
-            return await self._hold(
-                lambda: store.write_dead_letter(self._connection, fact, reason=str(error))
-            )
-        except StoreAwayError:
-            raise
-        except Exception as second_error:
-            # Neither kept nor set aside: as long as it is not answered, the station keeps it.
-            log.exception("a fact could not be set aside", station_id=fact.station_id, kind=kind)
-            raise StoreAwayError from second_error
-
-    async def _hold(self, write: Callable[[], Awaitable[Result]]) -> Result:
-        """Try `write` until Postgres is there, but not longer than answers may be held.
-
-        A Postgres that hangs counts like one that is gone: `write` itself is given up as well.
+        A Postgres that hangs counts like one that is gone: the write itself is given up as well.
+        Only Postgres' own word is about the facts, and a lock is no outage: these are written
+        apart, while the next ones are committed.
         """
         clock = asyncio.get_running_loop().time
         give_up_at = clock() + self._hold_s
+        unclear = 0
         for attempt in itertools.count():
+            if not self.available:
+                raise StoreAwayError
             try:
                 async with asyncio.timeout_at(give_up_at):
-                    return await write()
+                    return await store.write(self._connection, facts)
             except Exception as error:
-                if not is_away(error):
-                    raise
-                if clock() >= give_up_at or not self.available:
-                    self._give_up(error)
+                judgement = judge(error)
+                unclear += judgement is Judgement.UNCLEAR
+                known = judgement in {Judgement.REFUSED, Judgement.LOCKED}
+                if known or unclear > _UNCLEAR_RETRIES:
+                    return Later(self._sifter.add(facts, error, give_up_at=give_up_at))
+                if clock() >= give_up_at:
+                    self._give_up(facts, error)
                     raise StoreAwayError from error
-            await asyncio.sleep(_RETRY_DELAYS_S[min(attempt, len(_RETRY_DELAYS_S) - 1)])
+            if judgement is Judgement.AWAY:
+                await asyncio.sleep(_RETRY_DELAYS_S[min(attempt, len(_RETRY_DELAYS_S) - 1)])
         raise AssertionError("unreachable: the loop above does not end by itself")
 
-    def _give_up(self, error: Exception) -> None:
+    def _give_up(self, facts: Sequence[Fact], error: Exception) -> None:
+        self._unwritten = facts
         if self.available:
             log.error(
                 "Postgres is away: sockets are closed unanswered, so that stations keep their "
@@ -140,6 +122,7 @@ class Ingest:
             )
             self._away.set()
             metrics.ingest_available.set(0)
+            self._sifter.give_up(error)
             self._on_away()
 
     async def _probe(self) -> None:
@@ -154,18 +137,28 @@ class Ingest:
             log.info("Postgres is back: stations are let in again")
 
     async def _can_write(self) -> bool:
-        """Try what was given up last.
+        """Write something that nobody can lock, and then try what was given up last.
 
         A server with a full disk, or one that became a standby, answers every question and only
-        refuses to write. The facts are genuine, and their stations tell them again all the same.
+        refuses to write; a disk may be too full for what stations say and not for a single row. The
+        facts are genuine, and their stations tell them again all the same.
         """
         connection = KeptConnection(self._db)
         try:
             async with asyncio.timeout(self._hold_s):
-                await store.write(connection, self._unwritten)
-        except Exception as error:  # noqa: BLE001 - `_write` meets it again, and sets the row aside
-            # Who refuses a row for what it says can write.
-            return not is_away(error)
+                await write_probe.write(connection)
+                await self._try_unwritten(connection)
+        except Exception as error:  # noqa: BLE001 - whatever it is, stations stay away a while longer
+            log.info("Postgres is still away", error=repr(error))
+            return False
         finally:
             await connection.give_back()
         return True
+
+    async def _try_unwritten(self, connection: KeptConnection) -> None:
+        try:
+            await store.write(connection, self._unwritten)
+        except Exception as error:
+            # What is wrong with single facts is met again, and found one by one.
+            if judge(error) is Judgement.AWAY:
+                raise

@@ -30,14 +30,21 @@ class AnyFact(Protocol):
         """Whose it is."""
 
 
-async def insert(connection: Connection, letters: Iterable[tuple[AnyFact, str]]) -> None:
-    """Keep facts, each with the reason why it is here; the same fact again is kept once."""
+async def insert(
+    connection: Connection, letters: Iterable[tuple[AnyFact, str, str | None]]
+) -> None:
+    """Keep facts; the same fact again is kept once.
+
+    Args:
+        connection: where.
+        letters: each with the reason why it is here, and with what the worker is to deliver.
+    """
     await connection.executemany(
         """
-        INSERT INTO dead_letters (station_id, kind, reason, fact, fingerprint)
-        VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
+        INSERT INTO dead_letters (station_id, kind, reason, fact, fingerprint, redelivery)
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
         """,
-        [_row(fact, reason) for fact, reason in letters],
+        [(*_row(fact, reason), redelivery) for fact, reason, redelivery in letters],
     )
 
 

@@ -5,7 +5,10 @@ Every write is idempotent, because a station that was not answered says it again
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+import msgspec
 
 from shared.domain.certificates import (
     CertificateDeleted,
@@ -56,6 +59,7 @@ from shared.store import (
     transaction_events,
     transactions,
 )
+from shared.store.fingerprints import encode_json
 from shared.store.pool import Connection, Database, KeptConnection
 
 Fact: TypeAlias = (
@@ -97,6 +101,12 @@ async def write(db: "Database | KeptConnection", facts: Sequence[Fact]) -> list[
         One result per fact in the same order: for a `TransactionStarted` its transaction id, else
         None.
     """
+    async with db.acquire() as connection:
+        return await write_with(connection, facts)
+
+
+async def write_with(connection: Connection, facts: Sequence[Fact]) -> list[str | None]:
+    """Do the same on a connection, perhaps within a transaction of the caller's."""
     by_kind: dict[type[Fact], list[int]] = {}
     # By station, so that two pods which hold the same stations' words, as after a reconnect, lock
     # rows in one order and cannot wait for each other in a circle. What one station said stays in
@@ -104,32 +114,70 @@ async def write(db: "Database | KeptConnection", facts: Sequence[Fact]) -> list[
     for index in sorted(range(len(facts)), key=lambda index: facts[index].station_id):
         by_kind.setdefault(type(facts[index]), []).append(index)
     results: list[str | None] = [None] * len(facts)
-    async with db.acquire() as connection:
-        # A single statement is a transaction of its own: two round trips less. What transaction
-        # events need beside theirs begins one itself.
-        single = len(by_kind) == 1 and by_kind.keys() <= _SINGLE_STATEMENT
-        async with nullcontext() if single else connection.transaction():
-            # In the order of a charge's life, so that facts of one batch find what they refer to.
-            for kind, writer in _WRITERS.items():
-                if indexes := by_kind.get(kind):
-                    written = await writer(connection, [facts[index] for index in indexes])
-                    for index, result in zip(indexes, written, strict=True):
-                        results[index] = result
+    # A single statement is a transaction of its own: two round trips less. What transaction
+    # events need beside theirs begins one itself.
+    single = len(by_kind) == 1 and by_kind.keys() <= _SINGLE_STATEMENT
+    async with nullcontext() if single else connection.transaction():
+        # In the order of a charge's life, so that facts of one batch find what they refer to.
+        for kind, writer in _WRITERS.items():
+            if indexes := by_kind.get(kind):
+                written = await writer(connection, [facts[index] for index in indexes])
+                for index, result in zip(indexes, written, strict=True):
+                    results[index] = result
     return results
 
 
-async def write_dead_letter(db: KeptConnection, fact: Fact, *, reason: str) -> str | None:
-    """Keep a fact that could not be written where it belongs, for a person to look at.
+class Redelivery(msgspec.Struct, frozen=True):
+    """A fact as the worker can read it again, and the transaction id that its station was told."""
+
+    fact: str
+    transaction_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A fact that could not be written where it belongs, and why."""
+
+    fact: Fact
+    reason: str
+    because_of_a_lock: bool = False
+    """It is nobody's fault, so the worker writes it later."""
+
+
+async def write_dead_letters(db: KeptConnection, facts: Sequence[SetAside]) -> list[str | None]:
+    """Keep facts that could not be written where they belong, for a person or the worker.
 
     Returns:
         What `write` would have: a `TransactionStarted` still gets an id that is unique, because the
         station needs one to go on.
     """
-    async with db.acquire() as connection:
-        await dead_letters.insert(connection, [(fact, reason)])
-        if isinstance(fact, TransactionStarted):
-            return str(await connection.fetchval("SELECT nextval('transaction_ids')"))
-    return None
+    async with db.acquire() as connection, connection.transaction():
+        results = [
+            str(await connection.fetchval("SELECT nextval('transaction_ids')"))
+            if isinstance(each.fact, TransactionStarted)
+            else None
+            for each in facts
+        ]
+        await dead_letters.insert(
+            connection,
+            [
+                (
+                    each.fact,
+                    each.reason,
+                    _redelivery(each.fact, transaction_id) if each.because_of_a_lock else None,
+                )
+                for each, transaction_id in zip(facts, results, strict=True)
+            ],
+        )
+    return results
+
+
+def _redelivery(fact: Fact, transaction_id: str | None) -> str | None:
+    try:
+        told = Redelivery(encode_json(fact).decode(), transaction_id)
+    except (ValueError, TypeError):  # half a surrogate pair: Postgres will not have it either
+        return None
+    return encode_json(told).decode()
 
 
 _WRITERS: dict[type[Fact], Callable[[Connection, Sequence[Any]], Awaitable[list[Any]]]] = {
@@ -172,3 +220,6 @@ _SINGLE_STATEMENT = _WRITERS.keys() - {
     LocalListUpdated,
     LocalListVersionReported,
 }
+
+KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in _WRITERS}
+"""Every fact by the name of its class, as dead letters carry it."""

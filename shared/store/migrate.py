@@ -1,33 +1,52 @@
 """Brings the schema up to date. Migrations are raw SQL, one file each, in `migrations/versions`."""
 
+import asyncio
 from pathlib import Path
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from shared.domain.errors import UnavailableError
 from shared.store.hosts import Hosts
+from shared.store.judgement import is_locked
+
+log = structlog.get_logger()
 
 # Any number will do, as long as nothing else in the database locks on it.
 _MIGRATION_LOCK = 6_801_600_201
+# Whoever comes after a statement that waits for a lock waits too: stations, for no longer than
+# this, and then nobody until the next try.
+_LOCK_TIMEOUT_S = 0.5
+_BETWEEN_TRIES_S = 2.0
+_PARTITIONS_AHEAD_DAYS = 8
 
 
-async def migrate(database_url: str, *, connect_timeout_s: float) -> None:
+async def migrate(
+    database_url: str, *, connect_timeout_s: float, lock_wait_s: float = 600.0
+) -> None:
     """Run every migration that the database has not seen, all in one transaction.
 
-    Pods may do this at the same time: an advisory lock lets one work and the others find it done.
+    Pods may do this at the same time: an advisory lock lets one work and the others find it done. A
+    lock that somebody holds on a table is waited for in short tries.
 
     Args:
         database_url: `postgresql://…`, as in the settings.
         connect_timeout_s: how long the connection may take.
+        lock_wait_s: how long to try while somebody holds a lock.
+
+    Raises:
+        UnavailableError: somebody holds a lock for longer; nothing was changed.
     """
     hosts = Hosts(
         database_url,
         connect_timeout_s=connect_timeout_s,
         command_timeout_s=None,
-        lock_timeout_s=1.0,
+        lock_timeout_s=_LOCK_TIMEOUT_S,
     )
     engine = create_async_engine(
         "postgresql+asyncpg://",
@@ -35,11 +54,41 @@ async def migrate(database_url: str, *, connect_timeout_s: float) -> None:
         # Not left to SQLAlchemy, which cannot read a URL that names several hosts.
         async_creator=hosts.connect,
     )
-    async with engine.begin() as connection:
-        await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
-        await connection.run_sync(_upgrade)
-        await connection.execute(text("SELECT ensure_meter_value_partitions(current_date, 8)"))
-    await engine.dispose()
+    clock = asyncio.get_running_loop().time
+    give_up_at = clock() + lock_wait_s
+    try:
+        while not await _try_to_migrate(engine):
+            if clock() >= give_up_at:
+                raise UnavailableError(
+                    "somebody holds a lock on what is to be changed for longer than "
+                    f"{lock_wait_s:g} s, such as a backup or an open transaction "
+                    "(pg_stat_activity shows it): end it, or run this again later; nothing was "
+                    "changed"
+                )
+            await asyncio.sleep(_BETWEEN_TRIES_S)
+    finally:
+        await engine.dispose()
+
+
+async def _try_to_migrate(engine: AsyncEngine) -> bool:
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+            await connection.run_sync(_upgrade)
+        async with engine.begin() as connection:  # what a lock is in the way of, the worker makes
+            today = "(now() AT TIME ZONE 'UTC')::date"
+            for ensure in (
+                f"ensure_meter_value_partitions({today}, {_PARTITIONS_AHEAD_DAYS})",
+                f"ensure_daily_partitions('ocpp_log', {today}, {_PARTITIONS_AHEAD_DAYS})",
+            ):
+                await connection.execute(text(f"SELECT {ensure}"))
+    except DBAPIError as error:
+        cause = error.orig and error.orig.__cause__
+        if cause is None or not is_locked(cause):
+            raise
+        log.warning("a migration waits for a lock that somebody holds", error=str(cause))
+        return False
+    return True
 
 
 def _upgrade(connection: Connection) -> None:

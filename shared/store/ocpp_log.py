@@ -98,13 +98,6 @@ async def stream(
         position = page[-1].position
 
 
-async def ensure_partitions_ahead(db: Database, *, days: int) -> None:
-    """Make the partitions of today and the days ahead, as far as they are missing."""
-    await db.execute(
-        "SELECT ensure_daily_partitions($1, (now() AT TIME ZONE 'UTC')::date, $2)", _TABLE, days
-    )
-
-
 async def drop_before(db: Database, day: date) -> int:
     """Drop every day before this one.
 

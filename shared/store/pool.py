@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias
 
 import asyncpg
@@ -23,8 +23,14 @@ Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 
 @asynccontextmanager
-async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
+async def open_database(
+    settings: DatabaseSettings, *, max_lock_timeout_s: float = float("inf")
+) -> AsyncIterator[Database]:
     """Hold a pool of connections for as long as the context lasts.
+
+    Args:
+        settings: where Postgres is, and time-outs.
+        max_lock_timeout_s: no statement waits longer for a lock, whatever the settings say.
 
     Raises:
         UnavailableError: Postgres cannot be reached now.
@@ -33,7 +39,7 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
         settings.database_url,
         connect_timeout_s=settings.database_connect_timeout_s,
         command_timeout_s=settings.database_command_timeout_s,
-        lock_timeout_s=settings.database_lock_timeout_s,
+        lock_timeout_s=min(settings.database_lock_timeout_s, max_lock_timeout_s),
     )
     try:
         pool = await ServerPool.open(
@@ -88,10 +94,12 @@ class KeptConnection:
 
     Args:
         db: where it is taken from.
+        lock_timeout_s: how long a statement waits for a lock, if not as long as all others.
     """
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, *, lock_timeout_s: float | None = None) -> None:
         self._db = db
+        self._lock_timeout_s = lock_timeout_s
         self._connection: Connection | None = None
 
     @asynccontextmanager
@@ -100,7 +108,7 @@ class KeptConnection:
         if self._connection is not None and _is_lost(self._connection):
             await self.give_back()
         if self._connection is None:
-            self._connection = await self._db.acquire()
+            self._connection = await self._take()
         try:
             yield self._connection
         except BaseException as error:
@@ -112,7 +120,25 @@ class KeptConnection:
         """Give the connection back to the pool, which does not close before."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            await self._db.release(connection)
+            await self._release(connection)
+
+    async def _take(self) -> Connection:
+        connection = await self._db.acquire()
+        if self._lock_timeout_s is not None:
+            try:
+                await connection.execute(
+                    f"SET lock_timeout = '{round(1000 * self._lock_timeout_s)}ms'"
+                )
+            except BaseException:
+                await self._release(connection)
+                raise
+        return connection
+
+    async def _release(self, connection: Connection) -> None:
+        if self._lock_timeout_s is not None:  # it must not reach who takes it next
+            with suppress(asyncpg.InterfaceError):
+                connection.terminate()
+        await self._db.release(connection)
 
 
 def _is_lost(connection: Connection) -> bool:

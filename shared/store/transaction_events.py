@@ -58,7 +58,7 @@ async def write(connection: Connection, facts: Sequence[TransactionEventReported
                 await _move_meter_values(connection, learned)
             if strangers := await _merge(connection, left_alone):
                 reason = "we gave its transaction id to another transaction, of OCPP 1.6"
-                await dead_letters.insert(connection, [(fact, reason) for fact in strangers])
+                await dead_letters.insert(connection, [(fact, reason, None) for fact in strangers])
     return [None] * len(facts)
 
 
@@ -324,7 +324,7 @@ async def _set_contradictions_aside(
     kept = await _find_fingerprints(connection, list(keys.values()))
     reason = "another event of the transaction has its sequence number"
     if letters := [
-        (facts[number], reason)
+        (facts[number], reason, None)
         for number, key in keys.items()
         if kept.get(key, fingerprints[number]) != fingerprints[number]
     ]:

@@ -17,6 +17,8 @@ class Relay:
         self.answering = asyncio.Event()
         """Cleared, the server hears what is said to it, and nobody hears its answers."""
         self.answering.set()
+        self.end_delay_s = 0.0
+        """How much later than its last word the end of the server's stream is heard."""
 
     @property
     def url(self) -> str:
@@ -46,25 +48,31 @@ class Relay:
             server = await asyncio.open_connection(self._target.hostname, self._target.port)
             with suppress(asyncio.CancelledError, OSError):
                 await asyncio.gather(
-                    _copy(reader, server[1]), _copy(server[0], writer, self.answering)
+                    _copy_requests(reader, server[1]), self._copy_answers(server[0], writer)
                 )
             server[1].close()
         finally:
             writer.close()
             self._connections.discard(task)
 
+    async def _copy_answers(
+        self, server: asyncio.StreamReader, client: asyncio.StreamWriter
+    ) -> None:
+        while data := await server.read(65_536):
+            await self.answering.wait()
+            client.write(data)
+            await client.drain()
+        if self.end_delay_s:
+            await asyncio.sleep(self.end_delay_s)
+        client.close()
 
-async def _copy(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    flowing: asyncio.Event | None = None,
-) -> None:
-    while data := await reader.read(65_536):
-        if flowing is not None:
-            await flowing.wait()
-        writer.write(data)
-        await writer.drain()
-    writer.close()
+
+async def _copy_requests(client: asyncio.StreamReader, server: asyncio.StreamWriter) -> None:
+    while data := await client.read(65_536):
+        with suppress(OSError):  # whose end is not heard yet takes what is said, and is silent
+            server.write(data)
+            await server.drain()
+    server.close()
 
 
 @asynccontextmanager
