@@ -27,7 +27,9 @@ async def make_ahead(db: Database, table: DailyTable, *, days: int) -> int:
     """
     for day in range(days):
         made = await db.fetchval(
-            "SELECT attach_daily_partition($1, (now() AT TIME ZONE 'UTC')::date + $2)", table, day
+            "SELECT attach_daily_partition($1, (now() AT TIME ZONE 'UTC')::date + $2::integer)",
+            table,
+            day,
         )
         if not made:
             return days - day

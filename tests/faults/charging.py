@@ -42,6 +42,8 @@ class Acknowledged:
     """(station, transaction id, register in Wh)"""
     resent: int = 0
     """How often a message had to be sent again, which is what the fault causes."""
+    longest_s: float = 0.0
+    """How long an answer took at most."""
 
 
 class ChargingStation:
@@ -133,9 +135,15 @@ class ChargingStation:
     ) -> dict[str, Any]:
         self._message_id += 1
         message_id = str(self._message_id)
-        async with asyncio.timeout(_ANSWER_TIMEOUT_S):
-            await websocket.send(json.dumps([2, message_id, action, payload]))
-            frame = json.loads(await websocket.recv())
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                await websocket.send(json.dumps([2, message_id, action, payload]))
+                frame = json.loads(await websocket.recv())
+        finally:
+            longest_s = max(self._acknowledged.longest_s, clock() - began)
+            self._acknowledged.longest_s = longest_s
         assert frame[:2] == [3, message_id], f"{action} was answered with {frame}"
         return dict(frame[2])
 

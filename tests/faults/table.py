@@ -31,6 +31,7 @@ INVARIANTS = {
     13: "a rolling restart loses nothing",
     14: "a boot storm is bounded",
     15: "a slow reader costs only itself",
+    16: "Postgres may end connections and hold locks",
 }
 
 Number = TypeVar("Number", int, float)
