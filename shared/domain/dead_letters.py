@@ -10,7 +10,7 @@ class DeadLetterStatus(StrEnum):
     """What became of a dead letter."""
 
     OPEN = "open"
-    """It waits for a person."""
+    """It waits for a person; or for the worker, if a lock was in the way, as its reason says."""
     MATCHED = "matched"
     """It is an end that can only be one session's, which has it until that is not certain."""
     ASSIGNED = "assigned"

@@ -19,6 +19,8 @@ _AWAY = ("08", "25006", "28", "3D", "40", "53", "57", "58")
 # of a view, 54 more than Postgres can hold, P0 raised by a function of the database's own.
 _REFUSED = ("0A", "21", "22", "23", "42", "44", "54", "P0")
 _LOCK_NOT_AVAILABLE = "55P03"
+# By a `statement_timeout` or by somebody: of the class of interventions, but of one statement.
+_QUERY_CANCELED = "57014"
 
 
 class Judgement(Enum):
@@ -54,7 +56,7 @@ def _judge_sqlstate(error: asyncpg.PostgresError) -> Judgement:
     sqlstate = error.sqlstate or ""
     if sqlstate == _LOCK_NOT_AVAILABLE:
         return Judgement.LOCKED
-    if sqlstate.startswith(_AWAY):
+    if sqlstate.startswith(_AWAY) and sqlstate != _QUERY_CANCELED:
         return Judgement.AWAY
     # That a statement was prepared before its table changed is no fault of what it says.
     if isinstance(error, asyncpg.InvalidCachedStatementError):

@@ -63,6 +63,8 @@ async def deliver(db: Database, *, limit: int) -> int:
 
 async def _deliver(db: Database, dead_letter_id: object) -> bool:
     async with db.acquire() as connection, connection.transaction():
+        # All the others are to have their turn in this round.
+        await connection.execute("SET LOCAL lock_timeout = '50ms'")
         letter = await connection.fetchrow(
             """
             SELECT kind, redelivery FROM dead_letters

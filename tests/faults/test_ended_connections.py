@@ -22,6 +22,7 @@ from shared.store.pool import open_database
 from tests.faults.audit import Audit, audit
 from tests.faults.charging import Acknowledged, ChargingStation, charging
 from tests.faults.cluster import wait_until_ready
+from tests.faults.processes import stopped
 from tests.faults.table import Finding, invariant, scaled
 from tests.support.local_cluster import Cluster
 from tests.support.pods import running_pod
@@ -31,6 +32,7 @@ from tests.support.stations import register
 STATIONS = 10
 SLOW_CUTS, SLOW_CUTS_EVERY_S = scaled(2, 19), 2.0
 FAST_CUTS, FAST_CUTS_EVERY_S = scaled(15, 150), (0.12, 0.4)
+STOPPED_CUTS, STOPPED_S = scaled(2, 12), 0.3
 RESTARTS = scaled(1, 5)
 LATE_ENDS, END_DELAY_S = scaled(6, 30), 1.0
 LOCKS = scaled(1, 5)
@@ -91,7 +93,9 @@ def check(acknowledged: Acknowledged, found: Audit) -> None:
     assert acknowledged.longest_s < LONGEST_ANSWER_S
 
 
-@invariant(16, "all connections ended every 2 s, every 0.12 to 0.4 s, and by restarts")
+@invariant(
+    16, "connections ended every 2 s, every 0.12 to 0.4 s, with a gateway stopped, by restarts"
+)
 @pytest.mark.timeout(400)
 async def test_connections_that_end_cost_nothing(cluster: Cluster, finding: Finding) -> None:
     pids = {name: cluster.pids[name] for name in PROCESSES}
@@ -103,13 +107,18 @@ async def test_connections_that_end_cost_nothing(cluster: Cluster, finding: Find
         for _ in range(FAST_CUTS):
             await asyncio.sleep(choose.uniform(*FAST_CUTS_EVERY_S))
             await end_all(cluster.database_url)
+        for number in range(STOPPED_CUTS):
+            await asyncio.sleep(0.5)
+            with stopped(pids[PROCESSES[number % 2]]):
+                await end_all(cluster.database_url)
+                await asyncio.sleep(STOPPED_S)
         for _ in range(RESTARTS):
             await asyncio.sleep(1.5)
             pid = cluster.pids["postgres"]
             os.kill(pid, signal.SIGINT)
             await wait_until_ready(cluster, "postgres", not_pid=pid)
     found = await audit(cluster.database_url, acknowledged)
-    finding.times = SLOW_CUTS + FAST_CUTS + RESTARTS
+    finding.times = SLOW_CUTS + FAST_CUTS + STOPPED_CUTS + RESTARTS
     tell(finding, acknowledged, found)
     finding.tell(
         api_answers=answers.total(),

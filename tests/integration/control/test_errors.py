@@ -1,5 +1,6 @@
 """Every error is a problem document, and tells nothing it should not."""
 
+import asyncio
 import json
 
 import httpx
@@ -9,6 +10,7 @@ from fastapi import APIRouter
 
 from control.settings import ControlSettings
 from shared.domain.errors import UnavailableError
+from shared.store.pool import Database
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import API_KEY, Api, assert_problem, running
 from tests.support.relay import relay
@@ -146,3 +148,36 @@ async def test_postgres_away_at_the_start_is_one_sentence(make_settings: MakeSet
 def test_settings_without_a_good_key_are_refused(api_keys: str) -> None:
     with pytest.raises(ValueError, match="API key"):
         ControlSettings(database_url="postgresql://", redis_url="redis://", api_keys=api_keys)
+
+
+async def test_a_lock_that_somebody_holds_is_a_503_that_says_so(
+    make_settings: MakeSettings, db: Database
+) -> None:
+    async with running(make_settings(database_lock_timeout_s=0.1)) as api:
+        async with db.acquire() as connection, connection.transaction():
+            await connection.execute("LOCK TABLE stations IN ACCESS EXCLUSIVE MODE")
+            response = await api.client.get("/v1/stations")
+        problem = assert_problem(response, 503, "unavailable")
+        assert "holds a lock" in problem["detail"]
+        assert response.headers["retry-after"] == "5"
+        assert (await api.client.get("/v1/stations")).status_code == 200
+
+
+async def test_a_connection_that_has_ended_is_a_503_and_the_next_one_is_not(
+    make_settings: MakeSettings, db: Database, database_url: str
+) -> None:
+    async with relay(database_url) as wire:
+        wire.end_delay_s = 1.0
+        async with running(make_settings(database_url=wire.url)) as api:
+            assert (await api.client.get("/v1/stations")).status_code == 200
+            await db.execute(
+                """
+                SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+                WHERE pid <> pg_backend_pid() AND datname = current_database()
+                """
+            )
+            await asyncio.sleep(0.1)
+            response = await api.client.get("/v1/stations")
+            assert_problem(response, 503, "unavailable")
+            assert response.headers["retry-after"] == "5"
+            assert (await api.client.get("/v1/stations")).status_code == 200
