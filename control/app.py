@@ -156,7 +156,7 @@ async def running_api(settings: ControlSettings) -> AsyncIterator[FastAPI]:
             management_router(
                 Dependency("postgres", partial(pool.is_reachable, db), required=True),
                 # Everything but commands works without Redis.
-                Dependency("redis", partial(bus.is_reachable, redis), required=False),
+                Dependency("redis", partial(bus.require_writable, redis), required=False),
             )
         )
         yield app

@@ -33,9 +33,12 @@ class LiveConnections:
         """Make sure that `close` will work, before a change that needs it is made.
 
         Raises:
-            UnavailableError: Redis does not answer; nothing has been changed yet.
+            UnavailableError: Redis does not answer, or takes no writes; nothing has been changed
+                yet.
         """
-        await self._registry.find_routes([station_id])
+        route = (await self._registry.find_routes([station_id])).get(station_id)
+        if route is not None:
+            await self._sender.require_writable(route.pod_id)
 
     async def close(self, station_id: str) -> None:
         """Have the station's connection closed, if it has one; it has to authenticate again.

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 from starlette.responses import JSONResponse
 
+from shared.domain.errors import UnavailableError
 from shared.telemetry import metrics
 
 
@@ -17,7 +18,7 @@ class Dependency:
 
     Args:
         name: as it is named in the answer.
-        is_reachable: asks it now.
+        is_reachable: asks it now; an `UnavailableError` says why it is of no use.
         required: whether the process is of no use without it. A process that still does part of
             its work must stay ready: every replica misses the same dependency at the same time, so
             Kubernetes would take all of them out of service and make a part's outage a whole one.
@@ -44,17 +45,19 @@ def management_router(*dependencies: Dependency) -> APIRouter:
     @router.get("/readyz")
     async def readyz() -> JSONResponse:
         """Tell whether requests can be served, and which dependency is away."""
-        reachable = await asyncio.gather(*(each.is_reachable() for each in dependencies))
-        found = dict(zip(dependencies, reachable, strict=True))
-        ready = all(found[each] for each in dependencies if each.required)
-        return JSONResponse(
-            {
-                "status": "ready" if ready else "unavailable",
-                "dependencies": {
-                    each.name: "ok" if there else "away" for each, there in found.items()
-                },
+        asked = await asyncio.gather(*map(_find_trouble, dependencies))
+        found = dict(zip(dependencies, asked, strict=True))
+        ready = all(found[each] is None for each in dependencies if each.required)
+        answer: dict[str, object] = {
+            "status": "ready" if ready else "unavailable",
+            "dependencies": {
+                each.name: "ok" if trouble is None else "away" for each, trouble in found.items()
             },
-            status_code=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE,
+        }
+        if reasons := {each.name: trouble for each, trouble in found.items() if trouble}:
+            answer["reasons"] = reasons
+        return JSONResponse(
+            answer, status_code=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         )
 
     @router.get("/metrics")
@@ -64,3 +67,11 @@ def management_router(*dependencies: Dependency) -> APIRouter:
         return Response(body, headers={"Content-Type": content_type})
 
     return router
+
+
+async def _find_trouble(dependency: Dependency) -> str | None:
+    """Return why a dependency is of no use now, or None."""
+    try:
+        return None if await dependency.is_reachable() else "it does not answer"
+    except UnavailableError as error:
+        return str(error)

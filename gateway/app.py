@@ -211,7 +211,10 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
         stack.push_async_callback(leases.give_back)
         await stack.enter_async_context(
             serve_management(
-                settings.management_host, settings.management_port, not_ready=not_ready
+                settings.management_host,
+                settings.management_port,
+                not_ready=not_ready,
+                impaired=lambda: leases.redis_trouble,
             )
         )
         await stack.enter_async_context(server.serve())

@@ -123,14 +123,18 @@ class CommandRunner:
 
     async def run(self) -> None:
         """Carry out requests until cancelled."""
+        receiving = True
         async with asyncio.TaskGroup() as tasks:
             while True:
                 try:
                     entries = await self._reader.read()
                 except UnavailableError as error:
-                    log.warning("commands cannot be received", error=str(error))
+                    if receiving:  # once for each outage
+                        log.warning("commands cannot be received", error=str(error))
+                    receiving = False
                     await asyncio.sleep(_RETRY_INTERVAL_S)
                     continue
+                receiving = True
                 for _, request in entries:
                     self._take(tasks, request)
                 if entries:

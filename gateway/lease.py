@@ -28,6 +28,7 @@ log = structlog.get_logger()
 _ANNOUNCEMENTS_AT_ONCE = 20
 _ANNOUNCEMENT_SPREAD_S = 1.0
 _RETRY_INTERVAL_S = 0.5
+_REDIS_RETRY_INTERVAL_S = 1.0
 
 
 class Connections(Protocol):
@@ -75,6 +76,8 @@ class LeaseKeeper:
         self._fence = fence
         self._pod_id = pod_id
         self._settings = settings
+        self.redis_trouble: str | None = None
+        """Why no commands can come to this pod, if Redis did not take its lease the last time."""
 
     async def take(self) -> None:
         """Take the first lease in Postgres, before any station comes.
@@ -90,7 +93,7 @@ class LeaseKeeper:
         """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_renewing(self._keep_in_postgres))
-            tasks.create_task(self._keep_renewing(self._keep_in_redis))
+            tasks.create_task(self._keep_renewing_in_redis())
             tasks.create_task(self._keep_opening_the_fence())
 
     async def give_back(self) -> None:
@@ -108,6 +111,26 @@ class LeaseKeeper:
             except Exception as error:  # noqa: BLE001 - a pod that ends helps none of its stations
                 _tell("a lease could not be renewed", error)
             await asyncio.sleep(self._settings.pod_lease_s / 3)
+
+    async def _keep_renewing_in_redis(self) -> None:
+        """Renew the lease in Redis; while that fails, sooner, so that commands come again soon."""
+        interval_s = self._settings.pod_lease_s / 3
+        while True:
+            try:
+                await self._keep_in_redis()
+            except UnavailableError as error:
+                if self.redis_trouble is None:
+                    log.warning(
+                        "no commands come here for now, stations and what they say do",
+                        error=str(error),
+                    )
+                self.redis_trouble = str(error)
+                await asyncio.sleep(min(_REDIS_RETRY_INTERVAL_S, interval_s))
+                continue
+            if self.redis_trouble is not None:
+                log.info("Redis does its work again: commands come here")
+                self.redis_trouble = None
+            await asyncio.sleep(interval_s)
 
     async def _renew_in_postgres(self) -> bool:
         return await try_again(

@@ -10,7 +10,11 @@ from shared.telemetry import metrics
 
 
 def serve_management(
-    host: str, port: int, *, not_ready: Callable[[], Awaitable[str | None]]
+    host: str,
+    port: int,
+    *,
+    not_ready: Callable[[], Awaitable[str | None]],
+    impaired: Callable[[], str | None],
 ) -> Server:
     """Return a small HTTP server, to be entered as an asynchronous context.
 
@@ -21,6 +25,8 @@ def serve_management(
         host: address to listen on.
         port: and port.
         not_ready: says why no station should be sent here now, or None.
+        impaired: says what this pod has to do without, or None. Stations are sent here all the
+            same: every pod misses it at the same time, and what they say is kept.
     """
 
     async def answer(connection: ServerConnection, request: Request) -> Response:
@@ -31,7 +37,9 @@ def serve_management(
                 reason = await not_ready()
                 if reason is not None:
                     return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, f"{reason}\n")
-                return connection.respond(http.HTTPStatus.OK, "ready\n")
+                missing = impaired()
+                words = "ready" if missing is None else f"ready, but: {missing}"
+                return connection.respond(http.HTTPStatus.OK, f"{words}\n")
             case "/metrics":
                 body, content_type = metrics.render()
                 response = connection.respond(http.HTTPStatus.OK, body.decode())

@@ -37,7 +37,7 @@ async def run(settings: WorkerSettings, stop: asyncio.Event) -> None:
             app.include_router(
                 management_router(
                     Dependency("postgres", partial(pool.is_reachable, db), required=True),
-                    Dependency("redis", partial(bus.is_reachable, redis), required=True),
+                    Dependency("redis", partial(bus.require_writable, redis), required=True),
                 )
             )
             jobs = sweep_jobs(db, OwnershipRegistry(redis), PodRequestSender(redis), settings)

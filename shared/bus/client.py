@@ -1,6 +1,7 @@
 """Connections to Redis."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
@@ -9,12 +10,19 @@ import redis.asyncio
 import redis.exceptions
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
+from redis.asyncio.connection import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from shared.bus.cluster import SCHEME, open_cluster
+from shared.bus import keys
+from shared.bus.cluster import SCHEME, keys_on_masters, open_cluster
 from shared.domain.errors import UnavailableError
 from shared.settings import ServiceSettings
+
+PROBE_MS = 1000
+"""How long a probe is kept."""
+_SCRIPT = re.compile(r"\s+script: [0-9a-f]{40}, on .*", re.DOTALL)
+_CAUSED = " of pipeline caused error: "
 
 
 @asynccontextmanager
@@ -42,14 +50,34 @@ async def open_redis(settings: ServiceSettings) -> AsyncIterator[Redis]:
         return
     client = redis.asyncio.from_url(
         settings.redis_url,
-        # A connection that Redis closed while it was idle is opened again, once, at once.
-        retry=Retry(NoBackoff(), 1),
+        # A connection that Redis closed while it was idle is opened again, once, at once. Not after
+        # a time-out: what was sent may have been carried out, and would be a second time.
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,)),
         **options,
     )
+    _leave_replicas(client.connection_pool)
     try:
         yield client
     finally:
         await client.aclose()
+
+
+def _leave_replicas(pool: ConnectionPool) -> None:
+    """Have connections closed after use whose Redis has become a replica.
+
+    After a fail-over the name of the Redis means another server, and connections stay with the old
+    one for as long as it lives.
+    """
+
+    class Leaving(pool.connection_class):  # type: ignore[misc, name-defined]  # known at run time
+        async def read_response(self, *args: object, **options: object) -> object:
+            try:
+                return await super().read_response(*args, **options)
+            except redis.exceptions.ReadOnlyError:
+                self.mark_for_reconnect()
+                raise
+
+    pool.connection_class = Leaving
 
 
 @asynccontextmanager
@@ -80,7 +108,12 @@ async def subscribed(
 
 @contextmanager
 def redis_errors_as_unavailable(doing: str) -> Iterator[None]:
-    """Turn whatever says that Redis is away into `UnavailableError`.
+    """Turn whatever says that Redis is away, or does not do its work, into `UnavailableError`.
+
+    What Redis answers instead of doing what it was asked tells of its own state (READONLY, OOM,
+    NOREPLICAS, UNBLOCKED, MISCONF, LOADING, NOPERM, and those of versions to come), of a script
+    that blocks it, or of a key that somebody else wrote. None of that is a reason for a process of
+    ours to end: it goes on without Redis, and tries again.
 
     A task that was cancelled meanwhile ends here, even if the operation went well: the client sends
     through `asyncio.wait_for`, which before Python 3.12 forgets a cancellation that comes together
@@ -91,29 +124,58 @@ def redis_errors_as_unavailable(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
-        raise UnavailableError(f"Redis did not answer while {doing}: {error}") from error
     except redis.exceptions.BusyLoadingError as error:
         raise UnavailableError(f"Redis is still starting ({doing})") from error
-    except (redis.exceptions.ClusterError, redis.exceptions.SlotNotCoveredError) as error:
+    except redis.exceptions.AuthenticationError as error:
         raise UnavailableError(
-            f"The Redis Cluster is changing or broken ({doing}): {error}"
+            f"Redis lets nobody in with these credentials ({doing}): {_words(error)}"
         ) from error
+    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
+        raise UnavailableError(f"Redis did not answer while {doing}: {_words(error)}") from error
     except redis.exceptions.AskError as error:  # and MOVED: a cluster's client follows them
         raise UnavailableError(
             f"This Redis is a node of a Redis Cluster ({doing}): write "
             f"redis{SCHEME}host:port into VOLTARO_REDIS_URL"
         ) from error
+    except redis.exceptions.MasterDownError as error:
+        raise UnavailableError(f"Redis has no master ({doing}): {_words(error)}") from error
+    except (
+        redis.exceptions.ClusterError,
+        redis.exceptions.TryAgainError,
+        redis.exceptions.RedisClusterException,
+    ) as error:
+        raise UnavailableError(
+            f"The Redis Cluster is changing or broken ({doing}): {_words(error)}"
+        ) from error
+    except (redis.exceptions.ResponseError, redis.exceptions.InvalidResponse) as error:
+        raise UnavailableError(f"Redis refused while {doing}: {_words(error)}") from error
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
 
 
-async def is_reachable(client: Redis) -> bool:
-    """Tell whether Redis answers now."""
-    try:
-        with redis_errors_as_unavailable("checking that it is there"):
-            await client.ping()
-    except UnavailableError:
-        return False
+def _words(error: Exception) -> str:
+    """Return what Redis said: its code, and no script of ours."""
+    words = str(error)
+    # A pipeline's error holds the command before it, and Redis' own words as a tuple.
+    _, caused, told = words.partition(_CAUSED)
+    if caused:
+        words = told.removeprefix("(").removesuffix(")").rstrip(",").strip("'\"")
+    # A script's error holds its digest and line after it.
+    words = _SCRIPT.sub("", words)
+    code = getattr(error, "status_code", None)
+    return f"{code} {words}" if code else words
+
+
+async def require_writable(client: Redis) -> bool:
+    """Return True if Redis takes writes now, on each master that it has.
+
+    Raises:
+        UnavailableError: it does not; the message says why.
+    """
+    with redis_errors_as_unavailable("checking that it takes writes"):
+        await client.initialize()  # a cluster has to be known for its masters to be named
+        names = keys_on_masters(client, lambda node, number: keys.probe(f"{node}#{number}"))
+        for key in names or [keys.probe("redis")]:
+            await client.set(key, "1", px=PROBE_MS)
     return True

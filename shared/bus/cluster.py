@@ -13,8 +13,8 @@ from redis.asyncio.cluster import ClusterNode, ClusterPubSub, PipelineCommand, R
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ClusterDownError, RedisClusterException, SlotNotCoveredError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisClusterException
 
 SCHEME = "+cluster://"
 """What the URL of a cluster has after `redis` or `rediss`."""
@@ -32,6 +32,13 @@ class Cluster(RedisCluster):
             cluster names others: it may come back elsewhere under their names.
         options: of each connection.
     """
+
+    # Not after a time-out: what was sent may have been carried out, and would be a second time.
+    ERRORS_ALLOW_RETRY = (  # type: ignore[assignment]  # its own type names every member
+        RedisConnectionError,
+        ClusterDownError,
+        SlotNotCoveredError,
+    )
 
     def __init__(self, seeds: Sequence[tuple[str, int]], options: Mapping[str, Any]) -> None:
         super().__init__(

@@ -25,6 +25,11 @@ def mark(pod_id: str, node: str, number: int) -> str:
     return f"mark:{{{pod_id}@{node}#{number}}}"
 
 
+def probe(name: str) -> str:
+    """String that is written to find out whether writes are taken; beside the stream of a pod."""
+    return f"probe:{{{name}}}"
+
+
 def pod_stream(pod_id: str) -> str:
     """Stream of what the pod is asked to do."""
     return f"pod:{{{pod_id}}}"

@@ -5,6 +5,7 @@ Redis has lost its data.
 """
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -99,23 +100,27 @@ class OwnershipRegistry:
             or one master of a cluster what it held.
         """
         lease_ms = int(lease_s * 1000)
+        # The client may send this twice. Who finds what it wrote just now cannot tell what was
+        # there before, and takes it for lost.
+        renewal = secrets.token_hex(4)
         with redis_errors_as_unavailable(f"renewing the lease of pod {pod_id}"):
-            before = await self._client.set(keys.pod_lease(pod_id), "1", px=lease_ms, get=True)
+            before = await self._client.set(keys.pod_lease(pod_id), renewal, px=lease_ms, get=True)
         # A master may come back empty, or as a replica that had not everything, while the lease
         # stands on another.
         marks = keys_on_masters(self._client, partial(keys.mark, pod_id))
-        held = await asyncio.gather(*(self._renew_mark(mark, lease_ms) for mark in marks))
-        return before is not None and all(held)
+        held = await asyncio.gather(*(self._renew_mark(mark, renewal, lease_ms) for mark in marks))
+        return before not in {None, renewal} and all(held)
 
     async def end_lease(self, pod_id: str) -> None:
         """Give the lease back: this pod has stopped in order."""
         with redis_errors_as_unavailable(f"ending the lease of pod {pod_id}"):
             await self._client.delete(keys.pod_lease(pod_id))
 
-    async def _renew_mark(self, mark: str, lease_ms: int) -> bool:
+    async def _renew_mark(self, mark: str, renewal: str, lease_ms: int) -> bool:
         try:
             with redis_errors_as_unavailable("finding out what a node of the cluster still has"):
-                return await self._client.set(mark, "1", px=lease_ms, get=True) is not None
+                before = await self._client.set(mark, renewal, px=lease_ms, get=True)
+                return before not in {None, renewal}
         except UnavailableError:
             return True  # It runs out, unless its node comes back soon, with all it had.
 

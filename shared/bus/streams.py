@@ -5,7 +5,7 @@ that the worker cannot route again, and a request that is read twice is not done
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
 from shared.bus import keys
-from shared.bus.client import redis_errors_as_unavailable, subscribed
+from shared.bus.client import PROBE_MS, redis_errors_as_unavailable, subscribed
 
 _GROUP = "gateway"
 _CONSUMER = "pod"
@@ -115,6 +115,15 @@ class PodRequestSender:
         """
         await self.send_many([(pod_id, request)])
 
+    async def require_writable(self, pod_id: str) -> None:
+        """Make sure that a pod can be sent requests, before a change that needs one is made.
+
+        Raises:
+            UnavailableError: Redis does not answer, or takes no writes.
+        """
+        with redis_errors_as_unavailable(f"making sure that pod {pod_id} can be reached"):
+            await self._client.set(keys.probe(pod_id), "1", px=PROBE_MS)
+
     async def send_many(self, requests: Sequence[tuple[str, PodRequest]]) -> None:
         """Ask pods for something, all in one round trip; each pod gets its own in this order.
 
@@ -200,8 +209,11 @@ class PodRequestReader:
 
     async def _create_group(self) -> None:
         # From the first entry on: requests may have come before the group was there.
-        with suppress(redis.exceptions.ResponseError):  # BUSYGROUP: it is there already
+        try:
             await self._client.xgroup_create(self._stream, _GROUP, id="0", mkstream=True)
+        except redis.exceptions.ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):  # it is there already
+                raise
 
 
 class OutcomeAnnouncer:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from redis.asyncio.client import PubSub
 from redis.asyncio.cluster import ClusterPubSub
 
 from shared.bus import keys
-from shared.bus.client import is_reachable
+from shared.bus.client import require_writable
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import (
     OutcomeAnnouncer,
@@ -80,12 +80,19 @@ async def test_a_cluster_that_was_away_altogether_is_found_again(
         await registry.renew_lease("pod-1", lease_s=60)
         assert await registry.renew_lease("pod-1", lease_s=60)
         servers.stop()
-        assert not await is_reachable(client)
+        with pytest.raises(UnavailableError):
+            await require_writable(client)
         for _ in range(3):
             with pytest.raises(UnavailableError):
                 await registry.renew_lease("pod-1", lease_s=60)
         servers.restart()
-        assert await eventually(partial(is_reachable, client), bool)
+
+        async def takes_writes() -> bool:
+            with suppress(UnavailableError):
+                return await require_writable(client)
+            return False
+
+        assert await eventually(takes_writes, bool)
         assert not await registry.renew_lease("pod-1", lease_s=60)
         mine = [owned(f"CS-{number}") for number in range(100)]
         assert all(claim.claimed for claim in await registry.claim(mine))

@@ -4,7 +4,7 @@ import pytest
 from redis.asyncio.connection import SSLConnection
 
 from cli.up.ports import free_ports
-from shared.bus.client import is_reachable, open_redis
+from shared.bus.client import open_redis, require_writable
 from shared.bus.cluster import open_cluster
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import OutcomeListener
@@ -54,7 +54,8 @@ async def test_a_cluster_that_is_away_is_unavailable() -> None:
     (port,) = free_ports(1)
     settings = ServiceSettings(database_url="", redis_url=f"redis+cluster://127.0.0.1:{port}")
     async with open_redis(settings) as client:
-        assert not await is_reachable(client)
+        with pytest.raises(UnavailableError):
+            await require_writable(client)
         registry = OwnershipRegistry(client)
         with pytest.raises(UnavailableError):
             await registry.renew_lease("pod-1", lease_s=60)
