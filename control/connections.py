@@ -7,6 +7,7 @@ import structlog
 from shared.bus.ownership import OwnershipRegistry, Route
 from shared.bus.streams import CloseConnection, PodRequestSender
 from shared.domain.errors import UnavailableError
+from shared.store.pods import Owner
 
 log = structlog.get_logger()
 
@@ -39,6 +40,35 @@ class LiveConnections:
         route = (await self._registry.find_routes([station_id])).get(station_id)
         if route is not None:
             await self._sender.require_writable(route.pod_id)
+
+    async def close_deleted(self, station_id: str, owner: Owner | None) -> None:
+        """Have the connection of a station closed that was deleted.
+
+        While Redis is away that waits until its pod finds out by itself, within a minute by
+        default.
+
+        Args:
+            station_id: whose.
+            owner: who held it, as Postgres knows; Redis may know of another.
+        """
+        try:
+            route = (await self._registry.find_routes([station_id])).get(station_id)
+            await self._sender.send_many(
+                [
+                    (
+                        each.pod_id,
+                        CloseConnection(station_id, each.epoch, "the station was deleted"),
+                    )
+                    for each in (owner, route)
+                    if each is not None
+                ]
+            )
+        except UnavailableError as error:
+            log.warning(
+                "a deleted station's connection is closed when its pod looks",
+                station_id=station_id,
+                error=str(error),
+            )
 
     async def close(self, station_id: str) -> None:
         """Have the station's connection closed, if it has one; it has to authenticate again.

@@ -150,15 +150,10 @@ class CommandRunner:
                     tasks.create_task(self._withdraw(station_id))
                 else:
                     self._enqueue(tasks, connection, request)
-            case CloseConnection(station_id, epoch):
+            case CloseConnection(station_id, epoch, reason):
                 connection = self._connections.get(station_id)
                 if connection is not None and connection.station.ownership.epoch <= epoch:
-                    tasks.create_task(
-                        connection.close(
-                            CloseCode.POLICY_VIOLATION,
-                            "a newer connection or an operator has replaced this one",
-                        )
-                    )
+                    tasks.create_task(connection.close(CloseCode.POLICY_VIOLATION, reason))
             case PingConnection():
                 tasks.create_task(self._liveness.answer(request))
             case ConnectionPinged():
@@ -208,7 +203,7 @@ class CommandRunner:
             lambda: store.take_for_sending(
                 self._db,
                 request.command_id,
-                epoch=connection.station.ownership.epoch,
+                connection_id=connection.station.ownership.connection_id,
                 pod_id=self._pod_id,
             )
         )

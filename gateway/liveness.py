@@ -84,7 +84,7 @@ class Liveness:
         connection = self._connections.get(question.station_id)
         alive = (
             connection is not None
-            and connection.station.ownership.epoch == question.epoch
+            and connection.station.ownership.epoch >= question.epoch
             and await connection.is_alive(_PING_TIMEOUT_S)
         )
         try:

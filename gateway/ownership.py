@@ -1,7 +1,9 @@
 """Claims stations for this pod's connections, and lets go of them: many in one round trip.
 
 In Postgres a claim raises the station's epoch and puts it online; in Redis it says where commands
-go. Whatever comes late is fenced by the epoch.
+go. Whatever comes late is fenced by the epoch. Where Redis, or this pod, knows a higher epoch than
+Postgres gave, Postgres was restored: it is asked again, whether this connection is the newest and
+for an epoch above that one.
 """
 
 import asyncio
@@ -11,7 +13,7 @@ from shared.batching import Batcher
 from shared.bus.ownership import Claim, OwnershipRegistry
 from shared.domain.availability import Disconnection
 from shared.domain.stations import Connection, Ownership
-from shared.store import stations
+from shared.store import epochs, stations
 from shared.store.pool import Database
 from shared.store.retrying import try_again
 
@@ -34,6 +36,9 @@ class Claims:
         self._releases: Batcher[Disconnection, None] = Batcher(
             lambda disconnections: try_again(partial(stations.release, db, disconnections))
         )
+        self._risers: Batcher[tuple[Ownership, int], Ownership | None] = Batcher(
+            lambda refused: try_again(partial(epochs.rise, db, refused))
+        )
         self._announcements: Batcher[Ownership, Claim] = Batcher(
             registry.claim, max_items=_MAX_SCRIPTS
         )
@@ -44,7 +49,13 @@ class Claims:
     async def run(self) -> None:
         """Serve until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for batcher in (self._claims, self._releases, self._announcements, self._withdrawals):
+            for batcher in (
+                self._claims,
+                self._releases,
+                self._risers,
+                self._announcements,
+                self._withdrawals,
+            ):
                 tasks.create_task(batcher.run())
 
     async def claim(self, connection: Connection) -> Ownership | None:
@@ -54,6 +65,14 @@ class Claims:
             None if the station is not registered any more.
         """
         return await self._claims.submit(connection)
+
+    async def rise(self, ownership: Ownership, *, above: int) -> Ownership | None:
+        """Raise a connection above an epoch that it has met, which Postgres has forgotten.
+
+        Returns:
+            None if another connection speaks for the station now.
+        """
+        return await self._risers.submit((ownership, above))
 
     async def announce(self, ownership: Ownership) -> Claim:
         """Say in Redis that commands for the station go to this connection.

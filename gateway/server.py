@@ -169,6 +169,9 @@ class OcppServer:
         if self._connections.get(ownership.station_id) is not connection:
             return
         claim = await self._claims.announce(ownership)
+        while not claim.claimed and await self._rise(connection, above=claim.other_epoch):
+            ownership = connection.station.ownership
+            claim = await self._claims.announce(ownership)
         connection.announced = True
         if self._connections.get(ownership.station_id) is not connection:
             # It ended meanwhile, and its release may have come before the claim.
@@ -183,6 +186,32 @@ class OcppServer:
             await self._sender.send(
                 claim.other_pod_id, CloseConnection(ownership.station_id, ownership.epoch - 1)
             )
+
+    async def _rise(self, connection: StationConnection, *, above: int | None) -> bool:
+        """Raise a connection above an epoch that Redis knows; False if it is not the newest.
+
+        Raises:
+            UnavailableError: Postgres is away.
+        """
+        ownership = connection.station.ownership
+        try:
+            raised = await self._claims.rise(ownership, above=above or ownership.epoch)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            raise UnavailableError(
+                f"nobody can tell whether a connection of station {ownership.station_id!r} is its "
+                f"newest: Postgres is away ({error!r})"
+            ) from error
+        if raised is None:
+            return False
+        log.warning(
+            "Redis knew a higher epoch than Postgres, which has been restored: it is raised",
+            station_id=ownership.station_id,
+            epoch=raised.epoch,
+        )
+        connection.station.ownership = raised
+        return True
 
     async def _process_request(self, socket: StationSocket, request: Request) -> Response | None:
         return await self._door.process_request(socket, request, busy=self._busy())
@@ -247,6 +276,12 @@ class OcppServer:
                         security_profile=socket.security_profile,
                     )
                 )
+                before = self._connections.get(credentials.station_id)
+                while ownership and before and before.station.ownership.epoch >= ownership.epoch:
+                    # Either it has connected once more, or Postgres was restored.
+                    above = before.station.ownership.epoch
+                    ownership = await self._claims.rise(ownership, above=above)
+                    before = self._connections.get(credentials.station_id)
         except Exception as error:
             log.warning(
                 "a station could not be claimed",
@@ -256,8 +291,7 @@ class OcppServer:
             )
             await socket.close(CloseCode.TRY_AGAIN_LATER, "the database is away")
             return None
-        before = self._connections.get(credentials.station_id)
-        if ownership is None or (before and before.station.ownership.epoch > ownership.epoch):
+        if ownership is None:
             await socket.close(
                 CloseCode.POLICY_VIOLATION, "the station was deleted, or connected once more"
             )

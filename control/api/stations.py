@@ -31,7 +31,7 @@ from control.services import Services, ServicesDep
 from shared.domain.commands import MessageTrigger, TriggerMessage
 from shared.domain.errors import NotFoundError, StationOfflineError, UnavailableError
 from shared.domain.stations import Credentials, RegistrationStatus, SecurityProfile
-from shared.store import stations
+from shared.store import station_removal, stations
 
 log = structlog.get_logger()
 
@@ -166,7 +166,13 @@ async def _changes(
     responses=problems.responses(problems.NOT_FOUND),
 )
 async def delete_station(station_id: StationId, services: ServicesDep) -> None:
-    """Remove a station and close its connection. Its sessions and commands stay."""
+    """Remove a station and close its connection.
+
+    Its sessions and commands stay. What is still queued for it is cancelled, so that it never
+    reaches another box that is registered under its id.
+    """
     await services.connections.require_reachable(station_id)
-    await stations.delete(services.db, station_id)
-    await services.connections.close(station_id)
+    owner = await station_removal.delete(services.db, station_id)
+    await services.connections.close_deleted(station_id, owner)
+    # Who may charge there stood with its location, which pods remember by its id.
+    await services.authorization.rules_changed()

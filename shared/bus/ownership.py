@@ -1,7 +1,8 @@
 """Who owns which station: the routing hint that commands follow.
 
-Epochs come from Postgres and only grow, so that the scripts here can tell old from new even after
-Redis has lost its data.
+Epochs come from Postgres, so that the scripts here can tell old from new even after Redis has lost
+its data. Where they fell back, because Postgres was restored, a claim is refused that names an
+epoch which is not above the one known here, and Postgres is asked for one that is.
 """
 
 import asyncio
@@ -26,12 +27,14 @@ _LUA = Path(__file__).parent / "lua"
 class Claim:
     """What came of announcing a connection.
 
-    `claimed` is False when a newer connection owns the station. `other_pod_id` is the pod that
-    owned it before, or still does; None if nobody.
+    `claimed` is False when another connection owns the station, whose epoch is as high or higher.
+    `other_pod_id` is the pod that owned it before, or still does, and `other_epoch` the epoch of
+    its connection; None if nobody.
     """
 
     claimed: bool
     other_pod_id: str | None
+    other_epoch: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,12 @@ class OwnershipRegistry:
                     )
                 answers = await pipeline.execute()
         return [
-            Claim(claimed=bool(claimed), other_pod_id=pod_id or None)
-            for claimed, _, pod_id in answers
+            Claim(
+                claimed=bool(claimed),
+                other_pod_id=pod_id or None,
+                other_epoch=int(epoch) if epoch.isdecimal() else None,
+            )
+            for claimed, epoch, pod_id in answers
         ]
 
     async def release(self, ownerships: Sequence[Ownership]) -> list[bool]:

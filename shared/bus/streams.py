@@ -6,7 +6,7 @@ that the worker cannot route again, and a request that is read twice is not done
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import redis.exceptions
@@ -35,6 +35,8 @@ class CloseConnection:
 
     station_id: str
     epoch: int
+    reason: str = "a newer connection or an operator has replaced this one"
+    """What the station is told; at most 123 bytes, as RFC 6455 §5.5 allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,8 @@ def _encode(request: PodRequest) -> dict[Any, Any]:
                 "station_id": station_id,
                 "control_id": control_id,
             }
-        case CloseConnection(station_id, epoch):
-            return {"close": station_id, "epoch": epoch}
+        case CloseConnection(station_id, epoch, reason):
+            return {"close": station_id, "epoch": epoch, "reason": reason}
         case PingConnection(station_id, epoch, asking_pod_id, question_id):
             return {
                 "ping": station_id,
@@ -83,7 +85,9 @@ def _decode(entry: dict[str, str]) -> PodRequest | None:
     if "run" in entry:
         return RunCommand(entry["run"], entry["station_id"], entry["control_id"])
     if "close" in entry:
-        return CloseConnection(entry["close"], int(entry["epoch"]))
+        close = CloseConnection(entry["close"], int(entry["epoch"]))
+        # Who is older than the reason sends none.
+        return replace(close, reason=entry["reason"]) if "reason" in entry else close
     if "ping" in entry:
         return PingConnection(
             entry["ping"], int(entry["epoch"]), entry["asking_pod_id"], entry["question_id"]

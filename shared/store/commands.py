@@ -157,24 +157,25 @@ async def list_before(
 
 
 async def take_for_sending(
-    db: Database, command_id: str, *, epoch: int, pod_id: str
+    db: Database, command_id: str, *, connection_id: str, pod_id: str
 ) -> CommandRecord | None:
     """Take a queued command for sending: the step that makes it at most once on the wire.
 
     Returns:
-        None if it expired, was taken or cancelled, or if a connection newer than `epoch` speaks
-        for the station; then it must not be sent.
+        None if it expired, was taken or cancelled, if another connection speaks for the station, or
+        if the command was for one that had the station's id before; then it must not be sent.
     """
     record = await db.fetchrow(
         f"""
         UPDATE commands SET state = 'sent', sent_at = now(), pod_id = $3
         WHERE command_id = $1 AND state = 'queued' AND expires_at > now()
           AND EXISTS (SELECT FROM stations
-                      WHERE stations.station_id = commands.station_id AND epoch = $2)
+                      WHERE stations.station_id = commands.station_id AND connection_id = $2
+                        AND stations.created_at <= commands.created_at)
         RETURNING {COLUMNS}
         """,  # noqa: S608 - as above
         command_id,
-        epoch,
+        connection_id,
         pod_id,
     )
     return None if record is None else to_record(record)

@@ -9,6 +9,7 @@ from shared.domain.device_model import (
     StationEventsReported,
     VariablesReported,
 )
+from shared.store.epochs import SPEAKS
 from shared.store.fingerprints import fingerprint_of
 from shared.store.pool import Connection
 
@@ -69,7 +70,8 @@ _UPSERT_VARIABLES = f"""
     INSERT INTO station_variables ({", ".join(_VARIABLE_COLUMNS)})
     SELECT {", ".join(f"told.{column}" for column in _VARIABLE_COLUMNS)}
     FROM {_unnest(_VARIABLE_COLUMNS)}
-    JOIN stations ON stations.station_id = told.station_id AND stations.epoch <= told.epoch
+    JOIN stations ON stations.station_id = told.station_id
+                 AND {SPEAKS.format(epoch="told.epoch")}
     ON CONFLICT ({", ".join(_VARIABLE_KEY)}) DO UPDATE
     SET {", ".join(f"{column} = excluded.{column}" for column in _VARIABLE_REST)},
         received_at = now()

@@ -165,6 +165,10 @@ async def _find_requests(
             WHERE request.station_id = asked.station_id
               AND CASE WHEN asked.request_id IS NULL
                   THEN coalesce(answer_status, 'Accepted') IN ('Accepted', 'AcceptedCanceled')
+                       -- Not one of a station that had this id before.
+                       AND NOT EXISTS (SELECT FROM stations
+                                       WHERE stations.station_id = asked.station_id
+                                         AND stations.created_at > request.created_at)
                   ELSE request.request_id = asked.request_id END
             ORDER BY {tables.key} DESC LIMIT 1
             FOR UPDATE

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from shared.domain.stations import ConnectorStatusReported, StationBooted
+from shared.store.epochs import SPEAKS
 from shared.store.pool import Connection
 
 
@@ -16,7 +17,7 @@ async def write_boots(connection: Connection, facts: Sequence[StationBooted]) ->
     by_epoch = sorted(facts, key=_epoch)
     newest = {fact.station_id: fact for fact in by_epoch}.values()
     records = await connection.fetch(
-        """
+        f"""
         UPDATE stations
         SET vendor = boot.vendor, model = boot.model, serial_number = boot.serial_number,
             firmware_version = boot.firmware_version, iccid = boot.iccid, imsi = boot.imsi,
@@ -28,9 +29,9 @@ async def write_boots(connection: Connection, facts: Sequence[StationBooted]) ->
                     $7::text[], $8::text[], $9::timestamptz[], $10::text[])
              AS boot (station_id, epoch, vendor, model, serial_number, firmware_version, iccid,
                       imsi, booted_at, reason)
-        WHERE stations.station_id = boot.station_id AND stations.epoch <= boot.epoch
+        WHERE stations.station_id = boot.station_id AND {SPEAKS.format(epoch="boot.epoch")}
         RETURNING stations.station_id, stations.registration_status
-        """,
+        """,  # noqa: S608 - the condition above
         [fact.station_id for fact in newest],
         [fact.epoch for fact in newest],
         [fact.vendor for fact in newest],
@@ -59,7 +60,7 @@ async def write_statuses(
     count = len(facts) - 1
     first = {each: count - position for position, each in enumerate(reversed(connectors))}
     await connection.execute(
-        """
+        f"""
         WITH report AS (
             SELECT report.* FROM unnest(
                 $1::text[], $2::integer[], $3::integer[], $4::text[], $5::text[], $6::text[],
@@ -70,7 +71,7 @@ async def write_statuses(
                            info, vendor_id, vendor_error_code, epoch, reported_at, is_first,
                            is_last, position)
             JOIN stations ON stations.station_id = report.station_id
-                         AND stations.epoch <= report.epoch
+                         AND {SPEAKS.format(epoch="report.epoch")}
         ),
         changed AS (
             INSERT INTO connector_status_changes (station_id, evse_id, connector_id, status,
@@ -98,7 +99,7 @@ async def write_statuses(
             vendor_id = excluded.vendor_id, vendor_error_code = excluded.vendor_error_code,
             epoch = excluded.epoch, reported_at = excluded.reported_at
         WHERE connectors.epoch <= excluded.epoch
-        """,
+        """,  # noqa: S608 - as above
         [fact.station_id for fact in facts],
         [fact.evse_id for fact in facts],
         [fact.connector_id for fact in facts],

@@ -19,18 +19,11 @@ from shared.domain.stations import (
     SecurityProfile,
     Station,
 )
+from shared.store.epochs import GUARD, LOCKED
 from shared.store.pool import Database
 
 _COLUMNS = ", ".join(field.name for field in fields(Station))
 _CONNECTOR_COLUMNS = ", ".join(field.name for field in fields(Connector))
-# Many stations at once are locked in one order, so that the pod that lets go of a fleet and the one
-# that it comes back to do not wait for each other in a circle.
-_LOCKED = """
-    locked AS (
-        SELECT station_id FROM stations WHERE station_id = ANY($1)
-        ORDER BY station_id FOR NO KEY UPDATE
-    )
-"""
 _PREFETCHED = 500
 _UPDATABLE = frozenset(
     {
@@ -180,16 +173,6 @@ async def update(db: Database, station_id: str, changes: dict[str, Any]) -> Stat
     return _station(record)
 
 
-async def delete(db: Database, station_id: str) -> None:
-    """Forget a station and its connectors; its sessions stay.
-
-    Raises:
-        NotFoundError: there is no such station.
-    """
-    if await db.execute("DELETE FROM stations WHERE station_id = $1", station_id) == "DELETE 0":
-        raise _not_found(station_id)
-
-
 async def list_connectors(db: Database, station_ids: Sequence[str]) -> list[Connector]:
     """Return the connectors of these stations, in the order of station, EVSE and connector."""
     records = await db.fetch(
@@ -237,9 +220,10 @@ async def claim(db: Database, connections: Sequence[Connection]) -> list[Ownersh
     newest = {connection.station_id: connection for connection in connections}
     records = await db.fetch(
         f"""
-        WITH {_LOCKED}, claimed AS (
+        WITH {LOCKED}, {GUARD}, claimed AS (
             UPDATE stations
-            SET epoch = stations.epoch + claim.count, online = true, pod_id = claim.pod_id,
+            SET epoch = greatest(stations.epoch + claim.count, nextval('station_epochs')),
+                raised_from = NULL, online = true, pod_id = claim.pod_id,
                 connection_id = claim.connection_id, ocpp_version = claim.ocpp_version,
                 connected_at = now(),
                 security_profile = greatest(stations.security_profile, claim.security_profile)
@@ -247,7 +231,7 @@ async def claim(db: Database, connections: Sequence[Connection]) -> list[Ownersh
                         $6::smallint[])
                  AS claim (station_id, count, pod_id, connection_id, ocpp_version,
                            security_profile)
-            JOIN locked USING (station_id)
+            JOIN locked USING (station_id) CROSS JOIN guard
             WHERE stations.station_id = claim.station_id
             RETURNING stations.station_id, stations.epoch, stations.pod_id, stations.connection_id,
                       stations.ocpp_version, stations.connected_at, old.online AS was_online,
@@ -267,7 +251,7 @@ async def claim(db: Database, connections: Sequence[Connection]) -> list[Ownersh
             SELECT station_id, epoch, pod_id, connection_id, ocpp_version, connected_at FROM claimed
         )
         SELECT station_id, epoch FROM claimed
-        """,  # noqa: S608 - the lock above
+        """,  # noqa: S608 - texts of our own
         list(newest),
         [counts[station_id] for station_id in newest],
         [connection.pod_id for connection in newest.values()],
@@ -299,25 +283,26 @@ async def release(db: Database, disconnections: Sequence[Disconnection]) -> list
     """Mark these stations offline, unless a newer connection holds them already."""
     await db.execute(
         f"""
-        WITH {_LOCKED}, mine AS (
-            SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::integer[], $5::text[],
+        WITH {LOCKED}, mine AS (
+            SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[], $5::text[],
                                  $6::timestamptz[])
-                AS mine (station_id, epoch, reason, close_code, close_reason, last_heard_at)
+                AS mine (station_id, connection_id, reason, close_code, close_reason, last_heard_at)
         ),
         ended AS (
             UPDATE station_connections AS span
             SET disconnected_at = now(), reason = mine.reason, close_code = mine.close_code,
                 close_reason = mine.close_reason, last_heard_at = mine.last_heard_at
             FROM mine
-            WHERE span.station_id = mine.station_id AND span.epoch = mine.epoch
+            WHERE span.station_id = mine.station_id AND span.connection_id = mine.connection_id
               AND span.disconnected_at IS NULL
         )
         UPDATE stations SET online = false, disconnected_at = now()
         FROM mine JOIN locked USING (station_id)
-        WHERE stations.station_id = mine.station_id AND stations.epoch = mine.epoch AND online
-        """,  # noqa: S608 - the lock above
+        WHERE stations.station_id = mine.station_id
+          AND stations.connection_id = mine.connection_id AND online
+        """,  # noqa: S608 - texts of our own
         [disconnection.ownership.station_id for disconnection in disconnections],
-        [disconnection.ownership.epoch for disconnection in disconnections],
+        [disconnection.ownership.connection_id for disconnection in disconnections],
         [disconnection.reason for disconnection in disconnections],
         [disconnection.close_code for disconnection in disconnections],
         [disconnection.close_reason for disconnection in disconnections],
@@ -343,25 +328,55 @@ async def list_online(db: Database, pod_id: str) -> AsyncIterator[Ownership]:
 async def reassert(db: Database, ownerships: Sequence[Ownership]) -> set[str]:
     """Mark these stations online again after our pod was taken for dead.
 
+    A connection that the database has never heard of, because it was restored, takes its station
+    back with its own epoch, unless another one with a live pod holds it.
+
     Returns:
         The stations that are still ours. The others have a newer connection elsewhere.
     """
     records = await db.fetch(
         f"""
-        WITH {_LOCKED}, ours AS (
-            UPDATE stations SET online = true, disconnected_at = NULL
-            FROM unnest($1::text[], $2::bigint[]) AS mine (station_id, epoch)
+        WITH {LOCKED}, ours AS (
+            UPDATE stations
+            SET online = true, disconnected_at = NULL, pod_id = mine.pod_id,
+                connection_id = mine.connection_id, epoch = greatest(stations.epoch, mine.epoch)
+            FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[])
+                 AS mine (station_id, epoch, pod_id, connection_id)
             JOIN locked USING (station_id)
-            WHERE stations.station_id = mine.station_id AND stations.epoch = mine.epoch
-            RETURNING stations.station_id, stations.epoch
+            WHERE stations.station_id = mine.station_id
+              AND (stations.connection_id = mine.connection_id
+                   OR stations.epoch < mine.epoch
+                      AND NOT (stations.online AND stations.pod_id <> mine.pod_id
+                               AND EXISTS (SELECT FROM pods WHERE pods.pod_id = stations.pod_id
+                                           AND pods.lease_expires_at > now())))
+            RETURNING stations.station_id, stations.epoch, stations.pod_id, stations.connection_id,
+                      stations.ocpp_version, old.connection_id AS before
         ),
         resumed AS (
             UPDATE station_connections AS span SET disconnected_at = NULL, reason = NULL
-            FROM ours WHERE span.station_id = ours.station_id AND span.epoch = ours.epoch
+            FROM ours
+            WHERE span.station_id = ours.station_id AND span.epoch = ours.epoch
+              AND span.connection_id = ours.connection_id
+        ),
+        ended AS (
+            UPDATE station_connections AS span
+            SET disconnected_at = now(), reason = 'connection_lost'
+            FROM ours
+            WHERE span.station_id = ours.station_id AND span.connection_id <> ours.connection_id
+              AND span.disconnected_at IS NULL
+        ),
+        begun AS (
+            INSERT INTO station_connections (station_id, epoch, pod_id, connection_id, ocpp_version,
+                                             connected_at)
+            SELECT station_id, epoch, pod_id, connection_id, ocpp_version, now() FROM ours
+            WHERE before IS DISTINCT FROM connection_id AND ocpp_version IS NOT NULL
+            ON CONFLICT DO NOTHING
         )
         SELECT station_id FROM ours
-        """,  # noqa: S608 - the lock above
+        """,  # noqa: S608 - texts of our own
         [ownership.station_id for ownership in ownerships],
         [ownership.epoch for ownership in ownerships],
+        [ownership.pod_id for ownership in ownerships],
+        [ownership.connection_id for ownership in ownerships],
     )
     return {record["station_id"] for record in records}

@@ -133,9 +133,9 @@ class PodPlayer:
         return request
 
     async def take(self, request: RunCommand) -> CommandRecord | None:
-        epoch = self._held[request.station_id].epoch
+        connection_id = self._held[request.station_id].connection_id
         return await commands.take_for_sending(
-            self._db, request.command_id, epoch=epoch, pod_id=self.pod_id
+            self._db, request.command_id, connection_id=connection_id, pod_id=self.pod_id
         )
 
     async def finish(

@@ -1,12 +1,17 @@
 """Stations through the API."""
 
 import json
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 from argon2 import PasswordHasher
+from redis.asyncio import Redis
 
-from shared.store import stations
+from shared.bus import keys
+from shared.domain.certificates import CertificateSigningRequested, CertificateSigningUse
+from shared.domain.firmware import FirmwareStatusReported
+from shared.store import facts, station_removal, stations
 from shared.store.pool import Database
 from tests.integration.control.players import PodPlayer, assert_problem, register
 
@@ -106,7 +111,7 @@ async def test_a_page_of_stations_is_stable_while_stations_come_and_go(
         await register(db, f"CS-{number}")
     first = (await client.get("/v1/stations", params={"limit": 2})).json()
     await register(db, "CS-0")  # before the page
-    await stations.delete(db, "CS-2")  # the one the cursor stands on
+    await station_removal.delete(db, "CS-2")  # the one the cursor stands on
     await register(db, "CS-45")  # behind it
     seen = [item["station_id"] for item in first["items"]]
     cursor = first["next_cursor"]
@@ -293,8 +298,76 @@ async def test_removing_a_station_closes_its_connection(
     response = await client.delete("/v1/stations/CS-1")
     assert response.status_code == 204
     assert response.content == b""
-    assert (await pod.next_close()).epoch == ownership.epoch
+    close = await pod.next_close()
+    assert (close.epoch, close.reason) == (ownership.epoch, "the station was deleted")
     assert_problem(await client.get("/v1/stations/CS-1"), 404, "not-found")
+
+
+async def test_a_removed_stations_connection_is_closed_though_redis_has_lost_its_route(
+    client: httpx.AsyncClient, pod: PodPlayer, redis_url: str
+) -> None:
+    ownership = await pod.hold("CS-1")
+    async with Redis.from_url(redis_url) as redis:
+        await redis.delete(keys.owner("CS-1"))
+    assert (await client.delete("/v1/stations/CS-1")).status_code == 204
+    assert (await pod.next_close()).epoch == ownership.epoch
+
+
+async def test_what_waits_for_a_removed_station_never_reaches_the_next_one_under_its_id(
+    client: httpx.AsyncClient, db: Database, pod: PodPlayer
+) -> None:
+    await pod.hold("CS-1")
+    asked = await client.post("/v1/stations/CS-1/commands", json={"type": "Reset", "wait_s": 0})
+    request = await pod.next_command()
+    batch = {"station_ids": ["CS-1"], "command": {"type": "ClearCache"}, "max_per_s": 1}
+    assert (await client.post("/v1/command-batches", json=batch)).is_success
+    fact = CertificateSigningRequested(
+        station_id="CS-1",
+        certificate_type=CertificateSigningUse.CHARGING_STATION,
+        csr="no real one",
+        common_name="CS-1",
+        subject=None,
+        key_type=None,
+        refusal=None,
+        requested_at=datetime.now(UTC),
+    )
+    await facts.write(db, [fact])
+    await client.delete("/v1/stations/CS-1")
+    listed = (await client.get("/v1/stations/CS-1/commands")).json()["items"]
+    assert len(listed) == 2
+    for command in listed:
+        assert command["state"] == "cancelled"
+        assert "the station was deleted" in command["error_description"]
+    states = await db.fetch("SELECT state FROM certificate_signing_requests")
+    assert [each["state"] for each in states] == ["refused"]
+    await client.post("/v1/stations", json={"station_id": "CS-1"})
+    await pod.hold("CS-1")
+    assert await pod.take(request) is None
+    # One that came in between the cancelling and the removal.
+    await db.execute("UPDATE commands SET state = 'queued', created_at = now() - interval '1 h'")
+    assert asked.json()["command_id"] == request.command_id
+    assert await pod.take(request) is None
+
+
+async def test_progress_without_a_request_id_is_none_of_the_station_that_had_the_id_before(
+    client: httpx.AsyncClient, db: Database
+) -> None:
+    """OCPP 1.6 tells of a firmware update without saying of which."""
+    for _ in range(2):
+        await client.post("/v1/stations", json={"station_id": "CS-1"})
+        await facts.write(
+            db,
+            [
+                FirmwareStatusReported(
+                    station_id="CS-1",
+                    request_id=None,
+                    status="Downloading",
+                    reported_at=datetime.now(UTC),
+                )
+            ],
+        )
+        await client.delete("/v1/stations/CS-1")
+    assert await db.fetchval("SELECT count(*) FROM firmware_updates") == 2
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])

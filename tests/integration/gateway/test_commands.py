@@ -17,7 +17,7 @@ from shared.domain import commands
 from shared.domain.commands import CommandRecord, CommandState
 from shared.settings import ServiceSettings
 from shared.store import commands as store
-from shared.store import stations
+from shared.store import station_removal
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually
@@ -187,7 +187,7 @@ async def test_a_command_whose_time_ends_while_it_is_taken_is_not_sent(
 async def test_a_pod_whose_connection_is_outdated_does_not_send(
     db: Database, redis: Redis, station: StationClient
 ) -> None:
-    await db.execute("UPDATE stations SET epoch = epoch + 1")
+    await db.execute("UPDATE stations SET epoch = epoch + 1, connection_id = 'newer'")
     await ask(db, redis, commands.ClearCache())
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(station.receive(), 0.2)
@@ -256,7 +256,7 @@ async def test_a_deleted_stations_connection_cannot_be_claimed_again(
     await register(db)
     async with station_client(gateway.url) as station:
         await station.boot()
-        await stations.delete(db, "CP-1")
+        await station_removal.delete(db, "CP-1")
         assert (await station.call("Heartbeat", {}))[0] == 3
 
 

@@ -1,0 +1,44 @@
+"""Removing a station, and all that waits for it: its id may be another box's tomorrow."""
+
+from shared.domain.errors import NotFoundError
+from shared.store.pods import Owner
+from shared.store.pool import Database
+
+
+async def delete(db: Database, station_id: str) -> Owner | None:
+    """Forget a station and what is known of it; its sessions, and what was asked of it, stay.
+
+    What is still queued for it is cancelled, and certificates that wait for it are refused.
+
+    Returns:
+        Who held its connection, so that it can be closed; None if it was offline.
+
+    Raises:
+        NotFoundError: there is no such station.
+    """
+    async with db.acquire() as connection, connection.transaction():
+        station = await connection.fetchrow(
+            "SELECT pod_id, epoch, online FROM stations WHERE station_id = $1 FOR UPDATE",
+            station_id,
+        )
+        if station is None:
+            raise NotFoundError(f"there is no station {station_id!r}")
+        await connection.execute(
+            """
+            UPDATE commands
+            SET state = 'cancelled', finished_at = now(), error_code = 'Cancelled',
+                error_description = 'the station was deleted before it was sent'
+            WHERE station_id = $1 AND state = 'queued'
+            """,
+            station_id,
+        )
+        await connection.execute(
+            """
+            UPDATE certificate_signing_requests
+            SET state = 'refused', reason = 'the station was deleted'
+            WHERE station_id = $1 AND state IN ('pending', 'signed')
+            """,
+            station_id,
+        )
+        await connection.execute("DELETE FROM stations WHERE station_id = $1", station_id)
+    return Owner(station["pod_id"], station["epoch"]) if station["online"] else None
