@@ -107,6 +107,9 @@ class Dispatcher:
     async def _find_route(self, station_id: str, *, wait_s: float) -> Route | None:
         """Return where a station's commands go, or None if it is offline.
 
+        Raises:
+            UnavailableError: nobody can tell, as Redis does not answer or takes no writes.
+
         When a pod stops, its stations are at another one within a second or two. What is asked of
         one meanwhile waits for it.
         """
@@ -114,6 +117,9 @@ class Dispatcher:
         give_up_at = loop.time() + wait_s
         while True:
             route = (await self._registry.find_routes([station_id])).get(station_id)
+            if route is None:
+                # One that takes no writes lets leases run out: that tells nothing of stations.
+                await self._sender.require_writable(station_id)
             if (
                 route is not None
                 or not await stations.was_online(self._db, station_id, within_s=wait_s)

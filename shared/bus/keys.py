@@ -26,7 +26,10 @@ def mark(pod_id: str, node: str, number: int) -> str:
 
 
 def probe(name: str) -> str:
-    """String that is written to find out whether writes are taken; beside the stream of a pod."""
+    """String that is written to find out whether writes are taken.
+
+    `name` is a pod's or a station's: it then stands beside what Redis holds of it.
+    """
     return f"probe:{{{name}}}"
 
 

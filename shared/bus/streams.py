@@ -119,14 +119,14 @@ class PodRequestSender:
         """
         await self.send_many([(pod_id, request)])
 
-    async def require_writable(self, pod_id: str) -> None:
-        """Make sure that a pod can be sent requests, before a change that needs one is made.
+    async def require_writable(self, name: str) -> None:
+        """Make sure that Redis takes writes, where what it holds of a pod or station stands.
 
         Raises:
-            UnavailableError: Redis does not answer, or takes no writes.
+            UnavailableError: it does not answer, or takes no writes.
         """
-        with redis_errors_as_unavailable(f"making sure that pod {pod_id} can be reached"):
-            await self._client.set(keys.probe(pod_id), "1", px=PROBE_MS)
+        with redis_errors_as_unavailable(f"making sure that {name} can be written of"):
+            await self._client.set(keys.probe(name), "1", px=PROBE_MS)
 
     async def send_many(self, requests: Sequence[tuple[str, PodRequest]]) -> None:
         """Ask pods for something, all in one round trip; each pod gets its own in this order.

@@ -55,6 +55,8 @@ class CommandedStation:
     connected_at_s: list[float] = field(default_factory=list)
     cut_off: int = 0
     """Connections that ended without a closing frame."""
+    close_reasons: list[str] = field(default_factory=list)
+    """What it was told at the end of each connection that was closed with 1008."""
     unanswered: int = 0
     most_unanswered: int = 0
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -94,6 +96,11 @@ class CommandedStation:
             with suppress(WebSocketException):
                 await self._websocket.send(json.dumps([3, call.message_id, payload]))
 
+    async def come_back(self) -> None:
+        """Close the connection, and come back as after any other end."""
+        if self._websocket is not None:
+            await self._websocket.close()
+
     def sent_more_than_once(self) -> int:
         """Return how many CALLs came again, on whatever connection."""
         counts = Counter(call.message_id for call in self.calls)
@@ -118,6 +125,8 @@ class CommandedStation:
                         tasks.create_task(self.answering(self, call))
                     case [3, "boot", _]:
                         self.ready.set()
+        if websocket.close_code == CloseCode.POLICY_VIOLATION:
+            self.close_reasons.append(websocket.close_reason or "")
         self.cut_off += websocket.close_code in {None, CloseCode.ABNORMAL_CLOSURE}
 
 

@@ -32,6 +32,8 @@ INVARIANTS = {
     14: "a boot storm is bounded",
     15: "a slow reader costs only itself",
     16: "Postgres may end connections and hold locks",
+    17: "a Redis that refuses writes disconnects nobody and ends no process",
+    18: "epochs hold after a restore of the database and after re-registration",
 }
 
 Number = TypeVar("Number", int, float)

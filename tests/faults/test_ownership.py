@@ -108,7 +108,14 @@ class Stores:
     async def forget_newest(self, station_ids: list[str]) -> None:
         """Make these stations look as if nobody had connected since their first connection."""
         await self.database.execute(
-            "UPDATE stations SET epoch = 1 WHERE station_id = ANY($1)", station_ids
+            """
+            UPDATE stations SET epoch = first.epoch, connection_id = first.connection_id
+            FROM (SELECT DISTINCT ON (station_id) station_id, epoch, connection_id
+                  FROM station_connections WHERE station_id = ANY($1)
+                  ORDER BY station_id, epoch) AS first
+            WHERE stations.station_id = first.station_id
+            """,
+            station_ids,
         )
         await self.redis.delete(*map(keys.owner, station_ids))
         for stream in [key async for key in self.redis.scan_iter("pod:*")]:
@@ -178,6 +185,7 @@ async def wake_up_late(cluster: Cluster, prefix: str, *, unfenced: bool = False)
             for station_id in station_ids:
                 answered = await command(cluster, station_id, wait_s=20)
                 assert answered["state"] == "accepted", answered
+            fresh = {each: (await stores.look_up(each)).epoch for each in station_ids}
             if unfenced:
                 await stores.forget_newest(station_ids)
             said_before = [len(socket.frames) for socket in old]
@@ -191,11 +199,11 @@ async def wake_up_late(cluster: Cluster, prefix: str, *, unfenced: bool = False)
                 (
                     not owner.online,
                     owner.pod != FRESH,
-                    owner.epoch != 2,
+                    owner.epoch != fresh[station_id],
                     owner.routed_pod != FRESH,
-                    owner.routed_epoch != 2,
+                    owner.routed_epoch != fresh[station_id],
                     owner.model != "Fresh",
-                    owner.statuses != {1: ("Available", 2)},
+                    owner.statuses != {1: ("Available", fresh[station_id])},
                 )
             )
         for station_id, socket in zip(station_ids, new, strict=True):
@@ -260,7 +268,7 @@ class Returning:
     urls: list[str]
     station_id: str
     fenced: bool = True
-    connections: int = 0
+    epoch: int = 0
     wrong: int = 0
 
     async def come_back(self, times: int) -> None:
@@ -270,21 +278,24 @@ class Returning:
                 before = last.pop_all()
                 url = random.choice(self.urls)  # noqa: S311 - no secret
                 socket = await last.enter_async_context(open_socket(url, self.station_id))
-                self.connections += 1
                 await socket.boot()
-                await self._look()
+                before_epoch = self.epoch
+                await self._look(newer=True)
+                self.wrong += self.epoch <= before_epoch
                 # From now on it neither reads nor closes, whatever the pod asks of it.
                 socket.websocket.transport.pause_reading()
                 closing.create_task(self._close_late(before))
             # The newest stays until all others are closed, on both ends.
             await asyncio.sleep(LONGEST_DELAY_S + 1)
-            await self._look()
+            await self._look(newer=False)
 
-    async def _look(self) -> None:
+    async def _look(self, *, newer: bool) -> None:
         owner = await self.stores.look_up(self.station_id)
+        if newer:
+            self.epoch = owner.epoch
         self.wrong += not owner.online
-        self.wrong += owner.epoch != self.connections
-        self.wrong += owner.routed_epoch != self.connections
+        self.wrong += owner.epoch != self.epoch
+        self.wrong += owner.routed_epoch != self.epoch
 
     async def _close_late(self, sockets: AsyncExitStack) -> None:
         await asyncio.sleep(random.uniform(0, LONGEST_DELAY_S))  # noqa: S311 - no secret
