@@ -1,5 +1,6 @@
 """Works sessions out: energy, suspicions, ends that were never told."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -10,15 +11,16 @@ from shared.domain.sessions import (
     ClosingRules,
     HistoryKind,
     Limits,
+    ReviewReason,
     Settlement,
     list_changes,
     settle,
 )
 from shared.store import session_facts, session_settling, stray_ends
-from shared.store.judgement import is_away, is_locked
-from shared.store.pool import Database
-from shared.store.session_facts import DueSession
-from shared.store.session_settling import ClaimedSession, Result
+from shared.store.judgement import is_away, is_locked, took_too_long
+from shared.store.pool import Database, is_reachable
+from shared.store.session_facts import ClaimedSession, DueSession
+from shared.store.session_settling import Result
 from shared.telemetry import metrics
 
 log = structlog.get_logger()
@@ -32,6 +34,9 @@ _LOOKS_AFTER_END = (
     timedelta(days=1),
     timedelta(days=7),
 )
+# How much longer each further try of a session waits, and how long at most.
+_RETRY_FACTOR = 4
+_MAX_RETRY_S = 86_400.0
 
 
 def limits_of(settings: WorkerSettings) -> Limits:
@@ -67,48 +72,102 @@ async def settle_due(db: Database, settings: WorkerSettings) -> int:
         )
         if not claimed:
             return count
+        await _match_strays(db, sorted({row["station_id"] for row in claimed}), settings)
         count += await _work_out(db, claimed, settings)
+
+
+async def _match_strays(db: Database, station_ids: Sequence[str], settings: WorkerSettings) -> None:
+    """Match the stray ends of stations; those of one where that fails stay as they are."""
+    try:
+        async with asyncio.timeout(settings.settle_timeout_s):
+            await stray_ends.match(db, station_ids, limits_of(settings))
+    except Exception as error:
+        await _raise_if_away(db, error)
+        if len(station_ids) == 1:
+            metrics.stray_ends_not_matched.inc()
+            log.exception("stray ends could not be matched", station_id=station_ids[0])
+            return
+    else:
+        return
+    for station_id in station_ids:
+        await _match_strays(db, [station_id], settings)
 
 
 async def _work_out(
     db: Database, claimed: Sequence[ClaimedSession], settings: WorkerSettings
 ) -> int:
     """Work claimed sessions out; one that cannot be read or written fails alone."""
-    stations = sorted({row["station_id"] for row in claimed})
+    limits = limits_of(settings)
     try:
-        await stray_ends.match(db, stations, limits_of(settings))
-        return await _settle(db, await session_facts.load(db, claimed), settings)
-    except Exception as error:
-        if is_away(error) and not is_locked(error):
-            raise
+        async with asyncio.timeout(settings.settle_timeout_s):
+            due = await session_facts.load(
+                db, claimed, max_samples=settings.settle_max_samples, max_age=limits.max_age
+            )
+            return await _settle(db, due, settings)
+    except Exception as error:  # noqa: BLE001 - each is tried by itself
+        await _raise_if_away(db, error)
         if len(claimed) == 1 and is_locked(error):
             log.info("a session is locked, and is worked out later", error=str(error))
             return 0
         if len(claimed) == 1:
-            _not_settled(str(claimed[0]["session_id"]), error)
-            return 0
-    middle = len(claimed) // 2
-    return await _work_out(db, claimed[:middle], settings) + await _work_out(
-        db, claimed[middle:], settings
-    )
+            return await _put_back(db, claimed[0], error, settings)
+    # Not by halves: if reading takes too long, each half with such a session would cost that again.
+    return sum([await _work_out(db, [session], settings) for session in claimed])
 
 
-def _not_settled(session_id: str, error: Exception) -> None:
-    """Tell of a fault of ours, which must not keep the other sessions from being billed."""
+async def _raise_if_away(db: Database, error: Exception) -> None:
+    """Raise `error` if it is Postgres that is away: that is no session's fault."""
+    if took_too_long(error):
+        if not await is_reachable(db):
+            raise error
+    elif is_away(error) and not is_locked(error):
+        raise error
+
+
+async def _put_back(
+    db: Database, claimed: ClaimedSession, error: Exception, settings: WorkerSettings
+) -> int:
+    """Have a session tried again later, or have people look at it, as it fails again and again."""
+    session_id, failures = str(claimed["session_id"]), claimed["settle_failures"]
     metrics.sessions_not_settled.inc()
-    log.error("a session could not be worked out", session_id=session_id, exc_info=error)
+    log.error(
+        "a session could not be worked out",
+        session_id=session_id,
+        failures=failures + 1,
+        exc_info=error,
+    )
+    delay_s = min(settings.settle_retry_s * _RETRY_FACTOR**failures, _MAX_RETRY_S)
+    if failures + 1 < settings.settle_max_failures:
+        await session_settling.put_back(db, claimed, delay_s=delay_s)
+        return 0
+    try:
+        async with asyncio.timeout(settings.settle_timeout_s):
+            return await _settle(db, [await session_facts.load_unread(db, claimed)], settings)
+    except Exception as again:
+        await _raise_if_away(db, again)
+        log.exception("a session cannot be worked out", session_id=session_id)
+    if await session_settling.give_up(db, claimed, delay_s=_MAX_RETRY_S):
+        metrics.sessions_flagged.labels(ReviewReason.NOT_WORKED_OUT).inc()
+    return 0
 
 
 async def _settle(db: Database, due: Sequence[DueSession], settings: WorkerSettings) -> int:
+    # A thread, as many samples take their time.
+    results = await asyncio.to_thread(_results, due, settings)
+    stored = await session_settling.store(db, results)
+    if new := [result.due.session_id for result in stored if result.due.is_new]:
+        await session_settling.wake_predecessors(db, new)
+    for result in stored:
+        _tell(result)
+    return len(stored)
+
+
+def _results(due: Sequence[DueSession], settings: WorkerSettings) -> list[Result]:
     limits, rules = limits_of(settings), rules_of(settings)
     now = datetime.now(UTC)
     results = []
     for session in due:
-        try:
-            settlement = settle(session.facts, now=now, limits=limits, rules=rules)
-        except Exception as error:  # noqa: BLE001 - it is logged, and the session is due again
-            _not_settled(session.session_id, error)
-            continue
+        settlement = settle(session.facts, now=now, limits=limits, rules=rules)
         results.append(
             Result(
                 due=session,
@@ -117,14 +176,7 @@ async def _settle(db: Database, due: Sequence[DueSession], settings: WorkerSetti
                 settle_at=_next_look(settlement, now=now, settings=settings),
             )
         )
-    if not results:
-        return 0
-    stored = await session_settling.store(db, results)
-    if new := [result.due.session_id for result in stored if result.due.is_new]:
-        await session_settling.wake_predecessors(db, new)
-    for result in stored:
-        _tell(result)
-    return len(stored)
+    return results
 
 
 def _next_look(

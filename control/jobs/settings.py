@@ -104,12 +104,33 @@ class WorkerSettings(FileStorageSettings):
     )
     settle_batch: PositiveInt = Field(
         default=25,
-        description="sessions that are worked out together; all their meter values are in memory "
-        "at once, some kilobytes each",
+        description="sessions that are worked out together; if that fails, each by itself",
+    )
+    settle_max_samples: PositiveInt = Field(
+        default=100_000,
+        description="meter samples that tell energy, of one session and of all that are worked out "
+        "together: about 70 MB. One sample every ten seconds fills it in eleven days. A session "
+        "with more is for people to review",
+    )
+    settle_timeout_s: PositiveFloat = Field(
+        default=10.0,
+        description="sessions whose facts cannot be read in this time are read one by one, and one "
+        "alone is put back",
+    )
+    settle_retry_s: PositiveFloat = Field(
+        default=60.0,
+        description="after so long a session that failed is tried again; each time four times "
+        "longer, a day at most",
+    )
+    settle_max_failures: PositiveInt = Field(
+        default=4,
+        description="with so many failures in a row it is for people to review, after an hour and "
+        "a half with settle_retry_s: longer than most troubles of a database last",
     )
     settle_lease_s: PositiveFloat = Field(
         default=60.0,
-        description="for so long no other worker takes them; longer than a batch takes",
+        description="for so long no other worker takes them; longer than a batch takes, whose "
+        "limit is settle_timeout_s",
     )
     settle_open_interval_s: PositiveFloat = Field(
         default=900.0,

@@ -74,6 +74,11 @@ def is_locked(error: BaseException) -> bool:
     return judge(error) is Judgement.LOCKED
 
 
+def took_too_long(error: BaseException) -> bool:
+    """Tell whether a statement was given up: it is too slow, or Postgres is away."""
+    return isinstance(error, TimeoutError | asyncpg.QueryCanceledError)
+
+
 def is_away(error: BaseException) -> bool:
     """Tell whether Postgres cannot be used now, rather than that something is wrong.
 

@@ -1,9 +1,9 @@
 """All that is known of sessions, read for those that have to be worked out."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -13,7 +13,6 @@ from shared.domain.sessions import (
     EndRule,
     EndSource,
     Reading,
-    ReadingOf,
     Review,
     ReviewDecision,
     ReviewReason,
@@ -24,16 +23,20 @@ from shared.domain.sessions import (
     TransactionIdIssuer,
 )
 from shared.domain.tokens import AuthorizationStatus
+from shared.store import session_readings
 from shared.store.dead_letters import read_transaction_end
 from shared.store.pool import Connection, Database
 
 _SessionId: TypeAlias = Any  # asyncpg's UUID
-_Rows: TypeAlias = Sequence[asyncpg.Record]
+ClaimedSession: TypeAlias = asyncpg.Record
+"""A whole row of `sessions`."""
+_Rows: TypeAlias = Sequence[ClaimedSession]
 
-# Around start and end: values may be stamped a little before the one and after the other.
-_MARGIN = timedelta(hours=1)
-# A station's clock may say the first instant that there is, or the last, and has no room beyond.
-_EVER = (datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC))
+# Of one session, in the order of arrival: the first one stands, and others that say otherwise show
+# that they differ.
+_MAX_ENDS = 100
+# The newest of a transaction, by their numbers, among which the last one to come is looked for.
+_MAX_EVENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +53,58 @@ class DueSession:
     is_new: bool
 
 
-async def load(db: Database, claimed: _Rows) -> list[DueSession]:
-    """Return all that is known of claimed sessions, whole rows of `sessions`."""
+async def load(
+    db: Database, claimed: _Rows, *, max_samples: int, max_age: timedelta
+) -> list[DueSession]:
+    """Return all that is known of claimed sessions, whole rows of `sessions`.
+
+    Args:
+        db: the pool.
+        claimed: the sessions.
+        max_samples: of one session, which is `unread` with more, and of all together.
+        max_age: how far back a session without a start is looked for.
+
+    Raises:
+        TooManySamplesError: they have more together; a single one never raises this.
+    """
     async with db.acquire() as connection:
         await _adopt_ends(connection, claimed)
         ends = await _load_ends(connection, claimed)
         around = await _load_surroundings(connection, claimed)
-        readings = await _load_readings(connection, claimed)
+        readings = await session_readings.load(
+            connection, claimed, max_samples=max_samples, max_age=max_age
+        )
+    unread = dict.fromkeys(readings.too_many, ReviewReason.METER_VALUES_TOO_MANY)
+    return _due(claimed, ends, around, readings.of, unread)
+
+
+async def load_unread(db: Database, claimed: ClaimedSession) -> DueSession:
+    """Return what is known of a session whose meter values cannot be read."""
+    async with db.acquire() as connection:
+        ends = await _load_ends(connection, [claimed])
+        around = await _load_surroundings(connection, [claimed])
+    unread = {claimed["session_id"]: ReviewReason.METER_VALUES_UNREADABLE}
+    (due,) = _due([claimed], ends, around, defaultdict(list), unread)
+    return due
+
+
+def _due(
+    claimed: _Rows,
+    ends: Mapping[_SessionId, list[End]],
+    around: Mapping[_SessionId, asyncpg.Record],
+    readings: Mapping[_SessionId, list[Reading]],
+    unread: Mapping[_SessionId, ReviewReason],
+) -> list[DueSession]:
     return [
         DueSession(
             session_id=str(row["session_id"]),
             claimed_until=row["settle_at"],
             facts=_facts(
-                row, ends[row["session_id"]], around[row["session_id"]], readings[row["session_id"]]
+                row,
+                ends[row["session_id"]],
+                around[row["session_id"]],
+                readings[row["session_id"]],
+                unread.get(row["session_id"]),
             ),
             shown=Shown(
                 ended_by=row["ended_by"] and EndSource(row["ended_by"]),
@@ -76,7 +118,11 @@ async def load(db: Database, claimed: _Rows) -> list[DueSession]:
 
 
 def _facts(
-    row: asyncpg.Record, ends: list[End], around: asyncpg.Record, readings: list[Reading]
+    row: asyncpg.Record,
+    ends: list[End],
+    around: asyncpg.Record,
+    readings: list[Reading],
+    unread: ReviewReason | None,
 ) -> SessionFacts:
     status, rule = row["authorization_status"], row["end_rule"]
     return SessionFacts(
@@ -98,6 +144,7 @@ def _facts(
         and RuleEnd(rule=EndRule(rule), ended_at=row["ended_at"], concluded_at=row["end_rule_at"]),
         review=_review(row),
         evse_id=row["evse_id"],
+        unread=unread,
     )
 
 
@@ -140,76 +187,18 @@ async def _load_surroundings(
             ORDER BY started_at LIMIT 1
         ) AS next ON true
         LEFT JOIN LATERAL (
-            SELECT max(received_at) AS received_at FROM transaction_events
-            WHERE station_id = session.station_id AND transaction_id = session.transaction_id
+            SELECT max(received_at) AS received_at FROM (
+                SELECT received_at FROM transaction_events
+                WHERE station_id = session.station_id AND transaction_id = session.transaction_id
+                ORDER BY seq_no DESC LIMIT $2
+            ) AS newest
         ) AS event ON true
         WHERE session.session_id = ANY ($1)
         """,
         [row["session_id"] for row in claimed],
+        _MAX_EVENTS,
     )
     return {record["session_id"]: record for record in records}
-
-
-# Values name their session, or a transaction that the station does not have (then they are of the
-# session that is on the EVSE), or none. A session without an end is also asked about by values
-# whose clock is off: they show that it goes on.
-_READINGS = """
-    SELECT session_id, value.*
-    FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::timestamptz[],
-                $6::timestamptz[], $7::boolean[])
-         AS session (session_id, station_id, evse_id, transaction_id, since, until, ended)
-    JOIN LATERAL (
-        SELECT sampled_at, received_at, samples,
-               CASE WHEN transaction_id = session.transaction_id THEN 'session'
-                    WHEN transaction_id IS NULL THEN 'none' ELSE 'unknown' END AS of
-        FROM meter_values AS value
-        WHERE station_id = session.station_id AND evse_id = session.evse_id
-          AND sampled_at BETWEEN session.since AND session.until
-          AND (transaction_id = session.transaction_id OR transaction_id IS NULL
-               OR NOT EXISTS (SELECT FROM sessions AS other
-                              WHERE other.station_id = value.station_id
-                                AND other.transaction_id = value.transaction_id))
-        UNION ALL
-        SELECT sampled_at, received_at, samples, 'session' FROM meter_values_default
-        WHERE NOT session.ended
-          AND station_id = session.station_id AND evse_id = session.evse_id
-          AND sampled_at NOT BETWEEN session.since AND session.until
-          AND transaction_id = session.transaction_id
-    ) AS value ON true
-"""
-
-
-async def _load_readings(
-    connection: Connection, claimed: _Rows
-) -> defaultdict[_SessionId, list[Reading]]:
-    spans = []
-    for row in claimed:
-        since, until = _EVER
-        if row["started_at"] is not None:
-            since = max(since, row["started_at"]) - _MARGIN
-        ended = row["ended_at"] is not None and row["ended_by"] != EndSource.RULE
-        if ended:
-            until = min(until, row["ended_at"]) + _MARGIN
-        spans.append((since, until, ended))
-    records = await connection.fetch(
-        _READINGS,
-        [row["session_id"] for row in claimed],
-        [row["station_id"] for row in claimed],
-        [row["evse_id"] or 0 for row in claimed],
-        [row["transaction_id"] for row in claimed],
-        *map(list, zip(*spans, strict=True)),
-    )
-    readings: defaultdict[_SessionId, list[Reading]] = defaultdict(list)
-    for record in records:
-        readings[record["session_id"]].append(
-            Reading(
-                record["sampled_at"],
-                record["received_at"],
-                record["samples"],
-                ReadingOf(record["of"]),
-            )
-        )
-    return readings
 
 
 async def _adopt_ends(connection: Connection, claimed: _Rows) -> None:
@@ -244,12 +233,18 @@ async def _load_ends(connection: Connection, claimed: _Rows) -> defaultdict[_Ses
         """
         SELECT session_id, stop.ended_at, stop.meter_stop_wh, stop.stopped_reason,
                stop.id_token AS end_id_token, stop.received_at
-        FROM sessions JOIN transaction_ends AS stop USING (station_id, transaction_id)
+        FROM sessions CROSS JOIN LATERAL (
+            SELECT * FROM transaction_ends AS told
+            WHERE told.station_id = sessions.station_id
+              AND told.transaction_id = sessions.transaction_id
+            ORDER BY end_no LIMIT $3
+        ) AS stop
         WHERE session_id = ANY ($1) AND transaction_id_issuer = $2
         ORDER BY end_no
         """,
         [row["session_id"] for row in claimed],
         TransactionIdIssuer.CSMS,
+        _MAX_ENDS,
     )
     for record in records:
         ends[record["session_id"]].append(_end(record, EndSource.STATION, record["received_at"]))
@@ -257,23 +252,35 @@ async def _load_ends(connection: Connection, claimed: _Rows) -> defaultdict[_Ses
         """
         SELECT session_id, event.occurred_at AS ended_at, session.meter_stop_wh,
                event.stopped_reason, event.id_token AS end_id_token, event.received_at
-        FROM sessions AS session JOIN transaction_events AS event USING (station_id, transaction_id)
-        WHERE session_id = ANY ($1) AND transaction_id_issuer = $2 AND event.event_type = 'Ended'
-          AND event.occurred_at <> session.ended_at
+        FROM sessions AS session CROSS JOIN LATERAL (
+            SELECT * FROM transaction_events AS told
+            WHERE told.station_id = session.station_id
+              AND told.transaction_id = session.transaction_id
+              AND told.event_type = 'Ended' AND told.occurred_at <> session.ended_at
+            ORDER BY seq_no LIMIT $3
+        ) AS event
+        WHERE session_id = ANY ($1) AND transaction_id_issuer = $2
         ORDER BY event.occurred_at, event.stopped_reason
         """,
         [row["session_id"] for row in claimed],
         TransactionIdIssuer.STATION,
+        _MAX_ENDS,
     )
     for record in events:
         ends[record["session_id"]].append(_end(record, EndSource.STATION, record["received_at"]))
     letters = await connection.fetch(
         """
-        SELECT session_id, status, transaction_end, received_at FROM dead_letters
-        WHERE session_id = ANY ($1) AND status IN ('matched', 'assigned')
-        ORDER BY dead_letters.dead_letter_id
+        SELECT letter.session_id, status, letter.transaction_end, letter.received_at
+        FROM unnest($1::uuid[]) AS session (session_id) CROSS JOIN LATERAL (
+            SELECT * FROM dead_letters
+            WHERE dead_letters.session_id = session.session_id
+              AND status IN ('matched', 'assigned')
+            ORDER BY dead_letters.dead_letter_id LIMIT $2
+        ) AS letter
+        ORDER BY letter.dead_letter_id
         """,
         [row["session_id"] for row in claimed],
+        _MAX_ENDS,
     )
     for letter in letters:
         told = read_transaction_end(letter["transaction_end"])

@@ -9,18 +9,14 @@ worker that dies leaves a claim that runs out.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 
-import asyncpg
 import msgspec
 
-from shared.domain.sessions import HistoryKind, Settlement, TransactionIdIssuer
+from shared.domain.sessions import HistoryKind, ReviewReason, Settlement, TransactionIdIssuer
 from shared.store import session_history
 from shared.store.pool import Database
-from shared.store.session_facts import DueSession
-
-ClaimedSession: TypeAlias = asyncpg.Record
-"""A whole row of `sessions`."""
+from shared.store.session_facts import ClaimedSession, DueSession
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +53,8 @@ async def store(db: Database, results: Sequence[Result]) -> list[Result]:
         Those that were written: the others have to be worked out once more.
     """
     async with db.acquire() as connection, connection.transaction():
-        records = await connection.fetch(_STORE, *_columns(results), TransactionIdIssuer.CSMS)
+        *columns, unreadable = _columns(results)
+        records = await connection.fetch(_STORE, *columns, TransactionIdIssuer.CSMS, unreadable)
         written = {str(record["session_id"]) for record in records}
         stored = [result for result in results if result.due.session_id in written]
         await session_history.insert(
@@ -78,10 +75,10 @@ _STORE = """
         SELECT * FROM unnest(
             $1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5::text[],
             $6::text[], $7::timestamptz[], $8::numeric[], $9::text[], $10::text[], $11::numeric[],
-            $12::text[], $13::text[], $14::boolean[], $15::text[], $16::boolean[])
+            $12::text[], $13::text[], $14::boolean[], $15::text[], $16::boolean[], $18::boolean[])
         AS settled (session_id, claimed_until, settle_at, ended_at, ended_by, end_rule, end_rule_at,
                     meter_stop_wh, stopped_reason, end_id_token, energy_wh, energy_method,
-                    energy_estimates, needs_review, review_reasons, changed)
+                    energy_estimates, needs_review, review_reasons, changed, unreadable)
     ), mine AS (
         SELECT session_id FROM sessions JOIN settled USING (session_id)
         WHERE sessions.settle_at = settled.claimed_until
@@ -90,6 +87,7 @@ _STORE = """
     UPDATE sessions SET
         settle_at = settled.settle_at,
         settled_at = now(),
+        settle_failures = CASE WHEN settled.unreadable THEN sessions.settle_failures ELSE 0 END,
         ended_at = settled.ended_at,
         ended_by = settled.ended_by,
         end_rule = settled.end_rule,
@@ -137,9 +135,59 @@ def _columns(results: Sequence[Result]) -> list[list[Any]]:
                 settlement.needs_review,
                 ",".join(sorted(settlement.reasons)),
                 bool(result.changes) or settlement.reasons != shown.reasons,
+                result.due.facts.unread is ReviewReason.METER_VALUES_UNREADABLE,
             )
         )
     return [list(column) for column in zip(*rows, strict=True)]
+
+
+async def put_back(db: Database, claimed: ClaimedSession, *, delay_s: float) -> None:
+    """Count that a session could not be worked out, and have it tried again after a while."""
+    await db.execute(
+        """
+        UPDATE sessions SET settle_failures = settle_failures + 1,
+                            settle_at = now() + $3 * interval '1 second'
+        WHERE session_id = $1 AND settle_at = $2
+        """,
+        claimed["session_id"],
+        claimed["settle_at"],
+        delay_s,
+    )
+
+
+async def give_up(db: Database, claimed: ClaimedSession, *, delay_s: float) -> bool:
+    """Hand a session to people that cannot be worked out at all; what it showed is left alone.
+
+    Returns:
+        Whether that is new.
+    """
+    reason = ReviewReason.NOT_WORKED_OUT
+    async with db.acquire() as connection, connection.transaction():
+        is_new = await connection.fetchval(
+            """
+            UPDATE sessions AS session
+            SET settle_failures = session.settle_failures + 1,
+                settle_at = now() + $3 * interval '1 second', settled_at = now(),
+                review_reasons = array_remove(session.review_reasons, $4) || $4::text,
+                needs_review = session.needs_review
+                    OR session.review_decision IS DISTINCT FROM 'void'
+                       AND $4 <> ALL (coalesce(session.reviewed_reasons, '{}')),
+                updated_at = now()
+            FROM sessions AS old
+            WHERE session.session_id = $1 AND session.settle_at = $2
+              AND old.session_id = session.session_id
+            RETURNING $4 <> ALL (old.review_reasons)
+            """,
+            claimed["session_id"],
+            claimed["settle_at"],
+            delay_s,
+            reason,
+        )
+        if is_new:
+            detail = {"reasons": [reason]}
+            entry = (str(claimed["session_id"]), HistoryKind.NEEDS_REVIEW, detail)
+            await session_history.insert(connection, [entry])
+    return bool(is_new)
 
 
 async def wake_predecessors(db: Database, session_ids: Sequence[str]) -> None:

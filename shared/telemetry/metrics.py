@@ -196,6 +196,10 @@ sessions_closed_by_rule = Counter(
 sessions_flagged = Counter(
     "voltaro_sessions_flagged", "Sessions that a person has to look at, by why", ["reason"]
 )
+stray_ends_not_matched = Counter(
+    "voltaro_stray_ends_not_matched",
+    "Stations whose stray ends were left to people, as they are too many or could not be read",
+)
 sessions_not_settled = Counter(
     "voltaro_sessions_not_settled", "Sessions that could not be worked out: a fault of ours"
 )

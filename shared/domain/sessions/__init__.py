@@ -5,7 +5,13 @@ together (`settlement.settle`), whatever the order it came in and however often 
 """
 
 from shared.domain.sessions.closing import ClosingRules, EndRule, RuleEnd, Surroundings
-from shared.domain.sessions.energy import EnergyEstimate, EnergyMethod, Reading, ReadingOf
+from shared.domain.sessions.energy import (
+    EnergyEstimate,
+    EnergyMethod,
+    Reading,
+    ReadingOf,
+    energy_samples,
+)
 from shared.domain.sessions.facts import (
     RankedRegister,
     TransactionEnded,
@@ -50,6 +56,7 @@ __all__ = [
     "TransactionEventType",
     "TransactionIdIssuer",
     "TransactionStarted",
+    "energy_samples",
     "list_changes",
     "match_ends",
     "settle",

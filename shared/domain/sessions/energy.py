@@ -84,6 +84,16 @@ class EnergyEstimate:
     last_at: datetime
 
 
+def energy_samples(samples: Iterable[MeterSample]) -> list[MeterSample]:
+    """Return those samples that tell an energy of the EVSE's own meter, signed data left out."""
+    found = []
+    for sample in samples:
+        if sample["measurand"] in _UNITS and _scale(sample) is not None:
+            sample.pop("signed_meter_value", None)
+            found.append(sample)
+    return found
+
+
 def sampled_registers(readings: Iterable[Reading]) -> list[Register]:
     """Return every total of the import register, in the order of time and, at one time, size."""
     found = []

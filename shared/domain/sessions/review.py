@@ -35,6 +35,12 @@ class ReviewReason(StrEnum):
     """There is no register and no interval: the energy was integrated from power."""
     ENERGY_UNKNOWN = "energy_unknown"
     """Nothing believable tells the energy."""
+    METER_VALUES_TOO_MANY = "meter_values_too_many"
+    """It has more meter values than are read; its energy is what its registers alone say."""
+    METER_VALUES_UNREADABLE = "meter_values_unreadable"
+    """Its meter values could not be read, again and again; the log says why."""
+    NOT_WORKED_OUT = "not_worked_out"
+    """It could not be worked out, again and again; the log says why."""
     CHANGED_AFTER_REVIEW = "changed_after_review"
     """What came later changes what an operator had decided upon."""
 

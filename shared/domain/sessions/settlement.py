@@ -83,6 +83,8 @@ class SessionFacts:
         surroundings: of the station.
         concluded: the end that a rule concluded before.
         review: an operator's latest decision.
+        unread: why its readings were not read. Then nothing is concluded from their absence: no
+            rule closes it, and a person has to look.
     """
 
     started_at: datetime | None
@@ -96,6 +98,7 @@ class SessionFacts:
     concluded: RuleEnd | None = None
     review: Review | None = None
     evse_id: int | None = None
+    unread: ReviewReason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +137,12 @@ def settle(
     rule_end, look_at = None, None
     end = min(facts.ends, key=lambda end: _RANK[end.source], default=None)  # the first of equals
     if end is None:
-        rule_end, look_at = conclude_end(
-            words, facts.surroundings, rules, now=now, earlier=facts.concluded
-        )
+        if facts.unread is None:
+            rule_end, look_at = conclude_end(
+                words, facts.surroundings, rules, now=now, earlier=facts.concluded
+            )
+        else:
+            rule_end = facts.concluded
         end = _operators_end(facts, words) or _rules_end(rule_end)
         if end is not None and end.source is EndSource.OPERATOR:
             rule_end = None
@@ -219,7 +225,7 @@ def _rules_end(rule_end: RuleEnd | None) -> End | None:
 
 
 def _reasons_of_words(facts: SessionFacts, end: End | None, limits: Limits) -> set[ReviewReason]:
-    reasons = set()
+    reasons = set() if facts.unread is None else {facts.unread}
     if facts.authorization_status not in {None, AuthorizationStatus.ACCEPTED}:
         reasons.add(ReviewReason.TOKEN_REFUSED)
     if facts.evse_id is not None and facts.evse_id < 1:
