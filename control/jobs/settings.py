@@ -109,13 +109,13 @@ class WorkerSettings(FileStorageSettings):
     settle_max_samples: PositiveInt = Field(
         default=100_000,
         description="meter samples that tell energy, of one session and of all that are worked out "
-        "together: about 70 MB. One sample every ten seconds fills it in eleven days. A session "
+        "together: about 50 MB. One sample every ten seconds fills it in eleven days. A session "
         "with more is for people to review",
     )
     settle_timeout_s: PositiveFloat = Field(
-        default=10.0,
-        description="sessions whose facts cannot be read in this time are read one by one, and one "
-        "alone is put back",
+        default=20.0,
+        description="sessions that cannot be read in this time are read one by one, and one alone "
+        "is put back; settle_max_samples take five seconds",
     )
     settle_retry_s: PositiveFloat = Field(
         default=60.0,

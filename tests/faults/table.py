@@ -34,6 +34,7 @@ INVARIANTS = {
     16: "Postgres may end connections and hold locks",
     17: "a Redis that refuses writes disconnects nobody and ends no process",
     18: "epochs hold after a restore of the database and after re-registration",
+    19: "one poisonous session among a thousand costs only itself",
 }
 
 Number = TypeVar("Number", int, float)
