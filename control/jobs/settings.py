@@ -51,6 +51,11 @@ class WorkerSettings(FileStorageSettings):
     waiting_commands_batch: PositiveInt = Field(
         default=1000, description="commands routed again in one sweep, the longest waiting first"
     )
+    parked_commands_interval_s: PositiveFloat = Field(
+        default=60.0,
+        description="how often queued commands are looked for whose station is online and that "
+        "were not taken back as it connected, which is rare: it reads all that are parked",
+    )
     command_batches_interval_s: PositiveFloat = Field(
         default=0.5,
         description="how often commands of batches are put on their way; what their pace lets go "

@@ -15,7 +15,14 @@ from control.jobs.sessions import settle_due
 from control.jobs.settings import WorkerSettings
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import PodRequestSender, RunCommand
-from shared.store import charging_profiles, commands, pods, redelivery, reservations
+from shared.store import (
+    charging_profiles,
+    commands,
+    parked_commands,
+    pods,
+    redelivery,
+    reservations,
+)
 from shared.store.partitions import DailyTable
 from shared.store.pool import Database
 
@@ -52,6 +59,11 @@ def sweep_jobs(
                 older_than_s=settings.waiting_commands_age_s,
                 limit=settings.waiting_commands_batch,
             ),
+        ),
+        Job(
+            "parked_commands",
+            settings.parked_commands_interval_s,
+            partial(parked_commands.take_back, db),
         ),
         Job(
             "command_batches",

@@ -9,7 +9,7 @@ import asyncpg
 from shared.domain.command_batches import BatchProgress, CommandBatch, StationFilter
 from shared.domain.commands import Command, CommandRecord, CommandState, command_params
 from shared.domain.errors import ConflictError, InvalidInputError, NotFoundError
-from shared.store import commands
+from shared.store import commands, parked_commands
 from shared.store.pool import Database
 
 _COLUMNS = ", ".join(
@@ -17,6 +17,10 @@ _COLUMNS = ", ".join(
 )
 _CRITERIA = tuple(field.name for field in fields(StationFilter))
 _MAX_NAMED = 10
+# How many commands of a batch are looked at beyond those that its pace lets go, as their stations
+# may be offline, and how often one sweep looks again after it has parked these.
+_LOOKED_AT = 1000
+_MAX_LOOKS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,28 +285,41 @@ async def cancel(db: Database, batch_id: str) -> BatchProgress:
 async def list_due(db: Database) -> list[WaitingCommand]:
     """Return the commands that the pace of their batch lets go now, of stations that are online.
 
-    What a batch saves up while there is nothing to do is a second's worth, or one command.
+    What a batch saves up while there is nothing to do is a second's worth, or one command. Those of
+    stations that are offline are met once and parked.
     """
-    records = await db.fetch(
-        """
-        SELECT command_id::text, station_id
-        FROM (
-            SELECT batch_id,
-                   floor(max_per_s * least(extract(epoch FROM clock_timestamp() - pace_at),
-                                           greatest(1, 1 / max_per_s))) AS allowance
-            FROM command_batches
-            WHERE unrouted > 0 AND expires_at > now()
-        ) AS batch
-        CROSS JOIN LATERAL (
-            SELECT command_id, commands.station_id
-            FROM commands JOIN stations USING (station_id)
-            WHERE commands.batch_id = batch.batch_id AND state = 'queued' AND routed_at IS NULL
-              AND online
-            LIMIT greatest(allowance, 0)
-        ) AS waiting
-        """
-    )
-    return [WaitingCommand(record["command_id"], record["station_id"]) for record in records]
+    due: list[WaitingCommand] = []
+    for _ in range(_MAX_LOOKS):
+        records = await db.fetch(_DUE, _LOOKED_AT)
+        due = [
+            WaitingCommand(each["command_id"], each["station_id"])
+            for each in records if each["online"] and each["place"] <= each["allowance"]
+        ]  # fmt: skip
+        idle = [each["command_id"] for each in records if not each["online"]]
+        if not idle or not await parked_commands.park(db, idle):
+            break
+    return due
+
+
+_DUE = """
+    SELECT command_id::text, waiting.station_id, coalesce(online, false) AS online, allowance,
+           row_number() OVER (PARTITION BY batch_id, online) AS place
+    FROM (
+        SELECT batch_id,
+               floor(max_per_s * least(extract(epoch FROM clock_timestamp() - pace_at),
+                                       greatest(1, 1 / max_per_s))) AS allowance
+        FROM command_batches
+        WHERE unrouted > 0 AND expires_at > now()
+    ) AS batch
+    CROSS JOIN LATERAL (
+        SELECT command_id, commands.station_id FROM commands
+        WHERE commands.batch_id = batch.batch_id AND state = 'queued' AND routed_at IS NULL
+          AND NOT parked
+        ORDER BY commands.command_id
+        LIMIT CASE WHEN allowance > 0 THEN allowance + $1 ELSE 0 END
+    ) AS waiting
+    LEFT JOIN stations USING (station_id)
+"""
 
 
 async def claim(db: Database, command_ids: Sequence[str]) -> set[str]:

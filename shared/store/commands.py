@@ -18,6 +18,7 @@ from shared.domain.commands import (
     command_params,
 )
 from shared.domain.errors import CommandQueueFullError, ConflictError, NotFoundError
+from shared.store import parked_commands
 from shared.store.pool import Database
 
 COLUMNS = ", ".join(
@@ -25,6 +26,8 @@ COLUMNS = ", ".join(
     for field in fields(CommandRecord)
 )
 """What a statement selects that reads whole commands."""
+# How often one sweep looks again after it has parked what it met.
+_MAX_LOOKS = 5
 _NOT_REPEATABLE = [name for name, command in COMMANDS.items() if not command.repeatable]
 
 
@@ -293,27 +296,33 @@ async def list_waiting(db: Database, *, older_than_s: float, limit: int) -> list
 
     These are commands of stations that are online, and have either connected since the command was
     last put on its way, as after their pod's death, or not got it within `older_than_s`, as when a
-    stream was lost. Those of stations that are offline are not looked at, however many they are. A
-    batch's own pace decides when its commands go for the first time.
+    stream was lost. Those of stations that are offline are met once and parked, however many they
+    are. A batch's own pace decides when its commands go for the first time.
     """
-    records = await db.fetch(
-        """
-        SELECT command_id::text, station_id
-        FROM (
-            SELECT command_id, station_id, coalesce(routed_at, created_at) AS waits_since
-            FROM commands
-            WHERE state = 'queued' AND expires_at > now()
-              AND (batch_id IS NULL OR routed_at IS NOT NULL)
-        ) AS waiting
-        JOIN stations USING (station_id)
-        WHERE online
-          AND (waits_since < now() - make_interval(secs => $1) OR connected_at > waits_since)
-        ORDER BY waits_since LIMIT $2
-        """,
-        older_than_s,
-        limit,
-    )
-    return [(record["command_id"], record["station_id"]) for record in records]
+    waiting: list[tuple[str, str]] = []
+    for _ in range(_MAX_LOOKS):
+        records = await db.fetch(_WAITING, older_than_s, 2 * limit)
+        waiting = [(each["command_id"], each["station_id"]) for each in records if each["due"]]
+        idle = [each["command_id"] for each in records if not each["online"]]
+        if len(waiting) >= limit or not idle or not await parked_commands.park(db, idle):
+            break
+    return waiting[:limit]
+
+
+_WAITING = """
+    SELECT command_id::text, waiting.station_id, coalesce(online, false) AS online,
+           online AND expires_at > now()
+           AND (waits_since < now() - make_interval(secs => $1) OR connected_at > waits_since)
+               AS due
+    FROM (
+        SELECT command_id, station_id, expires_at, coalesce(routed_at, created_at) AS waits_since
+        FROM commands
+        WHERE state = 'queued' AND NOT parked AND (batch_id IS NULL OR routed_at IS NOT NULL)
+        ORDER BY coalesce(routed_at, created_at) LIMIT $2
+    ) AS waiting
+    LEFT JOIN stations USING (station_id)
+    ORDER BY waits_since
+"""
 
 
 async def note_routed(db: Database, command_ids: Sequence[str]) -> None:

@@ -39,6 +39,8 @@ REASONS = {
     "commands_of_batches": "partial: no row has a batch yet, so it is one quick pass",
     "dead_letters_to_deliver": "partial: no row has anything to deliver yet; one quick pass",
     "commands_queued": "partial: few commands are queued at a time; one quick pass",
+    "commands_to_route": "partial: few commands are queued at a time; one quick pass",
+    "commands_unrouted": "partial: few commands are queued at a time; one quick pass",
 }
 """Why an index or a column may be added against the rules, by its name."""
 
