@@ -63,8 +63,8 @@ def _row(fact: AnyFact, reason: str) -> tuple[Any, ...]:
 async def insert_strays(connection: Connection, facts: Sequence[TransactionEnded]) -> None:
     """Keep ends that name no transaction of their station.
 
-    They can be given to a session. The worker looks at the station's open sessions next, because
-    one of them may be meant.
+    They can be given to a session. The worker looks at one of the station's open sessions next,
+    and so at which of them may be meant: it matches the ends of the whole station.
     """
     await connection.executemany(
         """
@@ -76,15 +76,19 @@ async def insert_strays(connection: Connection, facts: Sequence[TransactionEnded
     await connection.execute(
         """
         WITH meant AS (
-            SELECT session_id FROM sessions
-            WHERE station_id = ANY ($1) AND ended_by IS DISTINCT FROM 'station'
-              AND (ended_at IS NULL OR ended_by IS NOT NULL)
-            ORDER BY station_id, transaction_id FOR UPDATE
+            SELECT session_id FROM unnest($1::text[]) AS station (station_id)
+            CROSS JOIN LATERAL (
+                SELECT session_id FROM sessions
+                WHERE sessions.station_id = station.station_id
+                  AND ended_by IS DISTINCT FROM 'station'
+                  AND (ended_at IS NULL OR ended_by IS NOT NULL)
+                LIMIT 1 FOR UPDATE
+            ) AS one
         )
         UPDATE sessions SET settle_at = now()
         FROM meant WHERE sessions.session_id = meant.session_id
         """,
-        [fact.station_id for fact in facts],
+        sorted({fact.station_id for fact in facts}),
     )
 
 

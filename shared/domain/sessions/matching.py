@@ -6,11 +6,12 @@ so that an end is matched only if one open session of the same station can be me
 Another station's session is never looked at.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 
 from shared.domain.sessions.limits import Limits
 
@@ -48,6 +49,7 @@ def match_ends(
     *,
     evses: int,
     limits: Limits,
+    sampled_since: datetime | None = None,
 ) -> dict[str, str]:
     """Return which ends belong to which sessions, where that is certain.
 
@@ -57,23 +59,37 @@ def match_ends(
         evses: how many the station is known to have. With a single one the session that is open is
             meant, with several the id token must tell it.
         limits: what is possible at all.
+        sampled_since: `sampled_until` is not known where it is before. Ends of before may be those
+            of a session, which then is no other's, but are not matched.
 
     Returns:
         Session ids by `letter_id`. It depends on what is given and not on its order, so that it is
         worked out anew whenever something comes.
     """
+    by_token: defaultdict[str | None, list[OpenSession]] = defaultdict(list)
+    for session in sessions:
+        by_token[None if session.id_token is None else session.id_token.casefold()].append(session)
     found: dict[str, str] = {}
+    uncertain = set()
     for stray in strays:
-        fitting = [session for session in sessions if _fits(stray, session, limits)]
-        if len(fitting) == 1 and (evses == 1 or stray.id_token is not None):
+        if stray.id_token is None and evses != 1:
+            continue
+        meant = sessions if stray.id_token is None else by_token[stray.id_token.casefold()]
+        # Two are as good as many: it is not certain.
+        fitting = list(islice((each for each in meant if _fits(stray, each, limits)), 2))
+        if len(fitting) == 1:
             found[stray.letter_id] = fitting[0].session_id
+        if sampled_since is not None and stray.ended_at < sampled_since:
+            uncertain.add(stray.letter_id)
     claims = Counter(found.values())
-    return {letter: session for letter, session in found.items() if claims[session] == 1}
+    return {
+        letter: session
+        for letter, session in found.items()
+        if claims[session] == 1 and letter not in uncertain
+    }
 
 
 def _fits(stray: StrayEnd, session: OpenSession, limits: Limits) -> bool:
-    if stray.id_token is not None and not _same_token(stray.id_token, session.id_token):
-        return False
     if stray.ended_at < session.started_at:
         return False
     if (
@@ -83,7 +99,3 @@ def _fits(stray: StrayEnd, session: OpenSession, limits: Limits) -> bool:
         return False
     energy_wh = stray.meter_stop_wh - session.meter_start_wh
     return 0 <= energy_wh <= limits.most_wh(stray.ended_at - session.started_at)
-
-
-def _same_token(one: str, other: str | None) -> bool:
-    return other is not None and one.casefold() == other.casefold()
