@@ -81,6 +81,7 @@ async def load(
 async def load_unread(db: Database, claimed: ClaimedSession) -> DueSession:
     """Return what is known of a session whose meter values cannot be read."""
     async with db.acquire() as connection:
+        await _adopt_ends(connection, [claimed])
         ends = await _load_ends(connection, [claimed])
         around = await _load_surroundings(connection, [claimed])
     unread = {claimed["session_id"]: ReviewReason.METER_VALUES_UNREADABLE}
