@@ -17,6 +17,7 @@ from shared.domain.errors import UnavailableError
 from shared.store import commands
 from shared.store.judgement import is_away
 from shared.store.pool import Database
+from shared.telemetry.errors import describe_error
 
 log = structlog.get_logger()
 
@@ -136,7 +137,7 @@ class Outcomes:
             except Exception as error:
                 log.warning(
                     "outcomes cannot be polled for now",
-                    error=repr(error),
+                    error=describe_error(error),
                     exc_info=None if is_away(error) else error,
                 )
             else:

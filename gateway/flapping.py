@@ -16,6 +16,7 @@ from gateway.ingest import Ingest
 from gateway.settings import GatewaySettings
 from shared.domain.device_model import SecurityEventReported
 from shared.telemetry import metrics
+from shared.telemetry.errors import describe_error
 
 log = structlog.get_logger()
 
@@ -84,4 +85,4 @@ class FlappingGuard:
 
 def _log_failure(kept: asyncio.Future[str | None]) -> None:
     if not kept.cancelled() and (error := kept.exception()) is not None:
-        log.warning("a security event could not be kept", error=repr(error))
+        log.warning("a security event could not be kept", error=describe_error(error))

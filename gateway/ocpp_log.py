@@ -30,6 +30,7 @@ from shared.store.judgement import is_away
 from shared.store.pool import Database
 from shared.store.retrying import try_again
 from shared.telemetry import metrics
+from shared.telemetry.errors import describe_error
 from shared.telemetry.tracing import current_trace_id
 
 log = structlog.get_logger()
@@ -173,7 +174,9 @@ class OcppLog:
         except Exception as error:  # the log must not cost the pod
             metrics.ocpp_log_dropped.labels("not written").inc(len(chunk))
             if is_away(error):
-                log.warning("a part of the OCPP log is lost", rows=len(chunk), error=repr(error))
+                log.warning(
+                    "a part of the OCPP log is lost", rows=len(chunk), error=describe_error(error)
+                )
             else:
                 log.exception("a part of the OCPP log was refused by Postgres", rows=len(chunk))
         else:

@@ -22,6 +22,7 @@ from shared.store import stations
 from shared.store.judgement import is_away
 from shared.store.pool import Database
 from shared.telemetry import metrics
+from shared.telemetry.errors import describe_error
 
 log = structlog.get_logger()
 
@@ -83,7 +84,7 @@ class Reconciler:
                 known = is_away(error) or isinstance(error, UnavailableError)
                 log.warning(
                     "nobody can tell now which stations are ours",
-                    error=repr(error),
+                    error=describe_error(error),
                     exc_info=None if known else error,
                 )
 

@@ -35,6 +35,7 @@ from shared.domain.errors import ConflictError, NotFoundError
 from shared.store import charging_profiles, commands, sessions, stations
 from shared.store.judgement import is_away
 from shared.telemetry import metrics
+from shared.telemetry.errors import describe_error
 
 log = structlog.get_logger()
 
@@ -106,7 +107,7 @@ async def create_command(
             if not is_away(error):
                 raise
             # The command is on its way: a 503 would have it asked for again.
-            log.warning("the outcome of a command cannot be read now", error=repr(error))
+            log.warning("the outcome of a command cannot be read now", error=describe_error(error))
     metrics.command_wait_seconds.labels(record.type, record.state).observe(perf_counter() - began)
     if not record.state.final:
         response.status_code = HTTPStatus.ACCEPTED

@@ -31,6 +31,7 @@ from shared.domain.errors import ConflictError, VoltaroError
 from shared.domain.reservations import ReservationState
 from shared.store import reservations, stations
 from shared.store.judgement import is_away
+from shared.telemetry.errors import describe_error
 
 log = structlog.get_logger()
 
@@ -211,7 +212,7 @@ async def _answer(
         if not is_away(error):
             raise
         # The command is on its way: a 503 would have it asked for again.
-        log.warning("the outcome of a command cannot be read now", error=repr(error))
+        log.warning("the outcome of a command cannot be read now", error=describe_error(error))
     if not record.state.final:
         response.status_code = HTTPStatus.ACCEPTED
 

@@ -10,6 +10,7 @@ import structlog
 from shared.domain.errors import UnavailableError
 from shared.store.judgement import is_away
 from shared.telemetry import metrics
+from shared.telemetry.errors import describe_error
 
 log = structlog.get_logger()
 
@@ -49,7 +50,7 @@ async def run_once(job: Job) -> None:
     except Exception as error:  # one job's trouble must not end the others
         metrics.sweep_failures.labels(job.name).inc()
         if isinstance(error, UnavailableError) or is_away(error):
-            log.warning("a job waits for a dependency", job=job.name, error=repr(error))
+            log.warning("a job waits for a dependency", job=job.name, error=describe_error(error))
         else:
             log.exception("a job failed", job=job.name)
     else:

@@ -19,6 +19,7 @@ from gateway.translation import format_time
 from shared.domain.authorization import Authorization, AuthorizationRequest, has_expired
 from shared.domain.tokens import AuthorizationStatus, id_token_key
 from shared.telemetry import metrics
+from shared.telemetry.errors import describe_error
 
 log = structlog.get_logger()
 
@@ -170,7 +171,7 @@ class ExternalAuthorizer:
             "the authorization API did not decide, so the policy for its failure does",
             station_id=request.station_id,
             policy=self._policy,
-            error=repr(error),
+            error=describe_error(error),
             failures_in_a_row=self._failures,
         )
 

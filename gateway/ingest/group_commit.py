@@ -16,6 +16,7 @@ from shared.store.facts import Fact
 from shared.store.judgement import Judgement, judge
 from shared.store.pool import Database, KeptConnection
 from shared.telemetry import metrics
+from shared.telemetry.errors import describe_error
 
 log = structlog.get_logger()
 
@@ -118,7 +119,7 @@ class Ingest:
                 "Postgres is away: sockets are closed unanswered, so that stations keep their "
                 "messages, and handshakes are refused until it is back",
                 held_s=self._hold_s,
-                error=repr(error),
+                error=describe_error(error),
             )
             self._away.set()
             metrics.ingest_available.set(0)

@@ -2,10 +2,14 @@
 
 import logging
 import sys
+from typing import Any, TextIO
 
 import structlog
+from rich.console import Console
+from rich.traceback import Trace, Traceback
 
 from shared.settings import LogFormat, LoggingSettings
+from shared.telemetry.errors import without_secrets
 
 
 def configure_logging(settings: LoggingSettings, **context: str) -> None:
@@ -20,20 +24,18 @@ def configure_logging(settings: LoggingSettings, **context: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
+        _hide_secrets,
     ]
     renderer: list[structlog.typing.Processor]
-    # Tracebacks without local variables: passwords are among them.
     if settings.log_format is LogFormat.JSON:
-        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         renderer = [
-            structlog.processors.ExceptionRenderer(tracebacks),
+            structlog.processors.ExceptionRenderer(_SafeTracebacks(show_locals=False)),
             structlog.processors.JSONRenderer(),
         ]
     else:
         renderer = [
             structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(),
-                exception_formatter=structlog.dev.RichTracebackFormatter(show_locals=False),
+                colors=sys.stderr.isatty(), exception_formatter=_print_safe_traceback
             )
         ]
     structlog.configure(
@@ -60,3 +62,45 @@ def configure_logging(settings: LoggingSettings, **context: str) -> None:
     for noisy in ("uvicorn.access", "websockets", "alembic", "httpx"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(**context)
+
+
+def _hide_secrets(
+    _: object, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Hide what looks like a secret, also in the words of libraries."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = without_secrets(value)
+    return event
+
+
+class _SafeTracebacks(structlog.tracebacks.ExceptionDictTransformer):
+    """Tracebacks for machines, whose messages hold no secrets."""
+
+    def __call__(self, exc_info: structlog.typing.ExcInfo) -> list[dict[str, Any]]:
+        return [_safe(stack) for stack in super().__call__(exc_info)]
+
+
+def _safe(stack: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **stack,
+        "exc_value": without_secrets(stack["exc_value"]),
+        "exc_notes": [without_secrets(note) for note in stack.get("exc_notes", ())],
+        "exceptions": [[_safe(each) for each in group] for group in stack.get("exceptions", ())],
+    }
+
+
+def _print_safe_traceback(file: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
+    """Print a traceback for people; local variables would show passwords."""
+    traceback = Traceback.from_exception(*exc_info, show_locals=False, word_wrap=True)
+    _make_safe(traceback.trace)
+    file.write("\n")
+    Console(file=file, color_system="truecolor" if sys.stderr.isatty() else None).print(traceback)
+
+
+def _make_safe(trace: Trace) -> None:
+    for stack in trace.stacks:
+        stack.exc_value = without_secrets(stack.exc_value)
+        stack.notes = [without_secrets(note) for note in stack.notes]
+        for group in stack.exceptions:
+            _make_safe(group)
