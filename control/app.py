@@ -121,6 +121,7 @@ async def running_api(settings: ControlSettings) -> AsyncIterator[FastAPI]:
         db = await opened.enter_async_context(pool.open_database(settings))
         redis = await opened.enter_async_context(bus.open_redis(settings))
         registry, sender = OwnershipRegistry(redis), PodRequestSender(redis)
+        passwords = StationPasswords(settings)
         outcomes = Outcomes(
             db,
             OutcomeListener(redis, control_id, timeout_s=settings.redis_timeout_s),
@@ -140,12 +141,13 @@ async def running_api(settings: ControlSettings) -> AsyncIterator[FastAPI]:
                 registry=registry,
                 sender=sender,
                 outcomes=outcomes,
+                passwords=passwords,
                 control_id=control_id,
                 reconnect_wait_s=settings.command_reconnect_wait_s,
                 max_queued=settings.command_max_queued,
             ),
             outcomes=outcomes,
-            passwords=StationPasswords(settings),
+            passwords=passwords,
             files=set_up_files(db, settings),
             authorization=AuthorizationChanges(
                 # A gateway's read of Postgres ends within the command time-out.

@@ -4,6 +4,7 @@ import asyncio
 import random
 
 from control.outcomes import Outcomes
+from control.passwords import StationPasswords
 from shared.bus.ownership import OwnershipRegistry, Route
 from shared.bus.streams import PodRequestSender, RunCommand
 from shared.domain.commands import Command, CommandRecord
@@ -22,6 +23,7 @@ class Dispatcher:
         registry: knows which pod holds a station.
         sender: writes to the pods' streams.
         outcomes: wakes us when a command has ended.
+        passwords: hashes those that commands give stations.
         control_id: this process, to whom pods announce outcomes.
         reconnect_wait_s: how long a command waits for a station that was there a moment ago.
         max_queued: how many commands may wait for one station.
@@ -34,6 +36,7 @@ class Dispatcher:
         registry: OwnershipRegistry,
         sender: PodRequestSender,
         outcomes: Outcomes,
+        passwords: StationPasswords,
         control_id: str,
         reconnect_wait_s: float,
         max_queued: int,
@@ -42,6 +45,7 @@ class Dispatcher:
         self._registry = registry
         self._sender = sender
         self._outcomes = outcomes
+        self._passwords = passwords
         self._control_id = control_id
         self._reconnect_wait_s = reconnect_wait_s
         self._max_queued = max_queued
@@ -92,6 +96,7 @@ class Dispatcher:
             timeout_s=timeout_s,
             idempotency_key=idempotency_key,
             max_queued=self._max_queued,
+            password_hash=await self._passwords.hash_of(command),
         )
         if new:
             request = RunCommand(record.command_id, station_id, self._control_id)

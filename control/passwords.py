@@ -6,6 +6,8 @@ import secrets
 from argon2 import PasswordHasher
 
 from control.settings import ControlSettings
+from shared.domain.commands import Command
+from shared.domain.passwords import find_new_password, to_be_hashed
 
 _GENERATED_BYTES = 20
 
@@ -32,4 +34,9 @@ class StationPasswords:
 
     async def hash(self, password: str) -> str:
         """Return the hash, its parameters and salt included; the event loop goes on meanwhile."""
-        return await asyncio.to_thread(self._hasher.hash, password)
+        return await asyncio.to_thread(self._hasher.hash, to_be_hashed(password))
+
+    async def hash_of(self, command: Command) -> str | None:
+        """Return the hash of the password that a command gives its station, if it gives one."""
+        password = find_new_password(command)
+        return None if password is None else await self.hash(password)

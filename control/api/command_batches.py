@@ -66,6 +66,7 @@ async def create_command_batch(
             max_stations=settings.command_batch_max_stations,
             request_digest=_digest(command, stations, timeout_s=timeout_s, max_per_s=max_per_s),
             idempotency_key=idempotency_key,
+            password_hash=await services.passwords.hash_of(command),
         )
     except InvalidInputError as error:
         field = "filter" if body.station_ids is None else "station_ids"

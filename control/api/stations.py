@@ -153,7 +153,7 @@ async def _changes(
                 "body", "password", "with security_profile 0 or 3 nothing checks a password"
             )
         changes["password_hash"] = None
-    elif password is None and credentials.password_hash is None:
+    elif password is None and not (credentials.password_hash or credentials.new_password_hash):
         made = password = generate_password()
     if password is not None:
         changes["password_hash"] = await services.passwords.hash(password)

@@ -112,6 +112,12 @@ class Credentials:
     has_booted: bool
     """It was accepted by an earlier BootNotification, which outlives the connection (2.0.1 part 4
     §5.3)."""
+    new_password_hash: str | None = None
+    """Of a password that the station was sent and has not used yet."""
+    new_password_age_s: float | None = None
+    """How long ago the station accepted that; None while nobody knows whether it did."""
+    last_address: str | None = None
+    """Where its last connection with a proven identity came from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +158,8 @@ class Connection:
 
     `security_profile` is what it has proven; a station that has reached a higher one than before
     may not come back with a lower one (A05 of OCPP 2.0.1 and of 1.6's security whitepaper).
+    `address` is where it comes from, None if that is not to be remembered; `proven_hash` is the
+    hash of the password that it proved itself with.
     """
 
     station_id: str
@@ -159,6 +167,8 @@ class Connection:
     pod_id: str
     ocpp_version: str
     security_profile: SecurityProfile = SecurityProfile.UNSECURED
+    address: str | None = None
+    proven_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

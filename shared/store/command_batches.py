@@ -45,6 +45,7 @@ async def create(
     max_stations: int,
     request_digest: str,
     idempotency_key: str | None = None,
+    password_hash: str | None = None,
 ) -> tuple[CommandBatch, bool]:
     """Queue a command for each of many stations, for all of them or for none.
 
@@ -57,6 +58,7 @@ async def create(
         max_stations: more are refused.
         request_digest: tells this request from others.
         idempotency_key: the caller's own; the same key again gives the first batch back.
+        password_hash: of the password that the command gives the stations, if it gives one.
 
     Returns:
         The batch, and whether it is new.
@@ -71,6 +73,9 @@ async def create(
         if first is not None:
             return first, False
     condition, argument, expected = _selection(stations)
+    # Its commands hold their secrets until they are sent; the batch itself needs none.
+    params = command_params(command)
+    redacted = commands.redacted_params(params)
     # The batch comes to be only if there are stations, not too many, and all that were named.
     at_most = min(max_stations, int(max_per_s * timeout_s))
     record = await db.fetchrow(
@@ -89,14 +94,16 @@ async def create(
             RETURNING *
         ),
         queued AS (
-            INSERT INTO commands (station_id, type, params, expires_at, batch_id)
-            SELECT station_id, type, params, expires_at, batch_id FROM chosen CROSS JOIN batch
+            INSERT INTO commands (station_id, type, params, expires_at, batch_id,
+                                  redacted_params, password_hash)
+            SELECT station_id, type, $11::jsonb, expires_at, batch_id, $12::jsonb, $13
+            FROM chosen CROSS JOIN batch
         )
         SELECT {_COLUMNS} FROM batch
         """,  # noqa: S608 - column names, and conditions made of them
         argument,
         type(command).__name__,
-        command_params(command),
+        params if redacted is None else redacted,
         _kept_filter(stations),
         max_per_s,
         idempotency_key,
@@ -104,6 +111,9 @@ async def create(
         at_most,
         timeout_s,
         expected,
+        params,
+        redacted,
+        password_hash,
     )
     if record is not None:
         return _batch(record), True
@@ -267,16 +277,17 @@ async def cancel(db: Database, batch_id: str) -> BatchProgress:
         NotFoundError: there is no such batch.
     """
     await db.execute(
-        """
+        f"""
         WITH batch AS (
             UPDATE command_batches SET cancelled_at = coalesce(cancelled_at, now()), unrouted = 0
             WHERE batch_id = $1 RETURNING batch_id
         )
         UPDATE commands
         SET state = 'cancelled', finished_at = now(), error_code = 'Cancelled',
-            error_description = 'its batch was cancelled before it was sent'
+            error_description = 'its batch was cancelled before it was sent',
+            {commands.WITHOUT_SECRETS}
         FROM batch WHERE commands.batch_id = batch.batch_id AND state = 'queued'
-        """,
+        """,  # noqa: S608 - a part of the statement
         batch_id,
     )
     return await get(db, batch_id)

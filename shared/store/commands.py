@@ -6,6 +6,7 @@ answer and a sweeper cannot both take it.
 
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 
 import asyncpg
 
@@ -18,7 +19,8 @@ from shared.domain.commands import (
     command_params,
 )
 from shared.domain.errors import CommandQueueFullError, ConflictError, NotFoundError
-from shared.store import parked_commands
+from shared.domain.redaction import redact
+from shared.store import parked_commands, password_changes
 from shared.store.pool import Database
 
 COLUMNS = ", ".join(
@@ -26,6 +28,12 @@ COLUMNS = ", ".join(
     for field in fields(CommandRecord)
 )
 """What a statement selects that reads whole commands."""
+_NAMES = ", ".join(field.name for field in fields(CommandRecord))
+_TAKEN_COLUMNS = COLUMNS.replace("params", "old.params", 1)
+WITHOUT_SECRETS = """
+    params = coalesce(redacted_params, params), redacted_params = NULL, password_hash = NULL
+"""
+"""What a statement assigns that takes a command out of the queue: nobody needs its secrets now."""
 # How often one sweep looks again after it has parked what it met.
 _MAX_LOOKS = 5
 _NOT_REPEATABLE = [name for name, command in COMMANDS.items() if not command.repeatable]
@@ -44,6 +52,7 @@ async def create(
     timeout_s: float,
     idempotency_key: str | None = None,
     max_queued: int | None = None,
+    password_hash: str | None = None,
 ) -> tuple[CommandRecord, bool]:
     """Queue a command.
 
@@ -54,6 +63,7 @@ async def create(
         timeout_s: it is not sent later than this.
         idempotency_key: the caller's own; the same key again gives the first command back.
         max_queued: so many commands may wait for the station; None for any number.
+        password_hash: of the password that the command gives the station, if it gives one.
 
     Returns:
         The command, and whether it is new.
@@ -66,8 +76,9 @@ async def create(
     name, params = type(command).__name__, command_params(command)
     record = await db.fetchrow(
         f"""
-        INSERT INTO commands (station_id, type, params, idempotency_key, expires_at)
-        SELECT station_id, $2, $3::jsonb, $4, now() + make_interval(secs => $5)
+        INSERT INTO commands (station_id, type, params, idempotency_key, expires_at,
+                              redacted_params, password_hash)
+        SELECT station_id, $2, $3::jsonb, $4, now() + make_interval(secs => $5), $7::jsonb, $8
         FROM stations
         WHERE station_id = $1
           AND ($6::bigint IS NULL
@@ -81,6 +92,8 @@ async def create(
         idempotency_key,
         timeout_s,
         max_queued,
+        redacted_params(params),
+        password_hash,
     )
     if record is not None:
         return to_record(record), True
@@ -102,6 +115,8 @@ async def find_repeated(
 ) -> CommandRecord | None:
     """Return the command that was asked for with this key before, or None if there is none.
 
+    Secrets are not compared once the command has left the queue: they are not kept.
+
     Raises:
         ConflictError: the key was used for another command.
     """
@@ -113,12 +128,19 @@ async def find_repeated(
     if record is None:
         return None
     first = to_record(record)
-    if first.type != type(command).__name__ or first.params != _as_stored(command_params(command)):
+    asked = _as_stored(command_params(command))
+    if first.type != type(command).__name__ or first.params not in (asked, redact(asked)):
         raise ConflictError(
             f"idempotency key {idempotency_key!r} was used for another command of station "
             f"{station_id!r} ({first.command_id}): use a new key for a new command"
         )
     return first
+
+
+def redacted_params(params: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what is kept of a command's fields once it is sent; None if they hold no secret."""
+    redacted: dict[str, Any] = redact(params)
+    return None if redacted == params else redacted
 
 
 def _as_stored(params: dict[str, object]) -> dict[str, object]:
@@ -164,18 +186,26 @@ async def take_for_sending(
 ) -> CommandRecord | None:
     """Take a queued command for sending: the step that makes it at most once on the wire.
 
+    Its secrets are in what is returned, and in the store no more. A password that it gives the
+    station counts from now on.
+
     Returns:
         None if it expired, was taken or cancelled, if another connection speaks for the station, or
         if the command was for one that had the station's id before; then it must not be sent.
     """
     record = await db.fetchrow(
         f"""
-        UPDATE commands SET state = 'sent', sent_at = now(), pod_id = $3
-        WHERE command_id = $1 AND state = 'queued' AND expires_at > now()
-          AND EXISTS (SELECT FROM stations
-                      WHERE stations.station_id = commands.station_id AND connection_id = $2
-                        AND stations.created_at <= commands.created_at)
-        RETURNING {COLUMNS}
+        WITH taken AS (
+            UPDATE commands SET state = 'sent', sent_at = now(), pod_id = $3, {WITHOUT_SECRETS}
+            WHERE command_id = $1 AND state = 'queued' AND expires_at > now()
+              AND EXISTS (SELECT FROM stations
+                          WHERE stations.station_id = commands.station_id AND connection_id = $2
+                            AND stations.created_at <= commands.created_at
+                            AND {password_changes.SENDABLE})
+            RETURNING {_TAKEN_COLUMNS}, old.password_hash
+        ),
+        {password_changes.NOTED}
+        SELECT {_NAMES} FROM taken
         """,  # noqa: S608 - as above
         command_id,
         connection_id,
@@ -191,13 +221,18 @@ async def finish(db: Database, command_id: str, outcome: Outcome) -> bool:
         False if the command was finished before, for example by the sweeper; the first outcome
         stands.
     """
-    tag = await db.execute(
-        """
-        UPDATE commands
-        SET state = $2, finished_at = now(), status = $3, response = $4, error_code = $5,
-            error_description = $6
-        WHERE command_id = $1 AND state = 'sent'
-        """,
+    ended = await db.fetchval(
+        f"""
+        WITH ended AS (
+            UPDATE commands
+            SET state = $2, finished_at = now(), status = $3, response = $4, error_code = $5,
+                error_description = $6
+            WHERE command_id = $1 AND state = 'sent'
+            RETURNING command_id, station_id, state
+        ),
+        {password_changes.SETTLED}
+        SELECT count(*) = 1 FROM ended
+        """,  # noqa: S608 - a part of the statement
         command_id,
         outcome.state,
         outcome.status,
@@ -205,7 +240,7 @@ async def finish(db: Database, command_id: str, outcome: Outcome) -> bool:
         outcome.error_code,
         outcome.error_description,
     )
-    return tag == "UPDATE 1"
+    return bool(ended)
 
 
 async def cancel(db: Database, command_id: str) -> bool:
@@ -215,12 +250,12 @@ async def cancel(db: Database, command_id: str) -> bool:
         False if it is not queued any more.
     """
     tag = await db.execute(
-        """
+        f"""
         UPDATE commands
         SET state = 'cancelled', finished_at = now(), error_code = 'Cancelled',
-            error_description = 'it was cancelled before it was sent'
+            error_description = 'it was cancelled before it was sent', {WITHOUT_SECRETS}
         WHERE command_id = $1 AND state = 'queued'
-        """,
+        """,  # noqa: S608 - a part of the statement
         command_id,
     )
     return tag == "UPDATE 1"
@@ -258,12 +293,12 @@ async def list_ended(db: Database, command_ids: Sequence[str]) -> list[str]:
 async def sweep_expired(db: Database) -> int:
     """End queued commands whose time is over; they were never sent."""
     tag = await db.execute(
-        """
+        f"""
         UPDATE commands
         SET state = 'expired', finished_at = now(), error_code = 'Expired',
-            error_description = 'it could not be sent before its deadline'
+            error_description = 'it could not be sent before its deadline', {WITHOUT_SECRETS}
         WHERE state = 'queued' AND expires_at <= now()
-        """
+        """  # noqa: S608 - a part of the statement
     )
     return int(tag.rpartition(" ")[2])
 

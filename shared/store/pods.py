@@ -7,10 +7,14 @@ from shared.store.pool import Database
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The pod that holds a station's connection, and the epoch of that."""
+    """The pod that holds a station's connection, the epoch of that, and what is left of its lease.
+
+    A pod that lives renews it meanwhile.
+    """
 
     pod_id: str
     epoch: int
+    lease_left_s: float
 
 
 async def renew_lease(db: Database, *, pod_id: str, pod_name: str, lease_s: float) -> bool:
@@ -43,7 +47,9 @@ async def find_owner(db: Database, station_id: str) -> Owner | None:
     """Return who holds a station; None if it is offline, or its pod has no lease."""
     record = await db.fetchrow(
         """
-        SELECT pod_id, epoch FROM stations JOIN pods USING (pod_id)
+        SELECT pod_id, epoch,
+               extract(epoch FROM lease_expires_at - now())::float8 AS lease_left_s
+        FROM stations JOIN pods USING (pod_id)
         WHERE station_id = $1 AND online AND lease_expires_at > now()
         """,
         station_id,

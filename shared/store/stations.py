@@ -19,6 +19,7 @@ from shared.domain.stations import (
     SecurityProfile,
     Station,
 )
+from shared.store import password_changes
 from shared.store.epochs import GUARD, LOCKED
 from shared.store.pool import Database
 
@@ -155,6 +156,8 @@ async def update(db: Database, station_id: str, changes: dict[str, Any]) -> Stat
     if unknown := changes.keys() - _UPDATABLE:
         raise KeyError(f"not an operator's to change: {sorted(unknown)}")
     assignments = ", ".join(f"{column} = ${i}" for i, column in enumerate(changes, start=2))
+    if "password_hash" in changes:
+        assignments += f", {password_changes.FORGOTTEN}"
     try:
         record = await db.fetchrow(
             f"""
@@ -190,7 +193,9 @@ async def get_credentials(db: Database, station_ids: Sequence[str]) -> list[Cred
     records = await db.fetch(
         """
         SELECT station_id, security_profile, password_hash, registration_status,
-               heartbeat_interval_s, booted_at IS NOT NULL AS has_booted
+               heartbeat_interval_s, booted_at IS NOT NULL AS has_booted, new_password_hash,
+               extract(epoch FROM now() - new_password_accepted_at)::float8 AS new_password_age_s,
+               last_address
         FROM stations WHERE station_id = ANY($1)
         """,
         station_ids,
@@ -211,7 +216,8 @@ async def get_credentials(db: Database, station_ids: Sequence[str]) -> list[Cred
 async def claim(db: Database, connections: Sequence[Connection]) -> list[Ownership | None]:
     """Raise the epoch of each connection's station: from now on the newest one speaks for it.
 
-    A security profile that is higher than the station's is kept as the one it has reached.
+    A security profile that is higher than the station's is kept as the one it has reached. A new
+    password that was used is the only one from now on.
 
     Returns:
         One ownership per connection in the same order; None where the station is gone.
@@ -226,11 +232,13 @@ async def claim(db: Database, connections: Sequence[Connection]) -> list[Ownersh
                 raised_from = NULL, online = true, pod_id = claim.pod_id,
                 connection_id = claim.connection_id, ocpp_version = claim.ocpp_version,
                 connected_at = now(),
-                security_profile = greatest(stations.security_profile, claim.security_profile)
+                security_profile = greatest(stations.security_profile, claim.security_profile),
+                last_address = coalesce(claim.address, stations.last_address),
+                {password_changes.USED}
             FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[],
-                        $6::smallint[])
+                        $6::smallint[], $7::text[], $8::text[])
                  AS claim (station_id, count, pod_id, connection_id, ocpp_version,
-                           security_profile)
+                           security_profile, address, proven_hash)
             JOIN locked USING (station_id) CROSS JOIN guard
             WHERE stations.station_id = claim.station_id
             RETURNING stations.station_id, stations.epoch, stations.pod_id, stations.connection_id,
@@ -258,6 +266,8 @@ async def claim(db: Database, connections: Sequence[Connection]) -> list[Ownersh
         [connection.connection_id for connection in newest.values()],
         [connection.ocpp_version for connection in newest.values()],
         [connection.security_profile for connection in newest.values()],
+        [connection.address for connection in newest.values()],
+        [connection.proven_hash for connection in newest.values()],
     )
     # When one station connects twice within a batch, each connection gets an epoch of its own.
     next_epoch = {r["station_id"]: r["epoch"] - counts[r["station_id"]] + 1 for r in records}
