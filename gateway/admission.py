@@ -142,9 +142,9 @@ class HandshakeRate:
         self._promised_until = min(promised, now + self._max_wait_s)
         return self._promised_until - now
 
-    def give_back_hashing(self) -> None:
-        """Give back what hashing would have cost a handshake that was let in."""
-        self._full_at -= _TOKENS_FOR_HASHING * self._interval_s
+    def settle_hashing(self, hashes: int) -> None:
+        """Settle what a handshake that was let in has paid for one hash, but made so many."""
+        self._full_at += (hashes - 1) * _TOKENS_FOR_HASHING * self._interval_s
 
 
 class FailureLimit:
@@ -196,6 +196,62 @@ class FailureLimit:
     def succeeded(self, key: str) -> None:
         """Forgive."""
         self._forgiven_at.pop(key, None)
+
+
+class HandshakeFailures:
+    """What has failed at the door, counted so that who guesses locks out nobody but himself.
+
+    Tightly by station and address together, by address, and loosely by station alone, which bounds
+    guesses from many addresses.
+
+    Args:
+        addresses: how often an address may fail.
+        pairs: how often a station may fail from one address.
+        stations: how often a password of a station may be wrong, from anywhere.
+    """
+
+    def __init__(
+        self, *, addresses: FailureLimit, pairs: FailureLimit, stations: FailureLimit
+    ) -> None:
+        self._addresses = addresses
+        self._pairs = pairs
+        self._stations = stations
+
+    def retry_after_s(self, address: str, station_id: str | None = None) -> int | None:
+        """Return how long an address has to wait, perhaps with one station; None if it may try.
+
+        To ask costs nothing, so it comes before anything is looked up.
+        """
+        waits = [self._addresses.retry_after_s(address)]
+        if station_id is not None:
+            waits.append(self._pairs.retry_after_s(_pair(station_id, address)))
+        return max((wait_s for wait_s in waits if wait_s is not None), default=None)
+
+    def guess_retry_after_s(self, station_id: str) -> int | None:
+        """Return after how long one more password of a station may be tried; None if at once."""
+        return self._stations.retry_after_s(station_id)
+
+    def failed(self, address: str, station_id: str | None = None, *, guessed: bool = False) -> None:
+        """Count a handshake that was refused.
+
+        Args:
+            address: where it came from.
+            station_id: whom it named, if it was refused for that station.
+            guessed: it brought a wrong password.
+        """
+        self._addresses.failed(address)
+        if station_id is not None:
+            self._pairs.failed(_pair(station_id, address))
+            if guessed:
+                self._stations.failed(station_id)
+
+    def succeeded(self, address: str, station_id: str) -> None:
+        """Forgive a station what failed from its own address."""
+        self._pairs.succeeded(_pair(station_id, address))
+
+
+def _pair(station_id: str, address: str) -> str:
+    return f"{station_id} {address}"
 
 
 def parse_networks(text: str) -> list[Network]:

@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 from websockets.frames import CloseCode
 
-from gateway.admission import FailureLimit, HandshakeRate
+from gateway.admission import FailureLimit, HandshakeFailures, HandshakeRate
 from gateway.authentication import Authenticator
 from gateway.authorization import DatabaseAuthorizer, ExternalAuthorizer, Tokens, external_api
 from gateway.commands import CommandRunner
@@ -23,7 +23,7 @@ from gateway.flapping import FlappingGuard
 from gateway.handlers import Services
 from gateway.ingest import Ingest
 from gateway.lease import LeaseKeeper
-from gateway.liveness import Liveness
+from gateway.liveness import Liveness, Rival
 from gateway.lookups import Lookups
 from gateway.management import serve_management
 from gateway.ocpp_log import OcppLog
@@ -133,6 +133,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
                 settings,
                 credentials,
                 flapping=flapping,
+                find_rival=lambda *question: liveness.find_rival(*question),  # noqa: PLW0108 - made below
                 unknown_stations=unknown_stations,
                 ingest=ingest,
             ),
@@ -147,7 +148,6 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
             ),
             claims=claims,
             sender=sender,
-            is_connected=lambda station_id: liveness.is_connected(station_id),  # noqa: PLW0108 - made below
             flapping=flapping,
             fence=fence,
             ocpp_log=ocpp_log,
@@ -248,19 +248,27 @@ def _door(
     credentials: Batcher[str, Credentials | None],
     *,
     flapping: FlappingGuard,
+    find_rival: Callable[[str, float], Awaitable[Rival | None]],
     unknown_stations: UnknownStations,
     ingest: Ingest,
 ) -> Door:
     """Return what decides who may connect."""
-    stations_failures = FailureLimit(
-        burst=settings.station_failures,
-        refill_s=settings.station_failure_refill_s,
-        max_keys=settings.max_remembered_failures,
+    limit = partial(FailureLimit, max_keys=settings.max_remembered_failures)
+    failures = HandshakeFailures(
+        addresses=limit(
+            burst=settings.address_failures, refill_s=settings.address_failure_refill_s
+        ),
+        pairs=limit(burst=settings.station_failures, refill_s=settings.station_failure_refill_s),
+        stations=limit(
+            burst=settings.station_failures_anywhere,
+            refill_s=settings.station_failure_anywhere_refill_s,
+        ),
     )
     authenticator = Authenticator(
         credentials.submit,
         cache_size=settings.password_cache_size,
-        failures=stations_failures,
+        overlap_s=settings.password_overlap_s,
+        guess_retry_after_s=failures.guess_retry_after_s,
     )
     stack.callback(authenticator.close)
     return Door(
@@ -271,13 +279,9 @@ def _door(
             max_wait_s=settings.handshakes_max_wait_s,
         ),
         authenticator=authenticator,
-        addresses=FailureLimit(
-            burst=settings.address_failures,
-            refill_s=settings.address_failure_refill_s,
-            max_keys=settings.max_remembered_failures,
-        ),
-        stations=stations_failures,
+        failures=failures,
         flapping=flapping,
+        find_rival=find_rival,
         unknown_stations=unknown_stations,
         ingest=ingest,
         now=_now,

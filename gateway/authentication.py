@@ -9,7 +9,7 @@ import secrets
 import sys
 from base64 import b64encode
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -20,7 +20,8 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from websockets.exceptions import InvalidHeader
 from websockets.headers import parse_authorization_basic
 
-from gateway.admission import FailureLimit, Origin
+from gateway.admission import Origin, address_key
+from shared.domain.passwords import spellings
 from shared.domain.stations import Credentials, SecurityProfile
 
 # Each verification takes the memory its hash was made with, so few run at a time.
@@ -40,22 +41,28 @@ LOWER_PROFILE = "LowerSecurityProfile"
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A station that may come in, and the security profile it has proven."""
+    """A station that may come in, and the security profile it has proven.
+
+    `proven_hash` is the hash of the password that it has proven it with, if it has.
+    """
 
     credentials: Credentials
     security_profile: SecurityProfile
+    proven_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """A station that may not. Everything in it is for us; the station learns none of it.
 
-    `security_event` is the type of the event that this is, if it is one.
+    `security_event` is the type of the event that this is, if it is one; `guessed` is whether a
+    wrong password was tried.
     """
 
     known: bool
     reason: str
     security_event: str | None = None
+    guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +75,31 @@ class Throttled:
 Verdict: TypeAlias = Admitted | Refused | Throttled
 
 
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a handshake brings: whom it names, with which password, and from where.
+
+    `password` is None if it brings none, or one under another user name.
+    """
+
+    station_id: str
+    password: bytes | None
+    origin: Origin
+
+
 class Authenticator:
-    """Checks who comes, and remembers passwords that were right.
+    """Checks who comes, and remembers who was right.
 
     A fleet that reconnects would otherwise keep the processors busy for minutes. What is remembered
-    is a digest under a key that lives and dies with this process, and it covers the stored hash, so
-    a changed password is not found. A remembered password is let through whatever others have tried
-    under the station's id or from its address, so that nobody can lock a station out.
+    is a digest under a key that lives and dies with this process, and beside it one of the stored
+    hash, so that a changed password is not found. Who is remembered is let through whatever others
+    have tried under the station's id or from its address, so that nobody can lock a station out.
 
     Args:
         find_credentials: looks a station up; None if it is not registered.
-        cache_size: how many passwords are remembered.
-        failures: how often a station id may fail.
+        cache_size: how many are remembered.
+        overlap_s: how long the password before counts beside one that the station has accepted.
+        guess_retry_after_s: how long nobody may try a password of a station; None if anybody may.
     """
 
     def __init__(
@@ -87,12 +107,15 @@ class Authenticator:
         find_credentials: Callable[[str], Awaitable[Credentials | None]],
         *,
         cache_size: int,
-        failures: FailureLimit,
+        overlap_s: float,
+        guess_retry_after_s: Callable[[str], int | None],
     ) -> None:
         self._find_credentials = find_credentials
         self._cache_size = cache_size
-        self._failures = failures
-        self._cache: OrderedDict[bytes, None] = OrderedDict()
+        self._overlap_s = overlap_s
+        self._guess_retry_after_s = guess_retry_after_s
+        # Of whom was right, the digest of the stored hash; empty without a password.
+        self._cache: OrderedDict[bytes, bytes] = OrderedDict()
         self._key = secrets.token_bytes(32)
         self._hasher = PasswordHasher()
         self._nobody = _hash_of_nobody(_USUAL_PARAMETERS)
@@ -104,14 +127,15 @@ class Authenticator:
         """Hash nothing any more."""
         self._hashing.shutdown(wait=False, cancel_futures=True)
 
+    def remembers(self, presented: Presented) -> bool:
+        """Tell whether the same came in before: password, certificate, or without one the address.
+
+        It may have been changed since; only `authenticate` knows.
+        """
+        return self._proof(presented) in self._cache
+
     async def authenticate(
-        self,
-        station_id: str,
-        authorization: str | None,
-        origin: Origin,
-        *,
-        address_retry_after_s: int | None = None,
-        before_hashing: Callable[[], None] = lambda: None,
+        self, presented: Presented, *, before_hashing: Callable[[], None] = lambda: None
     ) -> Verdict:
         """Find out whether a station may come in.
 
@@ -119,68 +143,92 @@ class Authenticator:
         and are answered alike, so that nobody learns which stations there are.
 
         Args:
-            station_id: from the path; user name or certificate have to name the same.
-            authorization: the Authorization header, or None.
-            origin: where it comes from.
-            address_retry_after_s: its address failed too often, and may try again after so long.
-            before_hashing: called if its password has to be hashed.
+            presented: what it brings.
+            before_hashing: called before each hash.
         """
+        station_id, origin = presented.station_id, presented.origin
         credentials = await self._find_credentials(station_id)
         if origin.common_name is not None:
-            return _judge_certificate(station_id, credentials, origin.common_name)
+            verdict = _judge_certificate(station_id, credentials, origin.common_name)
+            if isinstance(verdict, Admitted):
+                self._remember(self._proof(presented), b"")
+            return verdict
         if credentials and credentials.security_profile is SecurityProfile.UNSECURED:
+            self._remember(self._proof(presented), b"")
             return Admitted(credentials, SecurityProfile.UNSECURED)
-        password = _password(station_id, authorization)
-        if password is None:
+        if presented.password is None:
             return Refused(
                 credentials is not None, "no password, or a user name that is not the station id"
             )
         return await self._check_password(
-            station_id,
-            password,
-            credentials,
-            origin,
-            address_retry_after_s=address_retry_after_s,
-            before_hashing=before_hashing,
+            presented, presented.password, credentials, before_hashing=before_hashing
         )
 
     async def _check_password(
         self,
-        station_id: str,
-        password: str,
+        presented: Presented,
+        password: bytes,
         credentials: Credentials | None,
-        origin: Origin,
         *,
-        address_retry_after_s: int | None,
         before_hashing: Callable[[], None],
     ) -> Verdict:
-        password_hash = self._hash_for(credentials)
-        digest = self._digest(station_id, password, password_hash)
-        if digest not in self._cache:
-            waits = (self._failures.retry_after_s(station_id), address_retry_after_s)
-            if wait_s := max(wait_s or 0 for wait_s in waits):
+        proof, hashes = self._proof(presented), self._hashes_for(credentials)
+        remembered = self._cache.get(proof)
+        proven = next((each for each in hashes if self._digest(each) == remembered), None)
+        if proven is None:
+            wait_s = self._guess_retry_after_s(presented.station_id)
+            if wait_s is not None and not _is_at_home(credentials, presented.origin):
                 return Throttled(wait_s)
-            before_hashing()
-            if not await self._verify(password_hash, password):
-                return Refused(credentials is not None, "a wrong password")
+            proven = await self._find_proven(hashes, password, before_hashing)
+        if proven is None:
+            return Refused(credentials is not None, "a wrong password", guessed=True)
         if credentials is None:  # `_nobody` has no password; this is for the reader
             return Refused(known=False, reason="an unknown station")
-        self._remember(digest)
-        return _judge_profile(credentials, origin)
+        self._remember(proof, self._digest(proven))
+        return _judge_profile(credentials, presented.origin, proven)
 
-    def _hash_for(self, credentials: Credentials | None) -> str:
-        if credentials is None or credentials.password_hash is None:
-            return self._nobody
-        parameters = credentials.password_hash.rsplit("$", 2)[0]
+    def _hashes_for(self, credentials: Credentials | None) -> list[str]:
+        """Return the hashes of the passwords that count, the newer one first."""
+        if credentials is None:
+            return [self._nobody]
+        hashes = [credentials.new_password_hash, credentials.password_hash]
+        age_s = credentials.new_password_age_s
+        if credentials.new_password_hash and age_s is not None and age_s > self._overlap_s:
+            hashes.pop()
+        found = [each for each in hashes if each is not None]
+        if not found:
+            return [self._nobody]
+        parameters = found[0].rsplit("$", 2)[0]
         if not self._nobody.startswith(f"{parameters}$"):
             self._nobody = _hash_of_nobody(parameters)
-        return credentials.password_hash
+        return found
 
-    def _digest(self, station_id: str, password: str, password_hash: str) -> bytes:
-        text = f"{station_id}\0{password}\0{password_hash}"
-        return blake2b(text.encode(), key=self._key, digest_size=32).digest()
+    def _proof(self, presented: Presented) -> bytes:
+        origin = presented.origin
+        if origin.common_name is not None:
+            kind, proof = b"certificate", origin.common_name.encode(errors="surrogateescape")
+        elif presented.password is not None:
+            kind, proof = b"password", presented.password
+        else:
+            kind, proof = b"address", address_key(origin.address).encode()
+        return self._digest(b"\0".join((presented.station_id.encode(), kind, proof)))
 
-    async def _verify(self, password_hash: str, password: str) -> bool:
+    def _digest(self, secret: bytes | str) -> bytes:
+        secret = secret.encode() if isinstance(secret, str) else secret
+        return blake2b(secret, key=self._key, digest_size=32).digest()
+
+    async def _find_proven(
+        self, hashes: Sequence[str], password: bytes, before_hashing: Callable[[], None]
+    ) -> str | None:
+        """Return which of the hashes a password has, if it has any."""
+        for password_hash in hashes:
+            for spelt in spellings(password):
+                before_hashing()
+                if await self._verify(password_hash, spelt):
+                    return password_hash
+        return None
+
+    async def _verify(self, password_hash: str, password: bytes) -> bool:
         try:
             return await asyncio.get_running_loop().run_in_executor(
                 self._hashing, self._hasher.verify, password_hash, password
@@ -188,9 +236,9 @@ class Authenticator:
         except (Argon2Error, InvalidHashError):
             return False
 
-    def _remember(self, digest: bytes) -> None:
-        self._cache[digest] = None
-        self._cache.move_to_end(digest)
+    def _remember(self, proof: bytes, hash_digest: bytes) -> None:
+        self._cache[proof] = hash_digest
+        self._cache.move_to_end(proof)
         if len(self._cache) > self._cache_size:
             self._cache.popitem(last=False)
 
@@ -207,7 +255,12 @@ def _judge_certificate(
     return Admitted(credentials, SecurityProfile.TLS_CLIENT_CERTIFICATE)
 
 
-def _judge_profile(credentials: Credentials, origin: Origin) -> Verdict:
+def _is_at_home(credentials: Credentials | None, origin: Origin) -> bool:
+    """Tell whether a station's last proven connection came from there."""
+    return credentials is not None and credentials.last_address == address_key(origin.address)
+
+
+def _judge_profile(credentials: Credentials, origin: Origin, proven_hash: str) -> Verdict:
     """Judge whether a right password is enough: not for less than was reached before (A05)."""
     proven = (
         SecurityProfile.TLS_BASIC_AUTHENTICATION
@@ -215,7 +268,7 @@ def _judge_profile(credentials: Credentials, origin: Origin) -> Verdict:
         else SecurityProfile.BASIC_AUTHENTICATION
     )
     if proven >= credentials.security_profile:
-        return Admitted(credentials, proven)
+        return Admitted(credentials, proven, proven_hash)
     reason = f"security profile {proven:d}, having reached {credentials.security_profile:d}"
     return Refused(known=True, reason=reason, security_event=LOWER_PROFILE)
 
@@ -232,11 +285,17 @@ def _hash_of_nobody(parameters: str) -> str:
     return f"{parameters}${salt}${digest}"
 
 
-def _password(station_id: str, authorization: str | None) -> str | None:
+def read_password(station_id: str, authorization: str | None) -> bytes | None:
+    """Return the password of a Basic Authorization header, as the bytes that were sent.
+
+    It is no text: OCPP-J 1.6 §6.2.2 sends the key itself. None if there is none that can be read,
+    or if its user name is not the station's id.
+    """
     if authorization is None:
         return None
     try:
         user_name, password = parse_authorization_basic(authorization)
-    except (InvalidHeader, UnicodeDecodeError):
+    except (InvalidHeader, ValueError):
         return None
-    return password if user_name == station_id else None
+    # Bytes that are no UTF-8 come as surrogates.
+    return password.encode(errors="surrogateescape") if user_name == station_id else None

@@ -7,6 +7,7 @@ pings the station.
 
 import asyncio
 import secrets
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -23,6 +24,16 @@ log = structlog.get_logger()
 _PING_TIMEOUT_S = 5.0
 # For the two ways through Redis; a reader that was cut off looks again every second.
 _WAY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Another connection of a station: alive, or at a pod that is silent while it has its lease.
+
+    `lease_left_s` is for how long that pod still has it; None if the connection is alive.
+    """
+
+    lease_left_s: float | None = None
 
 
 class Connections(Protocol):
@@ -51,20 +62,39 @@ class Liveness:
         self._pod_id = pod_id
         self._questions: dict[str, asyncio.Future[bool]] = {}
 
-    async def is_connected(self, station_id: str) -> bool:
-        """Return whether a station has a connection that is alive; takes 7 s at most.
+    async def find_rival(self, station_id: str, within_s: float) -> Rival | None:
+        """Return the connection of a station that is alive, or may be; None if there is none.
 
-        A pod that has its lease and does not answer counts as holding one.
+        A pod that has its lease and does not answer counts as holding one, until that is over.
+
+        Args:
+            station_id: whose.
+            within_s: how long this may take, beside a look-up or two.
 
         Raises:
             UnavailableError: Redis does not answer, so that another pod cannot be asked.
         """
         connection = self._connections.get(station_id)
         if connection is not None:
-            return await connection.is_alive(_PING_TIMEOUT_S)
+            alive = await connection.is_alive(min(_PING_TIMEOUT_S, within_s))
+            return Rival() if alive else None
+        owner = await self._find_other(station_id)
+        if owner is None:
+            return None
+        try:
+            # Not beyond the lease: what a pod without one holds does not count.
+            async with asyncio.timeout(min(_PING_TIMEOUT_S + _WAY_S, within_s, owner.lease_left_s)):
+                return Rival() if await self._ask(station_id, owner) else None
+        except TimeoutError:
+            owner = await self._find_other(station_id)
+            return None if owner is None else Rival(owner.lease_left_s)
+
+    async def _find_other(self, station_id: str) -> pods.Owner | None:
         owner = await try_again(lambda: pods.find_owner(self._db, station_id))
-        if owner is None or owner.pod_id == self._pod_id:
-            return False  # one of ours that is not held has just ended, or is as new as this one
+        # One of ours that is not held has just ended, or is as new as the one that asks.
+        return None if owner is None or owner.pod_id == self._pod_id else owner
+
+    async def _ask(self, station_id: str, owner: pods.Owner) -> bool:
         question_id = secrets.token_hex(8)
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._questions[question_id] = answer
@@ -72,10 +102,7 @@ class Liveness:
             await self._sender.send(
                 owner.pod_id, PingConnection(station_id, owner.epoch, self._pod_id, question_id)
             )
-            async with asyncio.timeout(_PING_TIMEOUT_S + _WAY_S):
-                return await answer
-        except TimeoutError:
-            return True
+            return await answer
         finally:
             del self._questions[question_id]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -30,13 +30,10 @@ from gateway.station_socket import FrameRate, StationSocket
 from gateway.tls import server_context
 from shared.bus.streams import CloseConnection, PodRequestSender
 from shared.domain.errors import UnavailableError
-from shared.domain.stations import (
-    Connection,
-    RegistrationStatus,
-    SecurityProfile,
-)
+from shared.domain.stations import Connection, RegistrationStatus
 from shared.store.judgement import is_away
 from shared.telemetry import metrics
+from shared.telemetry.errors import describe_error
 
 log = structlog.get_logger()
 
@@ -57,7 +54,6 @@ class OcppServer:
         services: what handlers may use.
         claims: claims stations for connections, and lets go of them.
         sender: asks other pods to close what is theirs no more.
-        is_connected: finds out whether a station has a living connection, here or elsewhere.
         flapping: told of connections that take another one's place.
         fence: closed while nobody knows which stations are still ours.
         ocpp_log: takes what goes over the wire.
@@ -73,7 +69,6 @@ class OcppServer:
         services: Services,
         claims: Claims,
         sender: PodRequestSender,
-        is_connected: Callable[[str], Awaitable[bool]],
         flapping: FlappingGuard,
         fence: Fence,
         ocpp_log: OcppLog,
@@ -86,7 +81,6 @@ class OcppServer:
         self._claims = claims
         self._sender = sender
         self._flapping = flapping
-        self._is_connected = is_connected
         self._fence = fence
         self._ocpp_log = ocpp_log
         self._frame_rate = FrameRate(settings.station_frames_per_s, settings.station_frames_burst)
@@ -243,8 +237,6 @@ class OcppServer:
             offer = ", ".join(PROTOCOLS)
             await socket.close(CloseCode.PROTOCOL_ERROR, f"no common subprotocol: offer {offer}")
             return
-        if not await self._may_displace(socket):
-            return
         connection = await self._claim(socket, protocol)
         if connection is None:
             return
@@ -274,6 +266,8 @@ class OcppServer:
                         pod_id=self._pod_id,
                         ocpp_version=protocol.version,
                         security_profile=socket.security_profile,
+                        address=socket.address,
+                        proven_hash=socket.proven_hash,
                     )
                 )
                 before = self._connections.get(credentials.station_id)
@@ -286,7 +280,7 @@ class OcppServer:
             log.warning(
                 "a station could not be claimed",
                 station_id=credentials.station_id,
-                error=repr(error),
+                error=describe_error(error),
                 exc_info=None if is_away(error) else error,
             )
             await socket.close(CloseCode.TRY_AGAIN_LATER, "the database is away")
@@ -323,26 +317,6 @@ class OcppServer:
                 before, CloseCode.POLICY_VIOLATION, "a newer connection has replaced this one"
             )
         return connection
-
-    async def _may_displace(self, socket: StationSocket) -> bool:
-        """Close a socket that may not take the place of another one, and return whether it may.
-
-        Newest wins, but only who has proven who it is displaces a connection that is alive.
-        """
-        if socket.security_profile is not SecurityProfile.UNSECURED:
-            return True
-        try:
-            connected = await self._is_connected(socket.credentials.station_id)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the station comes back
-            reason = "nobody can tell now whether this station is connected to another pod"
-            log.warning(reason, station_id=socket.credentials.station_id, error=repr(error))
-            await socket.close(CloseCode.TRY_AGAIN_LATER, reason)
-            return False
-        if connected:
-            await socket.close(
-                CloseCode.POLICY_VIOLATION, "this station is connected, and you bring no password"
-            )
-        return not connected
 
     async def _announce_or_later(self, connection: StationConnection) -> None:
         try:

@@ -132,16 +132,27 @@ class GatewaySettings(ServiceSettings):
     )
     station_failures: PositiveInt = Field(
         default=10,
-        description="failed handshakes in a row of one station id; more get 429 before anything is "
-        "hashed. A password that was right before is always let in",
+        description="failed handshakes in a row of one station id from one address; more get 429 "
+        "before anything is looked up. What was right before is always let in",
     )
     station_failure_refill_s: PositiveFloat = Field(
         default=30.0, description="after so long one more is let through"
     )
+    station_failures_anywhere: PositiveInt = Field(
+        default=100,
+        description="wrong passwords in a row of one station id from all addresses together; more "
+        "get 429 before anything is hashed, but for the address that the station last came from. "
+        "Loose, as it holds for the station itself when it comes from a new address",
+    )
+    station_failure_anywhere_refill_s: PositiveFloat = Field(
+        default=1.0,
+        description="after so long one more is let through: 4 to 12 ms of a processor each, and "
+        "no guess of a random password comes true in a lifetime",
+    )
     address_failures: PositiveInt = Field(
         default=200,
-        description="likewise of one address, which may be the one of a whole site or a mobile "
-        "network; of IPv6, of one /64",
+        description="likewise of one address, whatever it brings, which may be the one of a whole "
+        "site or a mobile network; of IPv6, of one /64. What is refused with 429 counts as well",
     )
     address_failure_refill_s: PositiveFloat = Field(
         default=0.1, description="after so long one more is let through"
@@ -169,6 +180,12 @@ class GatewaySettings(ServiceSettings):
         default=None,
         description="in which they tell the common name of a verified client certificate "
         "(security profile 3), such as X-SSL-Client-CN; they must remove it from what clients send",
+    )
+    browser_origins: str = Field(
+        default="",
+        description="origins of browsers, separated by commas, that may connect as a station "
+        "without a password. Stations send no Origin; every page that an employee opens could "
+        "otherwise speak for a station inside the network",
     )
     tls_certificate: Path | None = Field(
         default=None,
@@ -238,7 +255,16 @@ class GatewaySettings(ServiceSettings):
         description="of the OCPP log that is not written yet; what is more is dropped and counted",
     )
     password_cache_size: PositiveInt = Field(
-        default=50_000, description="passwords found right that are not hashed again"
+        default=50_000,
+        description="stations that were let in and are remembered: their passwords are not hashed "
+        "again, and others' failures do not keep them out",
+    )
+    password_overlap_s: PositiveFloat = Field(
+        default=7 * 86_400.0,
+        description="how long the password before still counts after a station has accepted a new "
+        "one and has not used it yet. Stations take a new one at once, with their next connection "
+        "or after a reboot that waits for the last charge to end; a week has a quiet night for all "
+        "of them. While nobody knows whether it was accepted, both count",
     )
     authorization_cache_size: PositiveInt = Field(
         default=50_000,
@@ -308,6 +334,11 @@ class GatewaySettings(ServiceSettings):
     def trusted_networks(self) -> list[Network]:
         """`trusted_proxies`, read."""
         return parse_networks(self.trusted_proxies)
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """`browser_origins`, read."""
+        return frozenset(filter(None, map(str.strip, self.browser_origins.split(","))))
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -55,6 +55,9 @@ class StationSocket(ServerConnection):
 
     credentials: Credentials
     security_profile: SecurityProfile
+    # Where a proven identity came from, and the hash of the password that proved it.
+    address: str | None = None
+    proven_hash: str | None = None
     _deliver: Callable[[bytes], None] | None = None
     _context: Context
     _frame_interval_s = 0.0

@@ -9,8 +9,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from shared.domain.stations import SecurityProfile
-from shared.store import security_events, stations
+from shared.domain.stations import Connection, SecurityProfile
+from shared.store import pods, security_events, stations
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually
@@ -32,9 +32,7 @@ async def test_who_brings_no_password_does_not_displace_who_is_alive_on_another_
         station_client(first.url) as old,
     ):
         await old.boot()
-        async with without_password(second) as new:
-            with pytest.raises(ConnectionClosed, match="this station is connected"):
-                await asyncio.wait_for(new.recv(), 10)
+        assert "this station is connected" in await refused(second, 409)
         assert (await old.call("Heartbeat", {}))[0] == 3
         assert (await stations.get(db, "CP-1")).epoch == 1
 
@@ -74,10 +72,52 @@ async def test_while_redis_is_away_nobody_displaces_who_is_on_another_pod(
     ):
         await boot(old)
         await wire.cut()
-        async with without_password(second) as new:
-            with pytest.raises(ConnectionClosed, match="nobody can tell"):
-                await asyncio.wait_for(new.recv(), 10)
+        assert "nobody can tell" in await refused(second, 503)
         await wire.mend()
+
+
+async def test_while_a_dead_pod_has_its_lease_who_brings_no_password_is_told_so(
+    db: Database, start_pod: StartPod
+) -> None:
+    await register(db, security_profile=SecurityProfile.UNSECURED)
+    await hold_by_a_killed_pod(db, lease_s=8)
+    async with start_pod(handshake_timeout_s=2) as gateway:
+        said = await refused(gateway, 503)
+        assert "does not answer" in said
+        seconds = int(said.rpartition(" in ")[2].removesuffix(" s\n"))
+        assert 4 <= seconds <= 8
+        assert f"Retry-After: {seconds}" in said
+
+
+async def test_who_brings_no_password_gets_in_as_soon_as_a_killed_pods_lease_is_over(
+    db: Database, start_pod: StartPod
+) -> None:
+    await register(db, security_profile=SecurityProfile.UNSECURED)
+    async with start_pod() as gateway:
+        await hold_by_a_killed_pod(db, lease_s=2)
+        began = time.monotonic()
+        async with without_password(gateway) as station:
+            assert (await boot(station))[0] == 3
+        assert 1 < time.monotonic() - began < 5
+
+
+async def hold_by_a_killed_pod(db: Database, *, lease_s: float) -> None:
+    """Leave behind what a pod does that was killed: its lease, and a station that is online."""
+    await pods.renew_lease(db, pod_id="killed", pod_name="killed", lease_s=lease_s)
+    await stations.claim(
+        db,
+        [Connection(station_id="CP-1", connection_id="c", pod_id="killed", ocpp_version="1.6")],
+    )
+
+
+async def refused(gateway: Pod, status: int) -> str:
+    """Try to come in without a password, and return what is said instead."""
+    with pytest.raises(InvalidStatus) as found:
+        await without_password(gateway)
+    response = found.value.response
+    assert response.status_code == status
+    headers = "".join(f"{name}: {value}\n" for name, value in response.headers.raw_items())
+    return headers + (response.body or b"").decode()
 
 
 async def test_connections_that_displace_each_other_too_often_are_throttled_and_reported(

@@ -50,9 +50,16 @@ def test_a_password_that_was_not_hashed_leaves_room_for_four_others() -> None:
     rate = handshakes(Clock(), burst=20)
     let_in = 0
     while rate.take() is None:
-        rate.give_back_hashing()
+        rate.settle_hashing(0)
         let_in += 1
     assert let_in == 16  # the last one that is let in still needs five tokens
+
+
+def test_a_password_that_was_hashed_more_than_once_takes_the_room_of_others() -> None:
+    rate = handshakes(Clock(), burst=20)
+    assert rate.take() is None
+    rate.settle_hashing(3)
+    assert [rate.take() for _ in range(3)].count(None) == 1
 
 
 def test_who_is_put_off_gets_a_moment_of_its_own() -> None:
