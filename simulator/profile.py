@@ -110,6 +110,8 @@ class StationProfile:
             TransactionEvent (2.0.1, 2.1.10).
         transaction_retry_s: TransactionMessageRetryInterval (1.6, 9.1.32), MessageAttemptInterval
             of TransactionEvent (2.0.1, 2.1.11).
+        sends_key_as_text: Send an AuthorizationKey of 1.6 as the digits that it was configured
+            with, as many stations do; otherwise as the bytes that they mean (OCPP-J 1.6, 6.2.2).
         boots_on_reconnect: Send BootNotification after every reconnect. OCPP-J 1.6, 5.4 and OCPP-J
             2.0.1, 5.3 say not to; much of the field does.
         reconnect: Back-off.
@@ -144,6 +146,7 @@ class StationProfile:
     call_timeout_s: int = 30
     transaction_attempts: int = 3
     transaction_retry_s: int = 10
+    sends_key_as_text: bool = False
     boots_on_reconnect: bool = False
     reconnect: ReconnectPolicy = field(default_factory=ReconnectPolicy)
     misbehaviours: frozenset[MisbehaviourName] = frozenset()

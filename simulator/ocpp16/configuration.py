@@ -31,7 +31,7 @@ def _write_authorization_key(station: "Station", text: str) -> bool:
         return False
     if not _KEY_MIN_BYTES <= len(password) <= _KEY_MAX_BYTES:
         return False
-    station.password = password
+    station.password = text.encode() if station.profile.sends_key_as_text else password
     return True
 
 

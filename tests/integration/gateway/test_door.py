@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from argon2 import PasswordHasher
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from shared.domain.stations import SecurityProfile
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
-from tests.support.stations import PASSWORD, basic_auth, register, station_client
+from tests.support.stations import PASSWORD, basic_auth, hash_cheaply, register, station_client
 
 KEY = "00010203040506070809FFFEFDFCFBFAF9F8F7F6"
 PRINTABLE_KEY = "4F43415F4F4354545F61646D696E5F746573742B"
@@ -30,8 +29,7 @@ def raw_auth(user_name: bytes, password: bytes) -> dict[str, str]:
 
 
 async def set_password(db: Database, password: str) -> None:
-    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    await db.execute("UPDATE stations SET password_hash = $1", hasher.hash(password))
+    await db.execute("UPDATE stations SET password_hash = $1", hash_cheaply(password))
 
 
 async def status_of(
@@ -83,7 +81,7 @@ def no_traceback(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 # Keys as bytes (OCPP-J 1.6 §6.2.2)
 
 
-@pytest.mark.parametrize("key", [KEY, PRINTABLE_KEY, KEY.lower(), KEY[:32]])
+@pytest.mark.parametrize("key", [KEY, PRINTABLE_KEY, KEY.lower(), KEY.capitalize()[:2] + KEY[2:20] + KEY[20:].lower(), KEY[:32]])
 async def test_a_key_is_taken_as_its_digits_and_as_the_bytes_that_they_mean(
     db: Database, gateway: Pod, key: str
 ) -> None:
@@ -91,7 +89,7 @@ async def test_a_key_is_taken_as_its_digits_and_as_the_bytes_that_they_mean(
     await set_password(db, key)
     assert await status_of(gateway.url, raw_auth(b"CP-1", bytes.fromhex(key))) == 101
     assert await status_of(gateway.url, basic_auth("CP-1", key)) == 101
-    assert await status_of(gateway.url, basic_auth("CP-1", key.swapcase())) in {101, 401}
+    assert await status_of(gateway.url, basic_auth("CP-1", key.swapcase())) == 101
     assert await status_of(gateway.url, raw_auth(b"CP-1", bytes.fromhex(key)[:-1])) == 401
 
 
