@@ -24,6 +24,7 @@ from shared.domain.errors import (
     VoltaroError,
 )
 from shared.store.judgement import is_away, is_locked
+from shared.telemetry.errors import describe_error
 
 log = structlog.get_logger()
 
@@ -202,7 +203,9 @@ def _response_to(error: Exception, scope: Scope) -> ProblemResponse:
             "try again in a moment",
         )
     if is_away(error):
-        log.warning("a dependency is away", error=f"Postgres: {error!r}", path=scope["path"])
+        log.warning(
+            "a dependency is away", error=f"Postgres: {describe_error(error)}", path=scope["path"]
+        )
         return problem_response(
             problems.UNAVAILABLE, "Postgres does not answer: nothing can be read or kept now"
         )

@@ -6,6 +6,7 @@ from http import HTTPStatus
 import httpx
 
 from cli.up.errors import UpError
+from shared.telemetry.errors import describe_error
 
 ID_TOKEN = "SIM-TOKEN"  # noqa: S105 - an RFID card's number, no secret
 _TIMEOUT_S = 10.0
@@ -42,7 +43,7 @@ async def register(http_url: str, api_key: str, station_count: int, password: st
                     response = await client.post(path, json=body)
                 except httpx.HTTPError as error:
                     raise UpError(
-                        f"The control plane does not answer POST {path}: {error!r}. "
+                        f"The control plane does not answer POST {path}: {describe_error(error)}. "
                         "Its log says why: control.log."
                     ) from error
             # Conflict: made at an earlier start.

@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 import httpx
 
+from shared.telemetry.errors import describe_error
+
 #: How stations of a load test are told from others.
 STATION_NAME = "load test"
 
@@ -108,7 +110,7 @@ class Api:
             return self._client.request(method, path, **arguments)
         except httpx.HTTPError as error:
             raise ApiError(
-                f"the API at {self.url} does not answer {method} {path} ({error!r}): "
+                f"the API at {self.url} does not answer {method} {path} ({describe_error(error)}): "
                 "does the control plane run, and is --api-url right?"
             ) from error
 

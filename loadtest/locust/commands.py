@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import httpx
 
 from loadtest.locust.api import Api
+from shared.telemetry.errors import describe_error
 from simulator.dialect import RegistrationStatus
 from simulator.profile import OcppVersion
 from simulator.station import Station
@@ -131,7 +132,7 @@ class Operators:
             )
             problem = problem_of(response)
         except httpx.HTTPError as error:
-            problem = repr(error)
+            problem = describe_error(error)
         finally:
             self._under_way.remove(command)
         self._report(command.body["type"], time.monotonic() - began, problem)

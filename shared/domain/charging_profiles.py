@@ -317,7 +317,9 @@ def parse_document(document: dict[str, Any]) -> ChargingProfile:
             ),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidInputError(f"this is no charging profile: {error!r}") from error
+        raise InvalidInputError(
+            f"this is no charging profile: {type(error).__name__}: {error}"
+        ) from error
 
 
 def parse_start_document(document: dict[str, Any]) -> ChargingProfile:

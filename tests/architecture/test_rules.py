@@ -54,6 +54,17 @@ def test_pages_are_ordered_by_columns_and_not_by_what_is_made_of_them() -> None:
     assert offenders == []
 
 
+def test_no_error_is_shown_by_its_repr() -> None:
+    """It may hold a password or a row: `describe_error` shows what may be seen."""
+    shown = re.compile(r"\brepr\((?:error|exc|exception)\)|\{(?:error|exc|exception)!r\}")
+    offenders = [
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if shown.search(path.read_text(encoding="utf-8"))
+    ]
+    assert offenders == []
+
+
 def test_redis_keys_are_made_in_one_place() -> None:
     offenders = [
         str(path.relative_to(ROOT))

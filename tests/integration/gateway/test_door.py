@@ -81,7 +81,16 @@ def no_traceback(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 # Keys as bytes (OCPP-J 1.6 §6.2.2)
 
 
-@pytest.mark.parametrize("key", [KEY, PRINTABLE_KEY, KEY.lower(), KEY.capitalize()[:2] + KEY[2:20] + KEY[20:].lower(), KEY[:32]])
+@pytest.mark.parametrize(
+    "key",
+    [
+        KEY,
+        PRINTABLE_KEY,
+        KEY.lower(),
+        KEY.capitalize()[:2] + KEY[2:20] + KEY[20:].lower(),
+        KEY[:32],
+    ],
+)
 async def test_a_key_is_taken_as_its_digits_and_as_the_bytes_that_they_mean(
     db: Database, gateway: Pod, key: str
 ) -> None:
