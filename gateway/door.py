@@ -109,6 +109,13 @@ class Door:
         metrics.handshakes.labels(str(int(status))).inc()
         return response
 
+    def note_unreadable(self, socket: StationSocket) -> None:
+        """Count a socket that sent no HTTP request, and was closed without an answer."""
+        address = _peer(socket)
+        self._failures.failed(address_key(address))
+        metrics.handshakes.labels(str(int(http.HTTPStatus.BAD_REQUEST))).inc()
+        log.info("a handshake could not be read", address=address, reason="it is no HTTP request")
+
     async def _check(
         self, socket: StationSocket, request: Request, busy: str | None
     ) -> Response | None:
@@ -261,9 +268,8 @@ class Door:
 
     def _find_origin(self, socket: StationSocket, request: Request) -> Origin:
         tls = socket.transport.get_extra_info("ssl_object")
-        peer = socket.transport.get_extra_info("peername")  # None if it has gone meanwhile
         return self._proxies.find_origin(
-            str(peer[0]) if peer else "",
+            _peer(socket),
             request.headers,
             encrypted=tls is not None,
             common_name=find_common_name(tls),
@@ -296,6 +302,11 @@ class Door:
                 )
             )
             kept.add_done_callback(_log_failure)
+
+
+def _peer(socket: StationSocket) -> str:
+    peer = socket.transport.get_extra_info("peername")  # None if it has gone meanwhile
+    return str(peer[0]) if peer else ""
 
 
 def _log_failure(kept: asyncio.Future[str | None]) -> None:

@@ -22,6 +22,7 @@ from shared.store.judgement import is_away
 from shared.store.pool import Database
 from shared.store.retrying import try_again
 from shared.telemetry import metrics
+from shared.telemetry.errors import describe_error
 
 log = structlog.get_logger()
 
@@ -191,4 +192,4 @@ class LeaseKeeper:
 
 def _tell(what: str, error: Exception) -> None:
     known = is_away(error) or isinstance(error, UnavailableError)
-    log.warning(what, error=repr(error), exc_info=None if known else error)
+    log.warning(what, error=describe_error(error), exc_info=None if known else error)

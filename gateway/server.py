@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -106,7 +107,7 @@ class OcppServer:
             settings.ocpp_port,
             process_request=self._process_request,  # type: ignore[arg-type]  # ours are StationSockets
             select_subprotocol=_select_subprotocol,
-            create_connection=StationSocket,
+            create_connection=self._make_socket,  # type: ignore[arg-type]  # as good as a class
             # Only for who asks (2.0.1 requires that), with a window of 2 KiB: memory is the limit
             # of how many stations a pod holds. `max_size` bounds what comes out of it.
             compression=None,
@@ -195,7 +196,7 @@ class OcppServer:
                 raise
             raise UnavailableError(
                 f"nobody can tell whether a connection of station {ownership.station_id!r} is its "
-                f"newest: Postgres is away ({error!r})"
+                f"newest: Postgres is away ({describe_error(error)})"
             ) from error
         if raised is None:
             return False
@@ -206,6 +207,11 @@ class OcppServer:
         )
         connection.station.ownership = raised
         return True
+
+    def _make_socket(self, *args: Any, **options: Any) -> StationSocket:  # noqa: ANN401 - the library's
+        socket = StationSocket(*args, **options)
+        socket.on_unreadable = self._door.note_unreadable
+        return socket
 
     async def _process_request(self, socket: StationSocket, request: Request) -> Response | None:
         return await self._door.process_request(socket, request, busy=self._busy())

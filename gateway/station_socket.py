@@ -11,9 +11,11 @@ import socket
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import InvalidMessage
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Event, State
 
@@ -58,6 +60,8 @@ class StationSocket(ServerConnection):
     # Where a proven identity came from, and the hash of the password that proved it.
     address: str | None = None
     proven_hash: str | None = None
+    # Told of a socket that sent no HTTP request.
+    on_unreadable: Callable[["StationSocket"], None] | None = None
     _deliver: Callable[[bytes], None] | None = None
     _context: Context
     _frame_interval_s = 0.0
@@ -81,6 +85,21 @@ class StationSocket(ServerConnection):
             self._pause.cancel()
         super().connection_lost(exc)
         self.recv_messages.resume = _do_nothing
+
+    async def handshake(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - the library's
+        """Perform the opening handshake; the library closes without a word what is no HTTP."""
+        try:
+            await super().handshake(*args, **options)
+        finally:
+            unreadable, self.on_unreadable = self.on_unreadable, None
+            error = self.protocol.handshake_exc
+            # One that was closed before it said anything is a look whether we are here.
+            if (
+                unreadable is not None
+                and isinstance(error, InvalidMessage)
+                and not isinstance(error.__cause__, EOFError)
+            ):
+                unreadable(self)
 
     def limit(self, rate: FrameRate) -> None:
         """Take no more frames than that, of any kind; without this all are taken."""

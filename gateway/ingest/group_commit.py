@@ -150,7 +150,7 @@ class Ingest:
                 await write_probe.write(connection)
                 await self._try_unwritten(connection)
         except Exception as error:  # noqa: BLE001 - whatever it is, stations stay away a while longer
-            log.info("Postgres is still away", error=repr(error))
+            log.info("Postgres is still away", error=describe_error(error))
             return False
         finally:
             await connection.give_back()

@@ -19,6 +19,7 @@ from shared.store.facts import Fact, SetAside
 from shared.store.judgement import Judgement, is_away, judge
 from shared.store.pool import Database, KeptConnection
 from shared.telemetry import metrics
+from shared.telemetry.errors import describe_error
 
 log = structlog.get_logger()
 
@@ -211,7 +212,7 @@ class Sifter:
             log.warning(
                 "facts could not be set aside yet",
                 facts=len(bad),
-                error=repr(error),
+                error=describe_error(error),
                 exc_info=None if is_away(error) else error,
             )
             raise _RoundOverError from error

@@ -166,6 +166,32 @@ async def test_a_path_that_does_not_parse_gets_400_and_is_counted(
     assert [answer.split()[1] for answer in answers] == ["400", "400", "429"]
 
 
+@pytest.mark.parametrize(("target", "line"), [("/ocpp/\xff", "X: y"), ("/ocpp/CP-1", "no header")])
+async def test_what_is_no_http_request_is_closed_in_one_line_and_counted(
+    start_pod: StartPod, caplog: pytest.LogCaptureFixture, target: str, line: str
+) -> None:
+    async with start_pod(address_failures=2, address_failure_refill_s=60) as gateway:
+        with no_traceback(caplog):
+            for _ in range(2):
+                assert await ask(gateway.url, target, line) == ""
+            answer = await ask(gateway.url, "/ocpp/CP-1")
+    assert " 429 " in answer
+
+
+async def test_a_look_whether_the_pod_is_there_is_not_counted(
+    start_pod: StartPod, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with start_pod(address_failures=1, address_failure_refill_s=60) as gateway:
+        host, port = gateway.url.removeprefix("ws://").removesuffix("/ocpp").split(":")
+        for _ in range(3):
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.close()
+            await writer.wait_closed()
+        await asyncio.sleep(0.1)
+        assert " 401 " in await ask(gateway.url, "/ocpp/CP-1")
+    assert "could not be read" not in "".join(capsys.readouterr())
+
+
 # Who guesses locks out nobody else
 
 
