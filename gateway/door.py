@@ -217,7 +217,7 @@ class Door:
         try:
             async with asyncio.timeout(within_s):
                 rival = await self._find_rival(station_id, _SHARE_FOR_ASKING * within_s)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the station comes back
+        except Exception as error:
             known = is_away(error) or isinstance(error, UnavailableError)
             reason = "nobody can tell now whether this station is connected to another pod"
             log.warning(
