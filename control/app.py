@@ -15,6 +15,7 @@ from control.api import (
     availability,
     certificates,
     charging_profiles,
+    client_certificates,
     command_batches,
     commands,
     configuration,
@@ -96,6 +97,7 @@ def create_api() -> FastAPI:
         files,
         file_links,
         certificates,
+        client_certificates,
         security_events,
     ):
         app.include_router(resource.router, responses=openapi.EVERY_ROUTE)

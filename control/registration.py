@@ -22,7 +22,7 @@ async def register(
         response: told where the station is, and not to be cached.
 
     Raises:
-        ConflictError: it is registered already.
+        ConflictError: it is registered already, or another one's certificates are called so.
     """
     made: str | None = None
     if terms.password is None and terms.security_profile.uses_password:
@@ -36,6 +36,7 @@ async def register(
         password_hash=None if password is None else await services.passwords.hash(password),
         registration_status=terms.registration_status,
         heartbeat_interval_s=terms.heartbeat_interval_s,
+        certificate_serial_number=terms.certificate_serial_number,
     )
     response.headers["Location"] = f"/v1/stations/{quote(station.station_id, safe='')}"
     response.headers["Cache-Control"] = "no-store"

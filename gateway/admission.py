@@ -23,6 +23,8 @@ from typing import TypeAlias
 
 from websockets.datastructures import Headers
 
+from shared.domain.certificates import PresentedCertificate
+
 Network: TypeAlias = IPv4Network | IPv6Network
 Address: TypeAlias = IPv4Address | IPv6Address
 
@@ -31,6 +33,8 @@ _IPV6_SITE_PREFIX = 64
 _ADDRESSES_REMEMBERED = 1024
 # Measured: a handshake takes 1 ms of a processor, and Argon2 with the usual parameters 4 ms.
 _TOKENS_FOR_HASHING = 4
+_HEXADECIMAL = frozenset("0123456789abcdef")
+_SHA1_DIGITS, _SHA256_DIGITS = 40, 64
 _TOKENS = 1 + _TOKENS_FOR_HASHING
 # Of a token: sums of intervals come out a hair above what they should be.
 _ROUNDING = 0.001
@@ -41,12 +45,12 @@ class Origin:
     """Where a handshake comes from.
 
     `encrypted` is whether the station's own connection is TLS, ours or a proxy's in front;
-    `common_name` is that of the client certificate it was verified with, or None.
+    `client_certificate` is the one that it was verified with, or None.
     """
 
     address: str
     encrypted: bool
-    common_name: str | None
+    client_certificate: PresentedCertificate | None
 
 
 class ProxyTrust:
@@ -56,16 +60,29 @@ class ProxyTrust:
 
     Args:
         networks: where our load balancers are.
-        certificate_header: in which they tell the common name of a client certificate that they
+        common_name_header: in which they tell the common name of a client certificate that they
             have verified; None if they tell none.
+        fingerprint_header: likewise its fingerprint, SHA-256 or SHA-1 in hexadecimal.
     """
 
-    def __init__(self, networks: Sequence[Network], certificate_header: str | None) -> None:
+    def __init__(
+        self,
+        networks: Sequence[Network],
+        *,
+        common_name_header: str | None,
+        fingerprint_header: str | None = None,
+    ) -> None:
         self._networks = networks
-        self._certificate_header = certificate_header
+        self._common_name_header = common_name_header
+        self._fingerprint_header = fingerprint_header
 
     def find_origin(
-        self, peer: str, headers: Headers, *, encrypted: bool, common_name: str | None
+        self,
+        peer: str,
+        headers: Headers,
+        *,
+        encrypted: bool,
+        client_certificate: PresentedCertificate | None,
     ) -> Origin:
         """Return where a handshake comes from.
 
@@ -73,10 +90,10 @@ class ProxyTrust:
             peer: address at the other end of our socket.
             headers: of the request.
             encrypted: whether our socket is TLS.
-            common_name: of the client certificate that our own TLS has verified.
+            client_certificate: that our own TLS has verified.
         """
         if not self._trusts(peer):
-            return Origin(peer, encrypted, common_name)
+            return Origin(peer, encrypted, client_certificate)
         address = peer
         hops = ",".join(headers.get_all("X-Forwarded-For")).split(",")
         for hop in reversed(hops):
@@ -88,9 +105,30 @@ class ProxyTrust:
             if not self._trusts(address):
                 break
         encrypted = encrypted or _only(headers, "X-Forwarded-Proto").lower() in {"https", "wss"}
-        if encrypted and self._certificate_header and common_name is None:
-            common_name = _only(headers, self._certificate_header) or None
-        return Origin(address, encrypted, common_name)
+        if encrypted and client_certificate is None:
+            client_certificate = self._find_certificate(headers)
+        return Origin(address, encrypted, client_certificate)
+
+    def _find_certificate(self, headers: Headers) -> PresentedCertificate | None:
+        name = _only(headers, self._common_name_header) if self._common_name_header else ""
+        if self._fingerprint_header is None:
+            return PresentedCertificate(common_name=name) if name else None
+        told = _only(headers, self._fingerprint_header)
+        if not told and not name:
+            return None
+        digits = told.replace(":", "").lower()
+        if not _HEXADECIMAL.issuperset(digits):
+            digits = ""
+        # Where a fingerprint ought to be told, no common name stands in for one that is missing.
+        return PresentedCertificate(
+            common_name=name or None,
+            sha256=""
+            if len(digits) not in {_SHA1_DIGITS, _SHA256_DIGITS}
+            else digits
+            if len(digits) == _SHA256_DIGITS
+            else None,
+            sha1=digits if len(digits) == _SHA1_DIGITS else None,
+        )
 
     def _trusts(self, address: str) -> bool:
         known = _parse(address)

@@ -15,6 +15,7 @@ from websockets.frames import CloseCode
 from gateway.admission import FailureLimit, HandshakeFailures, HandshakeRate
 from gateway.authentication import Authenticator
 from gateway.authorization import DatabaseAuthorizer, ExternalAuthorizer, Tokens, external_api
+from gateway.client_certificates import ClientCertificates
 from gateway.commands import CommandRunner
 from gateway.door import Door
 from gateway.event_loop import measure_lag
@@ -94,6 +95,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
         credentials: Batcher[str, Credentials | None] = Batcher(
             lambda station_ids: try_again(partial(stations.get_credentials, db, station_ids))
         )
+        certificates = ClientCertificates(db)
         shared_ttl_s = settings.authorization_shared_cache_ttl_s
         tokens = Tokens(
             db,
@@ -132,6 +134,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
                 stack,
                 settings,
                 credentials,
+                certificates=certificates,
                 flapping=flapping,
                 find_rival=lambda *question: liveness.find_rival(*question),  # noqa: PLW0108 - made below
                 unknown_stations=unknown_stations,
@@ -184,12 +187,6 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
         )
 
         draining = asyncio.Event()
-
-        async def not_ready() -> str | None:
-            if draining.is_set():
-                return "draining"
-            return None if ingest.available else "Postgres does not answer"
-
         await leases.take()
         stack.push_async_callback(_forget_stream, reader)
         await stack.enter_async_context(
@@ -197,6 +194,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
                 measure_lag,
                 claims.run,
                 credentials.run,
+                certificates.run,
                 fence.run,
                 tokens.run,
                 ingest.run,
@@ -238,6 +236,12 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
                     await unknown_stations.flush()
 
 
+async def _why_not_ready(draining: asyncio.Event, ingest: Ingest) -> str | None:
+    if draining.is_set():
+        return "draining"
+    return None if ingest.available else "Postgres does not answer"
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -247,6 +251,7 @@ def _door(
     settings: GatewaySettings,
     credentials: Batcher[str, Credentials | None],
     *,
+    certificates: ClientCertificates,
     flapping: FlappingGuard,
     find_rival: Callable[[str, float], Awaitable[Rival | None]],
     unknown_stations: UnknownStations,
@@ -266,6 +271,7 @@ def _door(
     )
     authenticator = Authenticator(
         credentials.submit,
+        judge_certificate=certificates.judge,
         cache_size=settings.password_cache_size,
         overlap_s=settings.password_overlap_s,
         guess_retry_after_s=failures.guess_retry_after_s,

@@ -21,6 +21,7 @@ from websockets.exceptions import InvalidHeader
 from websockets.headers import parse_authorization_basic
 
 from gateway.admission import Origin, address_key
+from shared.domain.certificates import PresentedCertificate
 from shared.domain.passwords import spellings
 from shared.domain.stations import Credentials, SecurityProfile
 
@@ -34,7 +35,7 @@ _HASHING_NICENESS = 10
 _USUAL_PARAMETERS = "$argon2id$v=19$m=4096,t=2,p=1"
 
 INVALID_CERTIFICATE = "InvalidChargingStationCertificate"
-"""Security event: the client certificate belongs to another station (2.0.1 appendix 1)."""
+"""Security event: the client certificate is not the station's own (2.0.1 appendix 1)."""
 LOWER_PROFILE = "LowerSecurityProfile"
 """Security event of ours: a station came with less than it has reached (A05)."""
 
@@ -73,6 +74,9 @@ class Throttled:
 
 
 Verdict: TypeAlias = Admitted | Refused | Throttled
+JudgeCertificate: TypeAlias = Callable[
+    [Credentials, PresentedCertificate], Awaitable[Verdict | None]
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,7 @@ class Authenticator:
 
     Args:
         find_credentials: looks a station up; None if it is not registered.
+        judge_certificate: judges by a client certificate; None leaves it to the password.
         cache_size: how many are remembered.
         overlap_s: how long the password before counts beside one that the station has accepted.
         guess_retry_after_s: how long nobody may try a password of a station; None if anybody may.
@@ -106,11 +111,13 @@ class Authenticator:
         self,
         find_credentials: Callable[[str], Awaitable[Credentials | None]],
         *,
+        judge_certificate: JudgeCertificate,
         cache_size: int,
         overlap_s: float,
         guess_retry_after_s: Callable[[str], int | None],
     ) -> None:
         self._find_credentials = find_credentials
+        self._judge_certificate = judge_certificate
         self._cache_size = cache_size
         self._overlap_s = overlap_s
         self._guess_retry_after_s = guess_retry_after_s
@@ -148,11 +155,12 @@ class Authenticator:
         """
         station_id, origin = presented.station_id, presented.origin
         credentials = await self._find_credentials(station_id)
-        if origin.common_name is not None:
-            verdict = _judge_certificate(station_id, credentials, origin.common_name)
+        if credentials is not None and origin.client_certificate is not None:
+            verdict = await self._judge_certificate(credentials, origin.client_certificate)
             if isinstance(verdict, Admitted):
                 self._remember(self._proof(presented), b"")
-            return verdict
+            if verdict is not None:
+                return verdict
         if credentials and credentials.security_profile is SecurityProfile.UNSECURED:
             self._remember(self._proof(presented), b"")
             return Admitted(credentials, SecurityProfile.UNSECURED)
@@ -204,14 +212,17 @@ class Authenticator:
         return found
 
     def _proof(self, presented: Presented) -> bytes:
-        origin = presented.origin
-        if origin.common_name is not None:
-            kind, proof = b"certificate", origin.common_name.encode(errors="surrogateescape")
-        elif presented.password is not None:
-            kind, proof = b"password", presented.password
+        """Return a digest of all that was brought; without a secret, of where it came from."""
+        certificate, password = presented.origin.client_certificate, presented.password
+        if password is not None:
+            kind, proof = "password", password
+        elif certificate is not None:
+            kind, proof = "certificate", b""
         else:
-            kind, proof = b"address", address_key(origin.address).encode()
-        return self._digest(b"\0".join((presented.station_id.encode(), kind, proof)))
+            kind, proof = "address", address_key(presented.origin.address).encode()
+        # `repr` escapes what could end a part; the password, which may hold anything, comes last.
+        named = (presented.station_id, kind, repr(certificate))
+        return self._digest("\0".join(named).encode() + b"\0" + proof)
 
     def _digest(self, secret: bytes | str) -> bytes:
         secret = secret.encode() if isinstance(secret, str) else secret
@@ -241,18 +252,6 @@ class Authenticator:
         self._cache.move_to_end(proof)
         if len(self._cache) > self._cache_size:
             self._cache.popitem(last=False)
-
-
-def _judge_certificate(
-    station_id: str, credentials: Credentials | None, common_name: str
-) -> Verdict:
-    """Judge by a client certificate, whose chain has been verified (A00.FR.405)."""
-    if common_name != station_id:
-        reason = f"a client certificate of {common_name!r}"
-        return Refused(credentials is not None, reason, INVALID_CERTIFICATE)
-    if credentials is None:
-        return Refused(known=False, reason="an unknown station")
-    return Admitted(credentials, SecurityProfile.TLS_CLIENT_CERTIFICATE)
 
 
 def _is_at_home(credentials: Credentials | None, origin: Origin) -> bool:

@@ -25,7 +25,7 @@ from gateway.ingest import Ingest
 from gateway.liveness import Rival
 from gateway.settings import GatewaySettings
 from gateway.station_socket import StationSocket
-from gateway.tls import find_common_name
+from gateway.tls import find_client_certificate
 from gateway.unknown_stations import UnknownStations
 from shared.domain.device_model import SecurityEventReported
 from shared.domain.errors import InvalidInputError, UnavailableError
@@ -83,7 +83,11 @@ class Door:
     ) -> None:
         self._max_header_bytes = settings.max_header_bytes
         self._timeout_s = _SHARE_FOR_AUTHENTICATION * settings.handshake_timeout_s
-        self._proxies = ProxyTrust(settings.trusted_networks, settings.client_certificate_header)
+        self._proxies = ProxyTrust(
+            settings.trusted_networks,
+            common_name_header=settings.client_certificate_header,
+            fingerprint_header=settings.client_certificate_fingerprint_header,
+        )
         self._allowed_origins = settings.allowed_origins
         self._rate = rate
         self._authenticator = authenticator
@@ -272,7 +276,7 @@ class Door:
             _peer(socket),
             request.headers,
             encrypted=tls is not None,
-            common_name=find_common_name(tls),
+            client_certificate=find_client_certificate(tls),
         )
 
     def _note(self, presented: Presented, request: Request, refused: Refused) -> None:

@@ -179,7 +179,17 @@ class GatewaySettings(ServiceSettings):
     client_certificate_header: str | None = Field(
         default=None,
         description="in which they tell the common name of a verified client certificate "
-        "(security profile 3), such as X-SSL-Client-CN; they must remove it from what clients send",
+        "(security profile 3), such as X-SSL-Client-CN; they must remove it from what clients "
+        "send. If it is all they tell, a station is let in with any certificate that they have "
+        "verified and that is called like a valid one of the station's",
+    )
+    client_certificate_fingerprint_header: str | None = Field(
+        default=None,
+        description="in which they tell its fingerprint in hexadecimal: SHA-256 (HAProxy: "
+        "`%[ssl_c_der,sha2(256),hex]`), or SHA-1 if they know no other (nginx: "
+        "`$ssl_client_fingerprint`). With it a station is let in with the very certificates that "
+        "were issued or pinned to it, and with those of a pinned name; they must remove it from "
+        "what clients send",
     )
     browser_origins: str = Field(
         default="",

@@ -1,11 +1,11 @@
 """TLS of our own, for installations without a load balancer that ends it (profiles 2 and 3)."""
 
 import ssl
-from itertools import chain
-from typing import Any
 
 from gateway.settings import GatewaySettings
+from shared.domain.certificates import PresentedCertificate
 from shared.domain.errors import InvalidInputError
+from shared.x509 import read_certificate
 
 # Those that every OCPP 1.6 station can speak (security whitepaper A00.FR.317 and .421). Those of
 # TLS 1.3 are on by themselves.
@@ -44,12 +44,13 @@ def server_context(settings: GatewaySettings) -> ssl.SSLContext | None:
     return context
 
 
-def find_common_name(tls: ssl.SSLObject | None) -> str | None:
-    """Return the common name of the client certificate that was verified, or None without one."""
-    # As `getpeercert` gives it: a tuple of relative names, each a tuple of attributes.
-    certificate: Any = tls.getpeercert() if tls is not None else None
-    if not certificate:
+def find_client_certificate(tls: ssl.SSLObject | None) -> PresentedCertificate | None:
+    """Return the client certificate that was verified, or None without one."""
+    content = tls.getpeercert(binary_form=True) if tls is not None else None
+    if content is None:
         return None
-    attributes = chain.from_iterable(certificate.get("subject", ()))
-    names = [value for key, value in attributes if key == "commonName"]
-    return str(names[0]) if len(names) == 1 else ""
+    try:
+        return read_certificate(content).presented
+    except InvalidInputError:
+        # OpenSSL takes more than is allowed. What cannot be read is nobody's.
+        return PresentedCertificate(sha256="")

@@ -17,7 +17,11 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from shared.domain.certificates import CertificateHashData, HashAlgorithm
+from shared.domain.certificates import (
+    CertificateHashData,
+    HashAlgorithm,
+    PresentedCertificate,
+)
 from shared.domain.errors import InvalidInputError
 
 CHAIN_MAX_LENGTH = 10_000
@@ -43,10 +47,11 @@ class SigningRequestDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateDetails:
-    """What a certificate says of itself."""
+    """What a certificate says of itself, and what names it at the door."""
 
     serial_number: str
     not_after: datetime
+    presented: PresentedCertificate
 
 
 def read_signing_request(csr: str, *, organization: str | None) -> SigningRequestDetails:
@@ -223,8 +228,38 @@ def check_chain(chain: str, *, csr: str, now: datetime) -> CertificateDetails:
     if leaf.not_valid_after_utc <= now:
         raise InvalidInputError(f"the certificate has expired on {leaf.not_valid_after_utc}")
     _check_signatures(certificates)
+    return _details(leaf)
+
+
+def read_certificate(certificate: str | bytes) -> CertificateDetails:
+    """Return what a certificate says.
+
+    Args:
+        certificate: PEM, or DER as bytes.
+
+    Raises:
+        InvalidInputError: it is none.
+    """
+    try:
+        if isinstance(certificate, bytes):
+            return _details(x509.load_der_x509_certificate(certificate))
+        found = x509.load_pem_x509_certificate(certificate.encode())
+        return _details(found)
+    except _UNREADABLE as error:
+        raise InvalidInputError(f"it is no certificate: {error}"[:200]) from error
+
+
+def _details(certificate: x509.Certificate) -> CertificateDetails:
     return CertificateDetails(
-        serial_number=f"{leaf.serial_number:X}", not_after=leaf.not_valid_after_utc
+        serial_number=f"{certificate.serial_number:X}",
+        not_after=certificate.not_valid_after_utc,
+        presented=PresentedCertificate(
+            common_name=_single(certificate.subject, NameOID.COMMON_NAME),
+            issuer=certificate.issuer.rfc4514_string(),
+            sha256=certificate.fingerprint(hashes.SHA256()).hex(),
+            # Some proxies tell no other one. Nobody can make a second certificate for a given one.
+            sha1=certificate.fingerprint(hashes.SHA1()).hex(),  # noqa: S303 - a name, no signature
+        ),
     )
 
 

@@ -108,7 +108,8 @@ async def answer_signing_request(
     """Give the signed certificate to a request, and hand it to the station.
 
     A station that is offline gets it when it is back. Until it has said Accepted, another
-    certificate may take its place.
+    certificate may take its place. Its common name has to be the station's id or its
+    `certificate_serial_number`; from now on the station may come in with it.
     """
     key = str(signing_request_id)
     request = await signing_requests.get(services.db, key)
@@ -124,6 +125,7 @@ async def answer_signing_request(
         key,
         certificate_chain=body.certificate_chain,
         serial_number=details.serial_number,
+        presented=details.presented,
         not_after=details.not_after,
         replaces=True,
     )

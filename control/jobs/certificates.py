@@ -84,6 +84,8 @@ class CertificateKeeper:
         signed = 0
         for request in pending:
             try:
+                if await self._refuse_if_not_its_own(request):
+                    continue
                 # A thread, as RSA takes its time.
                 await self._keep(request, await asyncio.to_thread(_sign, authority, request))
             except ConflictError:
@@ -99,6 +101,23 @@ class CertificateKeeper:
                 signed += 1
         return signed
 
+    async def _refuse_if_not_its_own(self, request: SigningRequest) -> bool:
+        """Look again at whose name it is: stations may have changed since the request came."""
+        details = await asyncio.to_thread(x509.read_signing_request, request.csr, organization=None)
+        objection = details.refusal or await signing_requests.find_objection(
+            self._db, request.signing_request_id, details.common_name
+        )
+        if objection is None:
+            return False
+        await signing_requests.refuse(self._db, request.signing_request_id, objection)
+        log.warning(
+            "a certificate is not signed",
+            signing_request_id=request.signing_request_id,
+            station_id=request.station_id,
+            reason=objection,
+        )
+        return True
+
     async def _keep(
         self, request: SigningRequest, signed: tuple[str, x509.CertificateDetails]
     ) -> None:
@@ -108,6 +127,7 @@ class CertificateKeeper:
             request.signing_request_id,
             certificate_chain=chain,
             serial_number=details.serial_number,
+            presented=details.presented,
             not_after=details.not_after,
             replaces=False,
         )

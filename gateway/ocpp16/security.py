@@ -84,8 +84,8 @@ class Security(Handlers):
     @sends(commands.CertificateSigned)
     def certificate_signed(self, command: commands.CertificateSigned) -> call.CertificateSigned:
         """A02, A03."""
-        use = CertificateSigningUse(command.certificate_type)
-        if use is not CertificateSigningUse.CHARGING_STATION:
+        use = command.certificate_type
+        if use is not None and use != CertificateSigningUse.CHARGING_STATION:
             raise CannotBeSaidError(
                 f"OCPP 1.6 knows no {use}: its stations have ChargingStationCertificate only"
             )

@@ -60,8 +60,8 @@ class Security(Handlers):
         status = await self.services.ingest.submit(
             CertificateSigningRequested(
                 station_id=self.station.station_id,
-                certificate_type=CertificateSigningUse(
-                    certificate_type or CertificateSigningUse.CHARGING_STATION
+                certificate_type=(
+                    None if certificate_type is None else CertificateSigningUse(certificate_type)
                 ),
                 csr=csr,
                 common_name=details.common_name,
@@ -79,10 +79,11 @@ class Security(Handlers):
 
     @sends(commands.CertificateSigned)
     def certificate_signed(self, command: commands.CertificateSigned) -> call.CertificateSigned:
-        """A02, A03."""
+        """A02, A03; the type only if the request had one (A02.FR.14)."""
+        use = command.certificate_type
         return call.CertificateSigned(
             certificate_chain=command.certificate_chain,
-            certificate_type=CertificateSigningUseEnumType(command.certificate_type),
+            certificate_type=None if use is None else CertificateSigningUseEnumType(use),
         )
 
     @answered(Action.certificate_signed)

@@ -26,6 +26,26 @@ class CertificateSigningUse(StrEnum):
     V2G = "V2GCertificate"
 
 
+class CertificateOrigin(StrEnum):
+    """How we know that a client certificate is a station's."""
+
+    ISSUED = "issued"
+    """It answers a signing request of the station's."""
+    PINNED = "pinned"
+    """An operator says so."""
+    MIGRATED = "migrated"
+    """The station came with such a one before we kept which ones are whose."""
+
+
+class CertificateBelonging(StrEnum):
+    """Whose a client certificate is, seen from the station that it came with."""
+
+    OWN = "own"
+    REVOKED = "revoked"
+    OF_ANOTHER = "of_another"
+    UNKNOWN = "unknown"
+
+
 class HashAlgorithm(StrEnum):
     """HashAlgorithmEnumType."""
 
@@ -76,12 +96,47 @@ class InstalledCertificate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PresentedCertificate:
+    """A client certificate, verified up to its root, as far as it is told.
+
+    Our own TLS sees all of it; a proxy in front tells what it was set up to tell. `issuer` is as in
+    RFC 4514, the fingerprints are hexadecimal in lower case. A fingerprint that ought to be there
+    and cannot be read is empty, so that no certificate has it.
+    """
+
+    common_name: str | None = None
+    issuer: str | None = None
+    sha256: str | None = None
+    sha1: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCertificate:
+    """A certificate that a station may come in with; without a fingerprint, all of a name."""
+
+    client_certificate_id: str
+    station_id: str
+    origin: CertificateOrigin
+    sha256: str | None
+    sha1: str | None
+    issuer: str | None
+    common_name: str | None
+    not_after: datetime | None
+    signing_request_id: str | None
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SigningRequest:
-    """A certificate signing request of a station, from its receipt to the station's answer."""
+    """A certificate signing request of a station, from its receipt to the station's answer.
+
+    Without `certificate_type` the certificate is for both uses (OCPP 2.0.1 §1.58.1).
+    """
 
     signing_request_id: str
     station_id: str
-    certificate_type: CertificateSigningUse
+    certificate_type: CertificateSigningUse | None
     csr: str
     subject: str | None
     key_type: str | None
@@ -139,11 +194,12 @@ class CertificateSigningRequested:
     """The station asked for a certificate.
 
     `refusal` is why it will not get one, or None as far as the request itself is in order. Whether
-    `common_name` is the station's, the store decides, which knows its serial number.
+    `common_name` is the station's, the store decides, which knows what an operator has said.
+    Without `certificate_type` the certificate is for both uses.
     """
 
     station_id: str
-    certificate_type: CertificateSigningUse
+    certificate_type: CertificateSigningUse | None
     csr: str
     common_name: str | None
     subject: str | None

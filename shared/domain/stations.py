@@ -98,6 +98,8 @@ class Station:
     created_at: datetime
     updated_at: datetime
     location_id: str | None = None
+    certificate_serial_number: str | None = None
+    """An operator's word; `serial_number` is the station's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +120,8 @@ class Credentials:
     """How long ago the station accepted that; None while nobody knows whether it did."""
     last_address: str | None = None
     """Where its last connection with a proven identity came from."""
+    agreed_security_profile: int | None = None
+    """The station accepted to go there when it was told to (A05)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,8 @@ from shared.domain.configuration import (
 from shared.domain.redaction import is_secret
 from shared.store.pool import Connection, Database
 
+_SECURITY_PROFILE = "securityprofile"
+_PROFILES = frozenset({"0", "1", "2", "3"})
 _COLUMNS = ", ".join(field.name for field in fields(ConfigurationItem))
 
 
@@ -81,7 +83,31 @@ async def write_changes(
         [fact.reboot_required for fact in changes],
         [fact.changed_at for fact in changes],
     )
+    await _agree_on_profiles(connection, changes)
     return [None] * len(facts)
+
+
+async def _agree_on_profiles(
+    connection: Connection, changes: Sequence[ConfigurationChanged]
+) -> None:
+    """Keep which security profile stations accepted to go to (1.6 security whitepaper A05)."""
+    agreed = {
+        fact.station_id: int(fact.value)
+        for fact in changes
+        if fact.known and fact.key.lower() == _SECURITY_PROFILE and fact.value in _PROFILES
+    }
+    if agreed:
+        await connection.execute(
+            """
+            INSERT INTO agreed_security_profiles (station_id, security_profile)
+            SELECT station_id, profile FROM unnest($1::text[], $2::smallint[])
+                AS agreed (station_id, profile)
+            JOIN stations USING (station_id)
+            ON CONFLICT (station_id) DO UPDATE SET security_profile = excluded.security_profile
+            """,
+            list(agreed),
+            list(agreed.values()),
+        )
 
 
 async def find_values(db: Database, station_id: str, keys: Sequence[str]) -> dict[str, str]:

@@ -10,24 +10,49 @@ from shared.domain.certificates import (
     CertificateSignedAnswered,
     CertificateSigningRequested,
     CertificateSigningUse,
+    PresentedCertificate,
     SigningRequest,
     SigningRequestState,
 )
 from shared.domain.errors import ConflictError, NotFoundError
+from shared.store import client_certificates
 from shared.store.fingerprints import fingerprint
 from shared.store.pool import Connection, Database
 
 _COLUMNS = ", ".join(
-    f"{field.name}::text" if field.name in {"signing_request_id", "command_id"} else field.name
+    f"{field.name}::text"
+    if field.name in {"signing_request_id", "command_id"}
+    else "CASE WHEN NOT for_both_uses THEN certificate_type END AS certificate_type"
+    if field.name == "certificate_type"
+    else field.name
     for field in fields(SigningRequest)
 )
+# Why a certificate with this common name must not be a station's, or NULL. Only an operator's word
+# counts: with what stations say of themselves, one could pass for another. Their ids come first,
+# so that no serial number is one.
+_OBJECTION = """
+    CASE
+        WHEN stations.station_id IS NULL THEN 'there is no such station any more'
+        WHEN {name} <> stations.station_id AND EXISTS (
+            SELECT FROM stations AS other WHERE other.station_id = {name}
+        ) THEN 'its commonName is the id of another station (A00.FR.405)'
+        WHEN EXISTS (
+            SELECT FROM stations AS other WHERE other.certificate_serial_number = {name}
+                                            AND other.station_id <> stations.station_id
+        ) THEN 'its commonName is the serial number of another station (A00.FR.405)'
+        WHEN {name} IN (stations.station_id, stations.certificate_serial_number) THEN NULL
+        ELSE 'its commonName is neither the id of the station nor the serial number that an '
+             'operator has given it as certificate_serial_number (A00.FR.405)'
+    END
+"""
 
 
 def _signing_request(record: asyncpg.Record) -> SigningRequest:
+    use = record["certificate_type"]
     return SigningRequest(
         **{
             **record,
-            "certificate_type": CertificateSigningUse(record["certificate_type"]),
+            "certificate_type": None if use is None else CertificateSigningUse(use),
             "state": SigningRequestState(record["state"]),
         }
     )
@@ -36,42 +61,34 @@ def _signing_request(record: asyncpg.Record) -> SigningRequest:
 async def write(connection: Connection, facts: Sequence[CertificateSigningRequested]) -> list[str]:
     """Keep signing requests, also those that are refused.
 
-    The commonName has to be the station's serial number (1.6 security whitepaper A00.FR.405) or its
-    id; that of a V2G certificate is the vehicle's business (ISO 15118-2). A serial number is what
-    the station says it is, so it must not be the id of another one, which it could then pass for.
+    The commonName has to be the station's id or the serial number that an operator has given it
+    (1.6 security whitepaper A00.FR.405); that of a V2G certificate is the vehicle's business
+    (ISO 15118-2).
 
     Returns:
         Accepted or Rejected, per fact.
     """
-    latest = {
-        (fact.station_id, fact.certificate_type, fingerprint(fact.csr.encode())): fact
-        for fact in facts
-    }
+    latest = {(fact.station_id, _use(fact), fingerprint(fact.csr.encode())): fact for fact in facts}
     # Told again, it waits again, unless its certificate is just on its way.
     records = await connection.fetch(
-        """
+        f"""
         INSERT INTO certificate_signing_requests AS known
-            (station_id, certificate_type, csr, fingerprint, subject, key_type, state, reason,
-             requested_at)
-        SELECT told.station_id, told.certificate_type, told.csr, told.fingerprint, told.subject,
-               told.key_type,
+            (station_id, certificate_type, for_both_uses, csr, fingerprint, subject, key_type,
+             state, reason, requested_at)
+        SELECT told.station_id, told.certificate_type, told.for_both_uses, told.csr,
+               told.fingerprint, told.subject, told.key_type,
                CASE WHEN verdict.reason IS NULL THEN 'pending' ELSE 'refused' END,
                verdict.reason, told.requested_at
         FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[],
-                    $7::text[], $8::text[], $9::timestamptz[])
+                    $7::text[], $8::text[], $9::timestamptz[], $10::boolean[])
              AS told (station_id, certificate_type, fingerprint, csr, common_name, subject,
-                      key_type, refusal, requested_at)
+                      key_type, refusal, requested_at, for_both_uses)
         LEFT JOIN stations USING (station_id)
         CROSS JOIN LATERAL (
             SELECT CASE
                 WHEN told.refusal IS NOT NULL THEN told.refusal
                 WHEN told.certificate_type = 'V2GCertificate' THEN NULL
-                WHEN told.common_name <> told.station_id AND EXISTS (
-                    SELECT FROM stations AS other WHERE other.station_id = told.common_name
-                ) THEN 'its commonName is the id of another station (A00.FR.405)'
-                WHEN told.common_name IN (told.station_id, stations.serial_number) THEN NULL
-                ELSE 'its commonName is neither the serial number nor the id of the station '
-                     '(A00.FR.405)'
+                ELSE {_OBJECTION.format(name="told.common_name")}
             END AS reason
         ) AS verdict
         ON CONFLICT (station_id, certificate_type, fingerprint) DO UPDATE
@@ -81,12 +98,12 @@ async def write(connection: Connection, facts: Sequence[CertificateSigningReques
                 WHEN known.state IN ('signed', 'undelivered') THEN 'signed'
                 ELSE 'pending'
             END,
-            reason = excluded.reason,
+            reason = excluded.reason, for_both_uses = excluded.for_both_uses,
             deliveries = CASE WHEN excluded.requested_at <= known.requested_at
                               THEN known.deliveries ELSE 0 END,
             requested_at = greatest(known.requested_at, excluded.requested_at)
         RETURNING station_id, certificate_type, fingerprint, state
-        """,
+        """,  # noqa: S608 - the objection above
         [station_id for station_id, _, _ in latest],
         [use for _, use, _ in latest],
         [print_ for _, _, print_ in latest],
@@ -96,6 +113,7 @@ async def write(connection: Connection, facts: Sequence[CertificateSigningReques
         [fact.key_type for fact in latest.values()],
         [fact.refusal for fact in latest.values()],
         [fact.requested_at for fact in latest.values()],
+        [fact.certificate_type is None for fact in latest.values()],
     )
     refused = {
         (record["station_id"], record["certificate_type"], record["fingerprint"])
@@ -104,10 +122,14 @@ async def write(connection: Connection, facts: Sequence[CertificateSigningReques
     }
     return [
         "Rejected"
-        if (fact.station_id, fact.certificate_type, fingerprint(fact.csr.encode())) in refused
+        if (fact.station_id, _use(fact), fingerprint(fact.csr.encode())) in refused
         else "Accepted"
         for fact in facts
     ]
+
+
+def _use(fact: CertificateSigningRequested) -> CertificateSigningUse:
+    return fact.certificate_type or CertificateSigningUse.CHARGING_STATION
 
 
 async def write_answers(
@@ -179,52 +201,123 @@ async def list_before(
     return [_signing_request(record) for record in records]
 
 
+async def find_objection(
+    db: Database, signing_request_id: str, common_name: str | None
+) -> str | None:
+    """Return why a certificate with this common name must not answer a request, or None.
+
+    What was right when the request came may be wrong now: stations come and go.
+    """
+    objection: str | None = await db.fetchval(
+        f"""
+        SELECT {_OBJECTION.format(name="$2::text")}
+        FROM certificate_signing_requests AS request LEFT JOIN stations USING (station_id)
+        WHERE signing_request_id = $1 AND certificate_type <> 'V2GCertificate'
+        """,  # noqa: S608 - the objection above
+        signing_request_id,
+        common_name,
+    )
+    return objection
+
+
+async def refuse(db: Database, signing_request_id: str, reason: str) -> None:
+    """Refuse a request that waits to be signed."""
+    await db.execute(
+        """
+        UPDATE certificate_signing_requests SET state = 'refused', reason = $2
+        WHERE signing_request_id = $1 AND state = 'pending'
+        """,
+        signing_request_id,
+        reason,
+    )
+
+
 async def keep_signed(
     db: Database,
     signing_request_id: str,
     *,
     certificate_chain: str,
     serial_number: str,
+    presented: PresentedCertificate,
     not_after: datetime,
     replaces: bool,
 ) -> SigningRequest:
     """Keep the certificate of a request, which is to be delivered from now on.
+
+    From now on the station may also come in with it, unless it is one for vehicles.
 
     Args:
         db: the pool.
         signing_request_id: which request.
         certificate_chain: its certificate and those above it, PEM.
         serial_number: of the certificate.
+        presented: what names it at the door.
         not_after: when it expires.
         replaces: whether it takes the place of one that the station has not accepted.
 
     Raises:
         NotFoundError: there is no such request.
         ConflictError: it was refused, its station has its certificate, or it has one that is not to
-            be replaced.
+            be replaced; or the certificate has a name that is not the station's, or is another
+            station's.
     """
-    record = await db.fetchrow(
-        f"""
-        UPDATE certificate_signing_requests
-        SET state = 'signed', certificate_chain = $2, serial_number = $3, not_after = $4,
-            signed_at = now(), deliveries = 0, command_id = NULL, answered_at = NULL, reason = NULL
-        WHERE signing_request_id = $1 AND state NOT IN ('refused', 'accepted')
-          AND ($5 OR state = 'pending')
-        RETURNING {_COLUMNS}
-        """,  # noqa: S608 - as above
-        signing_request_id,
-        certificate_chain,
-        serial_number,
-        not_after,
-        replaces,
-    )
-    if record is None:
-        request = await get(db, signing_request_id)
-        raise ConflictError(
-            f"certificate signing request {signing_request_id} is {request.state}: have the "
-            "station send a new one with TriggerMessage SignChargingStationCertificate"
+    async with db.acquire() as connection, connection.transaction():
+        record = await connection.fetchrow(
+            f"""
+            UPDATE certificate_signing_requests
+            SET state = 'signed', certificate_chain = $2, serial_number = $3, not_after = $4,
+                signed_at = now(), deliveries = 0, command_id = NULL, answered_at = NULL,
+                reason = NULL
+            WHERE signing_request_id = $1 AND state NOT IN ('refused', 'accepted')
+              AND ($5 OR state = 'pending')
+            RETURNING {_COLUMNS}
+            """,  # noqa: S608 - as above
+            signing_request_id,
+            certificate_chain,
+            serial_number,
+            not_after,
+            replaces,
         )
-    return _signing_request(record)
+        if record is None:
+            request = await get(db, signing_request_id)
+            raise ConflictError(
+                f"certificate signing request {signing_request_id} is {request.state}: have the "
+                "station send a new one with TriggerMessage SignChargingStationCertificate"
+            )
+        request = _signing_request(record)
+        if request.certificate_type is not CertificateSigningUse.V2G:
+            await _issue(connection, request, presented, not_after)
+    return request
+
+
+async def _issue(
+    connection: Connection,
+    request: SigningRequest,
+    presented: PresentedCertificate,
+    not_after: datetime,
+) -> None:
+    # Locked, so that the station is not given another serial number meanwhile.
+    objection = await connection.fetchval(
+        f"""
+        SELECT {_OBJECTION.format(name="$2::text")}
+        FROM (SELECT $1::text AS station_id) AS asked
+        LEFT JOIN (
+            SELECT station_id, certificate_serial_number FROM stations WHERE station_id = $1
+            FOR SHARE
+        ) AS stations USING (station_id)
+        """,  # noqa: S608 - as above
+        request.station_id,
+        presented.common_name,
+    )
+    if objection is not None:
+        raise ConflictError(f"the certificate is not for station {request.station_id}: {objection}")
+    await client_certificates.add_issued(
+        connection,
+        request.signing_request_id,
+        request.station_id,
+        presented,
+        not_after=not_after,
+    )
 
 
 async def claim_delivery(

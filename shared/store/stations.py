@@ -19,7 +19,7 @@ from shared.domain.stations import (
     SecurityProfile,
     Station,
 )
-from shared.store import password_changes
+from shared.store import password_changes, station_names
 from shared.store.epochs import GUARD, LOCKED
 from shared.store.pool import Database
 
@@ -34,6 +34,7 @@ _UPDATABLE = frozenset(
         "registration_status",
         "heartbeat_interval_s",
         "location_id",
+        "certificate_serial_number",
     }
 )
 
@@ -61,17 +62,20 @@ async def create(
     password_hash: str | None,
     registration_status: RegistrationStatus,
     heartbeat_interval_s: int | None,
+    certificate_serial_number: str | None = None,
 ) -> Station:
     """Register a station.
 
     Raises:
-        ConflictError: the id is taken.
+        ConflictError: the id is taken, or certificates of another station are called so.
     """
+    await station_names.check(db, station_id, certificate_serial_number)
     record = await db.fetchrow(
         f"""
         INSERT INTO stations (station_id, name, security_profile, password_hash,
-                              registration_status, heartbeat_interval_s)
-        VALUES ($1, $2, $3, $4, $5, $6)
+                              registration_status, heartbeat_interval_s,
+                              certificate_serial_number)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT DO NOTHING
         RETURNING {_COLUMNS}
         """,  # noqa: S608 - column names of a dataclass
@@ -81,9 +85,12 @@ async def create(
         password_hash,
         registration_status,
         heartbeat_interval_s,
+        certificate_serial_number,
     )
     if record is None:
-        raise ConflictError(f"there is a station {station_id!r} already")
+        raise ConflictError(
+            f"there is a station {station_id!r} already, or one with its certificate_serial_number"
+        )
     return _station(record)
 
 
@@ -145,16 +152,19 @@ async def update(db: Database, station_id: str, changes: dict[str, Any]) -> Stat
         db: the pool.
         station_id: whose.
         changes: column to new value; name, security_profile, password_hash, registration_status,
-            heartbeat_interval_s, location_id.
+            heartbeat_interval_s, location_id, certificate_serial_number.
 
     Raises:
         NotFoundError: there is no such station.
+        ConflictError: certificates of another station are called so.
         InvalidInputError: there is no such location.
     """
     if not changes:
         return await get(db, station_id)
     if unknown := changes.keys() - _UPDATABLE:
         raise KeyError(f"not an operator's to change: {sorted(unknown)}")
+    if changes.get("certificate_serial_number") is not None:
+        await station_names.check(db, station_id, changes["certificate_serial_number"])
     assignments = ", ".join(f"{column} = ${i}" for i, column in enumerate(changes, start=2))
     if "password_hash" in changes:
         assignments += f", {password_changes.FORGOTTEN}"
@@ -167,6 +177,8 @@ async def update(db: Database, station_id: str, changes: dict[str, Any]) -> Stat
             station_id,
             *changes.values(),
         )
+    except asyncpg.UniqueViolationError:
+        raise ConflictError("another station has this certificate_serial_number") from None
     except asyncpg.ForeignKeyViolationError:
         raise InvalidInputError(
             f"there is no location {changes.get('location_id')!r}: register it first"
@@ -192,11 +204,12 @@ async def get_credentials(db: Database, station_ids: Sequence[str]) -> list[Cred
     """Return what the handshake needs to know, or None for a station that is not registered."""
     records = await db.fetch(
         """
-        SELECT station_id, security_profile, password_hash, registration_status,
+        SELECT station_id, stations.security_profile, password_hash, registration_status,
                heartbeat_interval_s, booted_at IS NOT NULL AS has_booted, new_password_hash,
                extract(epoch FROM now() - new_password_accepted_at)::float8 AS new_password_age_s,
-               last_address
-        FROM stations WHERE station_id = ANY($1)
+               last_address, agreed.security_profile AS agreed_security_profile
+        FROM stations LEFT JOIN agreed_security_profiles AS agreed USING (station_id)
+        WHERE station_id = ANY($1)
         """,
         station_ids,
     )

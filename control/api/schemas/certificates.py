@@ -52,7 +52,9 @@ class SigningRequest(BaseModel):
 
     signing_request_id: str
     station_id: str
-    certificate_type: CertificateSigningUse
+    certificate_type: CertificateSigningUse | None = Field(
+        description="null: for the station's connection and for vehicles (OCPP 2.0.1 §1.58.1)"
+    )
     state: SigningRequestState
     reason: str | None = Field(description="why it was refused, rejected or not delivered")
     subject: str | None

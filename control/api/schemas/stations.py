@@ -30,6 +30,7 @@ _STATION_EXAMPLE: dict[str, Any] = {
     "registration_status": "Accepted",
     "heartbeat_interval_s": None,
     "location_id": "depot-north",
+    "certificate_serial_number": None,
     "ocpp_version": "1.6",
     "vendor": "VendorX",
     "model": "Duo 22",
@@ -76,9 +77,10 @@ Profile = Annotated[
     WithJsonSchema({"type": "integer", "enum": [0, 1, 2, 3]}),
     Field(
         description="0: no authentication, for closed networks only; 1: HTTP Basic "
-        "authentication; 2: the same over TLS; 3: TLS with a client certificate whose common name "
-        "is the station id (OCPP 2.0.1 part 2 A00). A station that proves a higher profile than "
-        "its own has reached it from then on, and only an operator can lower it again"
+        "authentication; 2: the same over TLS; 3: TLS with a client certificate that was issued or "
+        "pinned to the station (OCPP 2.0.1 part 2 A00). A station that comes with its password "
+        "over TLS has reached 2 from then on. One that comes with a certificate has reached 3 if "
+        "it had accepted that as its SecurityProfile (A05). Only an operator can lower it again"
     ),
 ]
 Name = Annotated[str, Field(max_length=255, examples=["Car park north, row 3"]), ONE_LINE]
@@ -90,6 +92,18 @@ HeartbeatInterval = Annotated[
         description="seconds between heartbeats, as told to the station when it boots; left out, "
         "the gateway's own setting",
     ),
+]
+CertificateSerialNumber = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=64,
+        description="the serial number that is the common name of its certificates, if that is not "
+        "the station id (A00.FR.405). What a station says of itself in its BootNotification does "
+        "not count",
+        examples=["SN-4711"],
+    ),
+    ONE_LINE,
 ]
 
 
@@ -108,6 +122,7 @@ class StationTerms(BaseModel):
     )
     registration_status: RegistrationStatus = RegistrationStatus.ACCEPTED
     heartbeat_interval_s: HeartbeatInterval | None = None
+    certificate_serial_number: CertificateSerialNumber | None = None
 
     @model_validator(mode="after")
     def _password_is_of_use(self) -> Self:
@@ -145,6 +160,7 @@ class StationUpdate(BaseModel):
     registration_status: RegistrationStatus = RegistrationStatus.ACCEPTED
     heartbeat_interval_s: HeartbeatInterval | None = None
     location_id: LocationId | None = None
+    certificate_serial_number: CertificateSerialNumber | None = None
 
 
 class Owner(BaseModel):
@@ -188,6 +204,9 @@ class Station(BaseModel):
     registration_status: RegistrationStatus
     heartbeat_interval_s: int | None
     location_id: str | None = Field(description="where it stands, which says who may charge")
+    certificate_serial_number: str | None = Field(
+        description="the common name of its certificates, if that is not its id"
+    )
     ocpp_version: str | None = Field(description="spoken in the newest connection")
     vendor: str | None
     model: str | None

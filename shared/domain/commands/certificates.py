@@ -38,9 +38,10 @@ class GetInstalledCertificateIds(Command):
 class CertificateSigned(Command):
     """Hand over the certificate that the station asked for, with what is above it (A02, A03).
 
-    `signing_request_id` is the request that it answers; it is not told to the station.
+    `signing_request_id` is the request that it answers; it is not told to the station. Without a
+    type it is for both uses (2.0.1 §1.4.1), and 1.6 knows none.
     """
 
     certificate_chain: str
-    certificate_type: CertificateSigningUse = CertificateSigningUse.CHARGING_STATION
+    certificate_type: CertificateSigningUse | None = None
     signing_request_id: str | None = None

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from control.jobs.certificates import CertificateKeeper
 from control.jobs.settings import WorkerSettings
+from shared import x509 as x509_of_ours
 from shared.bus.client import open_redis
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import PodRequestSender
@@ -24,7 +25,7 @@ from shared.domain.certificates import (
 from shared.domain.commands import CommandState, Outcome
 from shared.domain.device_model import SecurityEventReported
 from shared.domain.errors import UnavailableError
-from shared.store import commands, facts, signing_requests
+from shared.store import commands, facts, signing_requests, stations
 from shared.store.pool import Database
 from tests.integration.control.players import PodPlayer, assert_problem, register
 from tests.support.signing import root, signing_request
@@ -36,14 +37,15 @@ async def request_of(
     db: Database,
     csr: str,
     station_id: str = "CP-1",
-    use: CertificateSigningUse = CertificateSigningUse.CHARGING_STATION,
+    use: CertificateSigningUse | None = CertificateSigningUse.CHARGING_STATION,
+    common_name: str | None = None,
 ) -> str:
     """Have a station ask for a certificate, and return the request's id."""
     fact = CertificateSigningRequested(
         station_id=station_id,
         certificate_type=use,
         csr=csr,
-        common_name=station_id,
+        common_name=common_name or station_id,
         subject=f"CN={station_id}",
         key_type="EC secp256r1",
         refusal=None,
@@ -193,6 +195,7 @@ async def test_what_an_operator_has_signed_meanwhile_stands(
             key,
             certificate_chain=chain,
             serial_number="1",
+            presented=x509_of_ours.check_chain(chain, csr=csr, now=datetime.now(UTC)).presented,
             not_after=datetime.now(UTC),
             replaces=True,
         )
@@ -211,6 +214,103 @@ async def test_the_authority_signs_no_certificate_of_another_use(
     key = await request_of(db, signing_request("CP-2"), use=CertificateSigningUse.V2G)
     assert await keeper.run() == 0
     assert (await signing_requests.get(db, key)).state == "pending"
+
+
+@pytest.mark.parametrize("change", ["another id", "another serial number", "taken back"])
+async def test_whose_name_it_is_is_looked_at_again_before_signing(
+    db: Database, keeper: CertificateKeeper, change: str
+) -> None:
+    await register(db, "CP-1")
+    await stations.update(db, "CP-1", {"certificate_serial_number": "SN-1"})
+    csr = signing_request("SN-1")
+    key = await request_of(db, csr, common_name="SN-1")
+    await stations.update(db, "CP-1", {"certificate_serial_number": None})
+    if change == "another id":
+        await register(db, "SN-1")
+    elif change == "another serial number":
+        await register(db, "CP-2")
+        await stations.update(db, "CP-2", {"certificate_serial_number": "SN-1"})
+    await keeper.run()
+    request = await signing_requests.get(db, key)
+    assert (request.state, request.certificate_chain) == ("refused", None)
+    assert "A00.FR.405" in (request.reason or "")
+
+
+async def test_a_name_that_is_lost_while_it_is_signed_lets_nobody_in(
+    db: Database, client: httpx.AsyncClient
+) -> None:
+    await register(db, "CP-1")
+    await stations.update(db, "CP-1", {"certificate_serial_number": "SN-1"})
+    csr = signing_request("SN-1")
+    key = await request_of(db, csr, common_name="SN-1")
+    await stations.update(db, "CP-1", {"certificate_serial_number": None})
+    url = f"/v1/certificate-signing-requests/{key}"
+    signed = await client.post(f"{url}/certificate", json={"certificate_chain": root().answer(csr)})
+    assert "A00.FR.405" in assert_problem(signed, 409, "conflict")["detail"]
+    assert (await client.get(url)).json()["state"] == "pending"
+    assert (await client.get("/v1/stations/CP-1/client-certificates")).json()["items"] == []
+
+
+async def test_no_two_stations_are_called_alike(client: httpx.AsyncClient) -> None:
+    for station_id in ("CP-1", "CP-2"):
+        await client.post("/v1/stations", json={"station_id": station_id})
+    url = "/v1/stations/CP-1"
+    taken = await client.patch(url, json={"certificate_serial_number": "CP-2"})
+    assert "CP-2" in assert_problem(taken, 409, "conflict")["detail"]
+    given = await client.patch(url, json={"certificate_serial_number": "SN-1"})
+    assert given.json()["certificate_serial_number"] == "SN-1"
+    for body in (
+        {"station_id": "SN-1"},
+        {"station_id": "CP-3", "certificate_serial_number": "SN-1"},
+        {"station_id": "CP-3", "certificate_serial_number": "CP-2"},
+    ):
+        refused = await client.post("/v1/stations", json=body)
+        assert_problem(refused, 409, "conflict")
+
+
+async def test_client_certificates_are_pinned_listed_and_revoked(
+    db: Database, client: httpx.AsyncClient
+) -> None:
+    await register(db, "CP-1")
+    await register(db, "CP-2")
+    url = "/v1/stations/CP-1/client-certificates"
+    authority = root("Factory CA")
+    pem = authority.answer(signing_request("SN-1"))
+    by_name = {"issuer": "CN=Factory CA", "common_name": "SN-1"}
+    pinned = []
+    for body in ({"certificate": pem}, {"fingerprint": "AB" * 32}, by_name):
+        answer = await client.post(url, json=body)
+        assert answer.status_code == 201
+        assert (await client.post(url, json=body)).json() == answer.json()  # once
+        pinned.append(answer.json())
+    assert (pinned[0]["issuer"], pinned[0]["common_name"]) == ("CN=Factory CA", "SN-1")
+    assert pinned[1]["sha256"] == "ab" * 32
+    assert (await client.get(url)).json()["items"] == pinned
+    elsewhere = await client.post(
+        "/v1/stations/CP-2/client-certificates", json={"certificate": pem}
+    )
+    assert_problem(elsewhere, 409, "conflict")
+    revoked = f"{url}/{pinned[0]['client_certificate_id']}"
+    assert (await client.delete(revoked)).status_code == 204
+    assert (await client.get(url)).json()["items"][0]["revoked_at"] is not None
+    assert (await client.post(url, json={"certificate": pem})).json()["revoked_at"] is None
+    for body in ({}, {"issuer": "CN=Factory CA"}, {"certificate": "none"}, by_name | pinned[1]):
+        assert_problem(await client.post(url, json=body), 422, "invalid-input")
+    other = "/v1/stations/CP-9/client-certificates"
+    assert_problem(await client.post(other, json=by_name), 404, "not-found")
+    assert_problem(await client.get(other), 404, "not-found")
+
+
+async def test_a_certificate_without_a_type_goes_back_without_one(
+    db: Database, client: httpx.AsyncClient, pod: PodPlayer, keeper: CertificateKeeper
+) -> None:
+    await pod.hold("CP-1")
+    key = await request_of(db, signing_request(), use=None)
+    listed = (await client.get(f"/v1/certificate-signing-requests/{key}")).json()
+    assert listed["certificate_type"] is None
+    assert await keeper.run() == 2
+    record = await commands.get(db, (await pod.next_command()).command_id)
+    assert record.params.get("certificate_type") is None
 
 
 async def test_a_station_that_never_answers_is_not_asked_for_ever(

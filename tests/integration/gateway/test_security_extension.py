@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from redis.asyncio import Redis
 
+from shared import x509
 from shared.bus.client import open_redis
 from shared.domain import commands
 from shared.domain.certificates import (
@@ -20,7 +21,7 @@ from shared.domain.certificates import (
 from shared.domain.commands import CommandState
 from shared.domain.stations import RegistrationStatus
 from shared.settings import ServiceSettings
-from shared.store import certificates, security_events, signing_requests
+from shared.store import certificates, security_events, signing_requests, stations
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.asking import ask, outcome
@@ -91,33 +92,38 @@ async def test_a_signing_request_in_order_waits_for_an_operator(
     assert [again.signing_request_id for again in await asked(db)] == [request.signing_request_id]
 
 
-async def test_the_common_name_may_be_the_serial_number(db: Database, gateway: Pod) -> None:
+def boot_of(serial_number: str) -> dict[str, str]:
+    return {
+        "chargePointVendor": "V",
+        "chargePointModel": "M",
+        "chargePointSerialNumber": serial_number,  # so it says
+        "chargeBoxSerialNumber": serial_number,
+    }
+
+
+async def test_the_common_name_may_be_the_serial_number_that_an_operator_has_given(
+    db: Database, gateway: Pod
+) -> None:
     await register(db)
+    await stations.update(db, "CP-1", {"certificate_serial_number": "SN-4711"})
     async with station_client(gateway.url) as station:
-        boot = {
-            "chargePointVendor": "V",
-            "chargePointModel": "M",
-            "chargePointSerialNumber": "SN-4711",
-        }
-        await station.call("BootNotification", boot)
+        await station.boot()
         answer = await station.call("SignCertificate", {"csr": signing_request("SN-4711")})
         assert answer[2] == {"status": "Accepted"}
 
 
-async def test_a_station_does_not_get_a_certificate_of_another(db: Database, gateway: Pod) -> None:
+@pytest.mark.parametrize("name", ["CP-2", "CP-3", "SN-4711"])
+async def test_what_a_station_says_of_itself_is_no_ground_to_sign(
+    db: Database, gateway: Pod, name: str
+) -> None:
     await register(db)
-    await register(db, "CP-2")
+    await register(db, "CP-2")  # CP-3 is not registered yet
     async with station_client(gateway.url) as station:
-        boot = {
-            "chargePointVendor": "V",
-            "chargePointModel": "M",
-            "chargePointSerialNumber": "CP-2",  # so it says
-        }
-        await station.call("BootNotification", boot)
-        answer = await station.call("SignCertificate", {"csr": signing_request("CP-2")})
+        await station.call("BootNotification", boot_of(name))
+        answer = await station.call("SignCertificate", {"csr": signing_request(name)})
         assert answer[2] == {"status": "Rejected"}
     (request,) = await asked(db)
-    assert "another station" in (request.reason or "")
+    assert "A00.FR.405" in (request.reason or "")
 
 
 @pytest.mark.parametrize(
@@ -183,6 +189,7 @@ async def test_what_the_station_says_to_its_certificate_ends_the_request(
         request.signing_request_id,
         certificate_chain=chain,
         serial_number="FFF",
+        presented=x509.check_chain(chain, csr=csr, now=request.requested_at).presented,
         not_after=request.requested_at,
         replaces=False,
     )
@@ -305,7 +312,7 @@ async def test_a_station_of_2_0_1_has_the_same_certificates(
     assert await installed(db) == []
     assert {each.certificate_type for each in await asked(db)} == {
         "V2GCertificate",
-        "ChargingStationCertificate",
+        None,
     }
 
 

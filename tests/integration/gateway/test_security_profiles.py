@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,11 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidMessage, InvalidStatus
 
+from shared import x509
+from shared.domain.certificates import ClientCertificate, PresentedCertificate
+from shared.domain.configuration import ConfigurationChanged
 from shared.domain.stations import SecurityProfile
+from shared.store import client_certificates, facts
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.certificates import Authority
@@ -69,6 +74,16 @@ async def event_types(db: Database) -> list[str]:
     return [row["type"] for row in await db.fetch("SELECT type FROM security_events")]
 
 
+async def pin(
+    db: Database, certificate: PresentedCertificate, station_id: str = "CP-1"
+) -> ClientCertificate:
+    return await client_certificates.pin(db, station_id, certificate, not_after=None)
+
+
+def presented(identity: tuple[Path, Path]) -> PresentedCertificate:
+    return x509.read_certificate(identity[0].read_text()).presented
+
+
 async def test_tls_at_the_load_balancer_raises_the_profile_and_there_is_no_way_back(
     db: Database, gateway: Pod
 ) -> None:
@@ -95,6 +110,7 @@ async def test_a_certificate_told_by_the_load_balancer_is_enough(
     db: Database, start_pod: StartPod
 ) -> None:
     await register(db, security_profile=SecurityProfile.TLS_CLIENT_CERTIFICATE)
+    await pin(db, PresentedCertificate(issuer="CN=Factory CA", common_name="CP-1"))
     async with start_pod(client_certificate_header="X-SSL-Client-CN") as gateway:
         url = gateway.url
         assert await status_of(url, TLS_AT_THE_PROXY | {"X-SSL-Client-CN": "CP-1"}) == 101
@@ -125,12 +141,119 @@ async def test_a_client_certificate_stands_for_its_station_and_no_other(
 ) -> None:
     await register(db, security_profile=SecurityProfile.TLS_CLIENT_CERTIFICATE)
     url = tls_gateway.url
-    assert await status_of(url, ssl=tls(authority, authority.sign("CP-1"))) == 101
+    own = authority.sign("CP-1")
+    await pin(db, presented(own))
+    assert await status_of(url, ssl=tls(authority, own)) == 101
     assert await profile(db) == 3
     assert await status_of(url, ssl=tls(authority, authority.sign("CP-2"))) == 401
     assert await status_of(url, basic_auth("CP-1"), ssl=tls(authority)) == 401
     types = await eventually(lambda: event_types(db), lambda found: len(found) == 2)
     assert sorted(types) == ["InvalidChargingStationCertificate", "LowerSecurityProfile"]
+
+
+async def test_a_certificate_that_is_called_right_is_not_enough(
+    db: Database, tls_gateway: Pod, authority: Authority
+) -> None:
+    await register(db, security_profile=SecurityProfile.TLS_CLIENT_CERTIFICATE)
+    await register(db, "CP-2", security_profile=SecurityProfile.TLS_CLIENT_CERTIFICATE)
+    url, identity = tls_gateway.url, authority.sign("CP-1")
+    shown = tls(authority, identity)
+    fingerprint = presented(identity).sha256
+    assert await status_of(url, ssl=shown) == 401  # nobody's
+    (row,) = await eventually(lambda: db.fetch("SELECT type, tech_info FROM security_events"), bool)
+    assert row["type"] == "InvalidChargingStationCertificate"
+    assert str(fingerprint) in row["tech_info"]  # what an operator would pin
+    name = await pin(db, PresentedCertificate(issuer="CN=Test ca", common_name="CP-1"))
+    assert await status_of(url, ssl=shown) == 101
+    await client_certificates.revoke(db, "CP-1", name.client_certificate_id)
+    assert await status_of(url, ssl=shown) == 401
+    await pin(db, PresentedCertificate(issuer="CN=Another CA", common_name="CP-1"))
+    assert await status_of(url, ssl=shown) == 401
+    await pin(db, PresentedCertificate(issuer="CN=Test ca", common_name="CP-1"))
+    await pin(db, presented(identity), "CP-2")  # whatever it is called
+    assert await status_of(url, ssl=shown) == 401
+
+
+async def test_a_revoked_certificate_lets_nobody_in_whatever_is_pinned_beside_it(
+    db: Database, tls_gateway: Pod, authority: Authority
+) -> None:
+    await register(db, security_profile=SecurityProfile.TLS_CLIENT_CERTIFICATE)
+    identity = authority.sign("CP-1")
+    own = await pin(db, presented(identity))
+    await pin(db, PresentedCertificate(issuer="CN=Test ca", common_name="CP-1"))
+    await client_certificates.revoke(db, "CP-1", own.client_certificate_id)
+    assert await status_of(tls_gateway.url, ssl=tls(authority, identity)) == 401
+    assert await status_of(tls_gateway.url, ssl=tls(authority, authority.sign("CP-1"))) == 101
+
+
+async def test_a_certificate_alone_does_not_raise_the_profile_of_a_station_with_a_password(
+    db: Database, tls_gateway: Pod, authority: Authority
+) -> None:
+    await register(db)
+    url, identity = tls_gateway.url, authority.sign("CP-1")
+    await pin(db, presented(identity))
+    assert await status_of(url, ssl=tls(authority, identity)) == 101
+    assert await profile(db) == 1
+    # What belongs to nobody tells nothing: the password decides.
+    stray = tls(authority, authority.sign("FACTORY-7"))
+    assert await status_of(url, basic_auth("CP-1", "wrong"), ssl=stray) == 401
+    assert await status_of(url, basic_auth("CP-1"), ssl=stray) == 101
+    assert await profile(db) == 2
+
+
+async def test_a_station_that_agreed_to_profile_3_has_reached_it_with_its_certificate(
+    db: Database, tls_gateway: Pod, authority: Authority
+) -> None:
+    await register(db)
+    url, identity = tls_gateway.url, authority.sign("CP-1")
+    await pin(db, presented(identity))
+    change = ConfigurationChanged(
+        station_id="CP-1",
+        key="SecurityProfile",
+        value="3",
+        known=True,
+        reboot_required=False,
+        changed_at=datetime.now(UTC),
+    )
+    await facts.write(db, [change])
+    assert await status_of(url, basic_auth("CP-1"), ssl=tls(authority)) == 101  # A05.FR.08
+    assert await profile(db) == 2
+    assert await status_of(url, ssl=tls(authority, identity)) == 101
+    assert await profile(db) == 3
+    assert await status_of(url, basic_auth("CP-1"), ssl=tls(authority)) == 401
+
+
+async def test_where_only_the_name_is_told_it_has_to_be_that_of_a_valid_certificate(
+    db: Database, start_pod: StartPod, authority: Authority
+) -> None:
+    await register(db, security_profile=SecurityProfile.TLS_CLIENT_CERTIFICATE)
+    told = TLS_AT_THE_PROXY | {"X-SSL-Client-CN": "CP-1"}
+    async with start_pod(client_certificate_header="X-SSL-Client-CN") as gateway:
+        assert await status_of(gateway.url, told) == 401
+        own = await pin(db, presented(authority.sign("CP-1")))
+        assert await status_of(gateway.url, told) == 101
+        await client_certificates.revoke(db, "CP-1", own.client_certificate_id)
+        assert await status_of(gateway.url, told) == 401
+
+
+@pytest.mark.parametrize("kind", ["sha256", "sha1"])
+async def test_a_load_balancer_tells_the_fingerprint(
+    db: Database, start_pod: StartPod, authority: Authority, kind: str
+) -> None:
+    await register(db, security_profile=SecurityProfile.TLS_CLIENT_CERTIFICATE)
+    own = presented(authority.sign("CP-1"))
+    await pin(db, own)
+    headers = {
+        "client_certificate_header": "X-SSL-Client-CN",
+        "client_certificate_fingerprint_header": "X-SSL-Client-FP",
+    }
+    name = TLS_AT_THE_PROXY | {"X-SSL-Client-CN": "CP-1"}
+    async with start_pod(**headers) as gateway:
+        fingerprint = str(getattr(own, kind))
+        assert await status_of(gateway.url, name | {"X-SSL-Client-FP": fingerprint.upper()}) == 101
+        other = str(getattr(presented(authority.sign("CP-1")), kind))
+        assert await status_of(gateway.url, name | {"X-SSL-Client-FP": other}) == 401
+        assert await status_of(gateway.url, name) == 401
 
 
 async def test_a_certificate_of_another_authority_ends_the_connection(

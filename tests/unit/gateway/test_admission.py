@@ -11,9 +11,11 @@ from gateway.admission import (
     address_key,
     parse_networks,
 )
+from shared.domain.certificates import PresentedCertificate
 
 PROXY, STATION = "10.0.0.5", "203.0.113.7"
-TRUST = ProxyTrust(parse_networks("10.0.0.0/8, ::1/128"), "X-SSL-Client-CN")
+NETWORKS = parse_networks("10.0.0.0/8, ::1/128")
+TRUST = ProxyTrust(NETWORKS, common_name_header="X-SSL-Client-CN")
 
 
 class Clock:
@@ -127,7 +129,7 @@ def test_what_is_remembered_is_bounded_and_the_busiest_stay() -> None:
 @pytest.mark.parametrize(
     ("peer", "headers", "origin"),
     [
-        (STATION, {}, Origin(STATION, encrypted=False, common_name=None)),
+        (STATION, {}, Origin(STATION, encrypted=False, client_certificate=None)),
         (
             STATION,
             {
@@ -135,42 +137,70 @@ def test_what_is_remembered_is_bounded_and_the_busiest_stay() -> None:
                 "X-Forwarded-Proto": "https",
                 "X-SSL-Client-CN": "CP-1",
             },
-            Origin(STATION, encrypted=False, common_name=None),
+            Origin(STATION, encrypted=False, client_certificate=None),
         ),
         (
             PROXY,
             {"X-Forwarded-For": STATION, "X-Forwarded-Proto": "https"},
-            Origin(STATION, encrypted=True, common_name=None),
+            Origin(STATION, encrypted=True, client_certificate=None),
         ),
         (
             PROXY,
             {"X-Forwarded-For": f"6.6.6.6, {STATION}, 10.1.1.1"},
-            Origin(STATION, encrypted=False, common_name=None),
+            Origin(STATION, encrypted=False, client_certificate=None),
         ),
         (
             PROXY,
             {"X-Forwarded-For": STATION, "X-Forwarded-Proto": "wss", "X-SSL-Client-CN": "CP-1"},
-            Origin(STATION, encrypted=True, common_name="CP-1"),
+            Origin(
+                STATION, encrypted=True, client_certificate=PresentedCertificate(common_name="CP-1")
+            ),
         ),
         # A certificate over a plain connection is a configuration gone wrong.
         (
             PROXY,
             {"X-Forwarded-For": STATION, "X-SSL-Client-CN": "CP-1"},
-            Origin(STATION, encrypted=False, common_name=None),
+            Origin(STATION, encrypted=False, client_certificate=None),
         ),
-        (PROXY, {"X-Forwarded-For": "rubbish"}, Origin(PROXY, encrypted=False, common_name=None)),
+        (
+            PROXY,
+            {"X-Forwarded-For": "rubbish"},
+            Origin(PROXY, encrypted=False, client_certificate=None),
+        ),
     ],
 )
 def test_only_our_load_balancers_are_believed(
     peer: str, headers: dict[str, str], origin: Origin
 ) -> None:
-    found = TRUST.find_origin(peer, Headers(headers), encrypted=False, common_name=None)
+    found = TRUST.find_origin(peer, Headers(headers), encrypted=False, client_certificate=None)
     assert found == origin
+
+
+@pytest.mark.parametrize(
+    ("told", "certificate"),
+    [
+        ({}, None),
+        ({"X-CN": "", "X-FP": ""}, None),
+        ({"X-CN": "CP-1", "X-FP": "AB" * 32}, {"common_name": "CP-1", "sha256": "ab" * 32}),
+        ({"X-FP": ":".join(["0C"] * 20)}, {"sha1": "0c" * 20}),
+        # A name does not stand in for a fingerprint that is missing.
+        ({"X-CN": "CP-1"}, {"common_name": "CP-1", "sha256": ""}),
+        ({"X-CN": "CP-1", "X-FP": "zz" * 32}, {"common_name": "CP-1", "sha256": ""}),
+        ({"X-CN": "CP-1", "X-FP": "ab" * 31}, {"common_name": "CP-1", "sha256": ""}),
+    ],
+)
+def test_a_load_balancer_tells_the_fingerprint_of_a_certificate(
+    told: dict[str, str], certificate: dict[str, str] | None
+) -> None:
+    trust = ProxyTrust(NETWORKS, common_name_header="X-CN", fingerprint_header="X-FP")
+    headers = Headers({"X-Forwarded-Proto": "https", **told})
+    found = trust.find_origin(PROXY, headers, encrypted=False, client_certificate=None)
+    assert found.client_certificate == (certificate and PresentedCertificate(**certificate))
 
 
 def test_a_header_that_comes_twice_tells_nothing() -> None:
     headers = Headers([("X-Forwarded-Proto", "https"), ("X-Forwarded-Proto", "https")])
-    found = TRUST.find_origin(PROXY, headers, encrypted=False, common_name=None)
+    found = TRUST.find_origin(PROXY, headers, encrypted=False, client_certificate=None)
     assert not found.encrypted
 
 

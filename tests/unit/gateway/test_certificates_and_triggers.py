@@ -26,6 +26,12 @@ def test_2_0_1_names_the_type_of_a_signed_certificate() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("protocol", [ocpp16.PROTOCOL, ocpp201.PROTOCOL], ids=["1.6", "2.0.1"])
+def test_a_certificate_for_both_uses_has_no_type(protocol: Protocol) -> None:
+    command = commands.CertificateSigned(certificate_chain="PEM")
+    assert encode(protocol, command) == ("CertificateSigned", {"certificateChain": "PEM"})
+
+
 @pytest.mark.parametrize(
     "command",
     [

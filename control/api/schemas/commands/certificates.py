@@ -92,7 +92,11 @@ class CertificateSigned(CommandRequest):
         ),
         FREE_TEXT,
     ]
-    certificate_type: CertificateSigningUse = CertificateSigningUse.CHARGING_STATION
+    certificate_type: CertificateSigningUse | None = Field(
+        default=None,
+        description="left out, the station uses it for its connection to us and for vehicles "
+        "(OCPP 2.0.1 §1.4.1)",
+    )
     signing_request_id: str | None = Field(
         default=None,
         pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
