@@ -5,6 +5,7 @@ import uvloop
 from gateway.app import run
 from gateway.settings import GatewaySettings
 from shared.domain.errors import UnavailableError
+from shared.domain.secret_names import hide_also
 from shared.telemetry.logging import configure_logging
 
 
@@ -16,6 +17,7 @@ def main() -> None:
     """
     settings = GatewaySettings()  # type: ignore[call-arg]  # the environment gives the rest
     configure_logging(settings, service="gateway")
+    hide_also(settings.secret_names)
     try:
         uvloop.run(run(settings))
     except UnavailableError as error:

@@ -24,7 +24,8 @@ from shared.domain.ocpp_log import (
     Direction,
     LogLevel,
 )
-from shared.domain.redaction import REDACTED, Secrets, find_secrets, hide, is_secret, redact
+from shared.domain.redaction import REDACTED, Secrets, find_secrets, hide, redact
+from shared.domain.secret_names import mentions_a_secret
 from shared.store import ocpp_log as store
 from shared.store.judgement import is_away
 from shared.store.pool import Database
@@ -47,12 +48,16 @@ _EXCERPT_BYTES = 1024
 MAY_HOLD_SECRETS = frozenset(
     {
         "ChangeConfiguration",
+        "DataTransfer",
         "GetConfiguration",
         "GetDiagnostics",
         "GetLog",
         "GetVariables",
+        "NotifyEvent",
+        "NotifyMonitoringReport",
         "NotifyReport",
         "PublishFirmware",
+        "SetDisplayMessage",
         "SetNetworkProfile",
         "SetVariables",
         "SignedUpdateFirmware",
@@ -257,6 +262,8 @@ def _mask_frame(frame: bytes, secrets: Secrets) -> bytes:
         # Nobody can tell what is what in it; no more than this is kept of it.
         excerpt = frame[:_EXCERPT_BYTES].decode(errors="replace")
         return (
-            REDACTED.encode() if is_secret(excerpt) or hide(excerpt, secrets) != excerpt else frame
+            REDACTED.encode()
+            if mentions_a_secret(excerpt) or hide(excerpt, secrets) != excerpt
+            else frame
         )
     return frame if masked == content else msgspec.json.encode(masked)

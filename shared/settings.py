@@ -68,6 +68,14 @@ class MigrateSettings(DatabaseSettings):
 class ServiceSettings(DatabaseSettings):
     """What a gateway, a control plane and a worker have in common."""
 
+    secret_configuration_names: str = Field(
+        default="",
+        description="configuration keys and variables whose values are never kept nor shown, "
+        "beside those whose names say that they are secrets (password, PIN, token, key …), "
+        "separated by commas, in any letter case; the same for all processes. Variables "
+        "of 2.0.1 with their component or without",
+    )
+
     redis_url: str = Field(
         description="redis://host:port/database, or redis+cluster://host:port,host:port"
     )
@@ -79,3 +87,8 @@ class ServiceSettings(DatabaseSettings):
         description="a pod that has not renewed its lease for so long owns nothing. It is renewed "
         "every third of it, so that one lost renewal does no harm",
     )
+
+    @property
+    def secret_names(self) -> list[str]:
+        """`secret_configuration_names`, read."""
+        return self.secret_configuration_names.split(",")

@@ -33,7 +33,7 @@ from shared.domain.configuration import (
     ConfigurationReported,
 )
 from shared.domain.meter_values import MeterValuesReported
-from shared.domain.redaction import is_secret
+from shared.domain.redaction import shown_value
 from shared.domain.reservations import ReservationsGivenUp
 from shared.domain.sessions import TransactionEnded, TransactionStarted
 from shared.domain.stations import ConnectorStatus, ConnectorStatusReported, StationBooted
@@ -353,7 +353,7 @@ class Core(Handlers):
             keys=[
                 ConfigurationKey(
                     each["key"],
-                    None if is_secret(each["key"]) else each.get("value"),
+                    shown_value(each["key"], each.get("value")),
                     each["readonly"],
                 )
                 for each in exchange.answer.get("configurationKey", ())
@@ -379,7 +379,7 @@ class Core(Handlers):
         yield ConfigurationChanged(
             station_id=self.station.station_id,
             key=key,
-            value=exchange.request["value"] if known and not is_secret(key) else None,
+            value=shown_value(key, exchange.request["value"]) if known else None,
             known=known,
             reboot_required=status == ConfigurationStatus.reboot_required,
             changed_at=self.services.now(),

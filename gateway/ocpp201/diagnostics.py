@@ -17,6 +17,7 @@ from shared.domain import commands
 from shared.domain.commands import LogType
 from shared.domain.device_model import StationEvent, StationEventsReported
 from shared.domain.logs import LogRequestAnswered, LogStatusReported
+from shared.domain.redaction import REDACTED, shown_value
 from shared.domain.stations import ConnectorStatus, ConnectorStatusReported
 
 _NOTIFY_EVENT_ANSWER = call_result.NotifyEvent()
@@ -120,15 +121,17 @@ class Diagnostics(Handlers):
 
 def _to_event(data: dict[str, Any]) -> StationEvent:
     get = data.get
+    name = to_name(data["component"], data["variable"])
+    value = shown_value(name.key, data["actualValue"])
     return StationEvent(
         event_id=data["eventId"],
         occurred_at=parse_time(data["timestamp"]),
         trigger=data["trigger"],
         cause=get("cause"),
-        name=to_name(data["component"], data["variable"]),
-        actual_value=data["actualValue"],
+        name=name,
+        actual_value=REDACTED if value is None else value,
         tech_code=get("techCode"),
-        tech_info=get("techInfo"),
+        tech_info=shown_value(name.key, get("techInfo")),
         cleared=get("cleared"),
         transaction_id=get("transactionId"),
         variable_monitoring_id=get("variableMonitoringId"),

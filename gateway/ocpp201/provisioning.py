@@ -19,6 +19,7 @@ from gateway.routing import on, sends
 from gateway.translation import format_time, parse_time
 from shared.domain import commands
 from shared.domain.device_model import ComponentVariable, VariableAttribute, VariablesReported
+from shared.domain.redaction import shown_value
 from shared.domain.stations import StationBooted
 
 ITEM_STATUSES = {Action.set_variables: ("setVariableResult", "attributeStatus")}
@@ -29,9 +30,6 @@ REPORTS = {
 }
 """What a station sends after it has answered."""
 
-# Write-only (part 2, referenced variables §2.2.1). A station that tells it all the same is not to
-# make us keep it.
-_SECRET_VARIABLES = frozenset({"basicauthpassword"})
 _NOTIFY_REPORT_ANSWER = call_result.NotifyReport()
 
 
@@ -136,7 +134,7 @@ def _to_attribute(data: dict[str, Any], attribute: dict[str, Any]) -> VariableAt
     return VariableAttribute(
         name=name,
         type=attribute.get("type", "Actual"),
-        value=None if _is_secret(name, mutability) else attribute.get("value"),
+        value=_shown_value(name, mutability, attribute.get("value")),
         mutability=mutability,
         persistent=attribute.get("persistent", False),
         constant=attribute.get("constant", False),
@@ -149,8 +147,10 @@ def _to_attribute(data: dict[str, Any], attribute: dict[str, Any]) -> VariableAt
     )
 
 
-def _is_secret(name: ComponentVariable, mutability: str) -> bool:
-    return mutability == "WriteOnly" or name.variable.casefold() in _SECRET_VARIABLES
+def _shown_value(name: ComponentVariable, mutability: str, value: str | None) -> str | None:
+    # Write-only are passwords (part 2, referenced variables §2.2.1). A station that tells one all
+    # the same is not to make us keep it.
+    return None if mutability == "WriteOnly" else shown_value(name.key, value)
 
 
 def _to_decimal(number: float | None) -> Decimal | None:

@@ -20,6 +20,13 @@ class ComponentVariable:
     variable: str
     variable_instance: str | None = None
 
+    @property
+    def key(self) -> str:
+        """The name as in a command's key, without the EVSE."""
+        component_instance = f"[{self.component_instance}]" if self.component_instance else ""
+        instance = f"[{self.variable_instance}]" if self.variable_instance else ""
+        return f"{self.component}{component_instance}.{self.variable}{instance}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariableAttribute:

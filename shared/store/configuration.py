@@ -11,7 +11,8 @@ from shared.domain.configuration import (
     ConfigurationItem,
     ConfigurationReported,
 )
-from shared.domain.redaction import is_secret
+from shared.domain.redaction import shown_value
+from shared.domain.secret_names import is_secret
 from shared.store.pool import Connection, Database
 
 _SECURITY_PROFILE = "securityprofile"
@@ -25,7 +26,7 @@ async def write_reports(
     """Keep what stations told of their keys; what awaits a reboot goes on awaiting it."""
     told = {
         (fact.station_id, name.lower()): (
-            fact.station_id, name, known, None if is_secret(name) else value, read_only,
+            fact.station_id, name, known, shown_value(name, value), read_only,
             is_secret(name), fact.told_at,
         )
         for fact in facts
@@ -78,7 +79,7 @@ async def write_changes(
         [fact.station_id for fact in changes],
         [fact.key for fact in changes],
         [fact.known for fact in changes],
-        [None if is_secret(fact.key) else fact.value for fact in changes],
+        [shown_value(fact.key, fact.value) for fact in changes],
         [is_secret(fact.key) for fact in changes],
         [fact.reboot_required for fact in changes],
         [fact.changed_at for fact in changes],
@@ -178,6 +179,6 @@ async def list_after(
     items = []
     for record in records:
         secret = record["secret"] or is_secret(record["name"])
-        value = None if secret else record["value"]
+        value = None if secret else shown_value(record["name"], record["value"])
         items.append(ConfigurationItem(**{**record, "secret": secret, "value": value}))
     return items

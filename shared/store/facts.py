@@ -215,6 +215,7 @@ _SINGLE_STATEMENT = _WRITERS.keys() - {
     LogStatusReported,
     InstalledCertificatesReported,
     TransactionEnded,
+    ConfigurationChanged,
     ChargingProfileAccepted,
     ReservationAnswered,
     LocalListUpdated,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.redaction import find_secrets, hide, redact
+from shared.domain.redaction import find_secrets, hide, redact, redact_address, redact_text
 
 SECRET = "s3cret"
 
@@ -33,6 +33,42 @@ SECRET = "s3cret"
                 "vpn": {"server": "vpn", "user": "me", "password": SECRET, "key": SECRET}
             }
         },
+        {
+            "reportData": [
+                {
+                    "component": {"name": "Wifi"},
+                    "variable": {"name": "Key", "instance": "1"},
+                    "variableAttribute": [{"type": "Actual", "value": SECRET}],
+                }
+            ]
+        },
+        {
+            "monitor": [
+                {
+                    "component": {"name": "ModemCtrlr"},
+                    "variable": {"name": "SimPIN"},
+                    "variableMonitoring": [{"id": 1, "value": SECRET}],
+                }
+            ]
+        },
+        {
+            "eventData": [
+                {
+                    "component": {"name": "Custom"},
+                    "variable": {"name": "Value", "instance": "FtpPass"},
+                    "actualValue": SECRET,
+                    "techInfo": f"was {SECRET}",
+                }
+            ]
+        },
+        {"vendorId": "V", "data": {"wifiPassword": SECRET, "ssid": "home"}},
+        {"vendorId": "V", "data": f'{{"wifi": [{{"name": "WiFiPSK", "value": "{SECRET}"}}]}}'},
+        {"vendorId": "V", "data": f"ssid=home;psk={SECRET};band=5"},
+        {"vendorId": "V", "data": [{"parameter": "ApiToken", "newValue": SECRET}]},
+        {"key": "Backend", "value": f"ftp://me:{SECRET}@files.example/a"},
+        {"key": "Backend", "value": f"wss://csms.example/a?token={SECRET}&x=1"},
+        {"key": "Cert", "value": f"-----BEGIN EC PRIVATE KEY-----\n{SECRET}\n-----END"},
+        {"key": "Header", "value": f"Basic {SECRET}"},
     ],
 )
 def test_a_secret_is_left_out(message: dict[str, Any]) -> None:
@@ -50,10 +86,49 @@ def test_a_secret_is_left_out(message: dict[str, Any]) -> None:
         {"variable": {"name": "Interval"}, "attributeValue": "60"},
         {"vendor_id": "com.example", "data": None},
         {"numbers": [1, 2.5, None, True]},
+        {"key": "Backend", "value": "wss://me@csms.example:9000/a?x=1&y=2"},
+        {"key": "Backend", "value": "http://[2001:db8::1]:80/@home"},
+        {"key": "Backend", "value": "https://csms.example:443/who@where"},
+        {"data": '{"ssid": "home", "keys": [1]}'},
+        {"data": "[not json"},
+        {"data": "a=b;c=d"},
+        {"idTagInfo": {"status": "Accepted"}, "idToken": {"idToken": "04A2", "type": "Central"}},
+        {"variable": {"name": "TokenType"}, "actualValue": "ISO14443"},
+        {"key": "Cert", "value": "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----"},
     ],
 )
 def test_everything_else_stays_as_it_is(message: dict[str, Any]) -> None:
     assert redact(message) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("ftp://me:s3cret@files.example/a", "ftp://me:(redacted)@files.example/a"),
+        # Passwords with characters that they should not have.
+        ("ftp://me:s3/cret@files.example/a", "ftp://me:(redacted)@files.example/a"),
+        ("ftp://me:s@cret@files.example/a", "ftp://me:(redacted)@files.example/a"),
+        ("ftp://me:s#cret?@files.example/a", "ftp://me:(redacted)@files.example/a"),
+        ("at ftp://me:s3cret@a.example, or b", "at ftp://me:(redacted)@a.example, or b"),
+        ("https://a.example/f?sig=s3cret&se=2030#x", "https://a.example/f?sig=(redacted)&se=2030#x"),
+        ('psk="s3 cret", ssid=x', 'psk="(redacted)", ssid=x'),
+    ],
+)  # fmt: skip
+def test_a_text_is_shown_without_what_is_secret_by_its_form(text: str, shown: str) -> None:
+    assert redact_text(text) == shown
+    assert hide(text, find_secrets(text)) == shown
+
+
+def test_an_address_is_shown_without_its_query() -> None:
+    shown = redact_address("sftp://me:s/ecret@files.example/a?whatever=1")
+    assert shown == "sftp://me:(redacted)@files.example/a?(redacted)"
+
+
+def test_json_in_a_text_that_is_too_deep_is_left_out() -> None:
+    assert redact_text("[" * 900 + '{"password": "s3cret"}' + "]" * 900) in {
+        "(redacted)",
+        "[" * 900 + '{"password": "(redacted)"}' + "]" * 900,
+    }
 
 
 def test_what_is_redacted_is_a_copy() -> None:
