@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from control.files.urls import AmbiguousUrlError, read_origin, read_pattern
 from shared.settings import ServiceSettings
 
 _SIGNING_KEY_MIN_LENGTH = 32
@@ -92,7 +93,8 @@ class FileSettings(FileStorageSettings):
     files_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="comma separated hosts, with or without a port, that stations may be sent to "
-        "for firmware and logs, such as `ftp.example.com,*.vendor.com`; our own always",
+        "for firmware and logs, to show something, or to connect to (SetNetworkProfile), such as "
+        "`ftp.example.com,*.vendor.com`; our own always",
     )
     files_allowed_schemes: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("https",), description="comma separated: https, http, ftps, ftp, sftp"
@@ -105,13 +107,30 @@ class FileSettings(FileStorageSettings):
             return tuple(word.strip().lower() for word in value.split(",") if word.strip())
         return value
 
+    @field_validator("files_allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            try:
+                read_pattern(host)
+            except ValueError as error:
+                raise ValueError(
+                    f"{host!r} is no host such as ftp.example.com, *.example.com or "
+                    f"192.0.2.1:2121 ({error})"
+                ) from error
+        return hosts
+
     @field_validator("public_url")
     @classmethod
     def _check_public_url(cls, value: str | None) -> str | None:
         if value is None:
             return None
         parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+        try:
+            read_origin(value)
+        except AmbiguousUrlError as error:
+            raise ValueError(f"{error}; it has to be one such as https://api.example.com") from None
+        if parts.scheme not in {"http", "https"} or parts.query:
             raise ValueError("it has to be a URL such as https://api.example.com")
         return value.rstrip("/")
 
