@@ -249,6 +249,14 @@ def read_certificate(certificate: str | bytes) -> CertificateDetails:
         raise InvalidInputError(f"it is no certificate: {error}"[:200]) from error
 
 
+def find_leaf(chain: str) -> CertificateDetails | None:
+    """Return what the first certificate of a chain in PEM says, or None if it cannot be read."""
+    try:
+        return _details(x509.load_pem_x509_certificates(chain.encode())[0])
+    except _UNREADABLE:
+        return None
+
+
 def _details(certificate: x509.Certificate) -> CertificateDetails:
     return CertificateDetails(
         serial_number=f"{certificate.serial_number:X}",

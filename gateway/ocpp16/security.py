@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from ocpp.v16 import call, call_result, datatypes
 from ocpp.v16.enums import Action, CertificateUse, GenericStatus, HashAlgorithm
 
+from gateway.certificate_answers import read_certificate_signed_answer
 from gateway.errors import CannotBeSaidError
 from gateway.handlers import Handlers
 from gateway.routing import AnsweredCall, answered, on, sends
@@ -96,11 +97,8 @@ class Security(Handlers):
         self, call: AnsweredCall
     ) -> Iterable[CertificateSignedAnswered]:
         """Keep whether the station took it."""
-        yield CertificateSignedAnswered(
-            station_id=self.station.station_id,
-            command_id=call.command_id,
-            accepted=call.answer["status"] == _ACCEPTED,
-            answered_at=self.services.now(),
+        yield read_certificate_signed_answer(
+            call, station_id=self.station.station_id, answered_at=self.services.now()
         )
 
     @sends(commands.InstallCertificate)

@@ -210,9 +210,14 @@ class CertificateSigningRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateSignedAnswered:
-    """The station took a signed certificate, or did not."""
+    """The station took a signed certificate, or did not.
+
+    `presented` names the one that it took, unless it is one for vehicles.
+    """
 
     station_id: str
     command_id: str
     accepted: bool
     answered_at: datetime
+    presented: PresentedCertificate | None = None
+    not_after: datetime | None = None

@@ -9,11 +9,14 @@ import asyncpg
 from shared.domain.certificates import (
     CertificateBelonging,
     CertificateOrigin,
+    CertificateSignedAnswered,
     ClientCertificate,
     PresentedCertificate,
 )
 from shared.domain.errors import ConflictError, NotFoundError
+from shared.store import station_names
 from shared.store.pool import Connection, Database
+from shared.store.station_names import OBJECTION
 
 _IDS = frozenset({"client_certificate_id", "signing_request_id"})
 _COLUMNS = ", ".join(
@@ -82,8 +85,11 @@ async def add_issued(
     """Keep a certificate that answers a station's signing request.
 
     Raises:
-        ConflictError: it is another station's.
+        ConflictError: it is called like another station, or is another station's.
     """
+    objection = await station_names.find_objection(connection, station_id, presented.common_name)
+    if objection is not None:
+        raise ConflictError(f"the certificate is not for station {station_id}: {objection}")
     kept = await connection.fetchval(
         """
         INSERT INTO client_certificates AS known
@@ -105,6 +111,41 @@ async def add_issued(
         raise ConflictError(
             "this certificate is another station's, or was revoked: sign the request anew"
         )
+
+
+async def add_taken(connection: Connection, facts: Sequence[CertificateSignedAnswered]) -> None:
+    """Keep certificates that stations took without having asked for them.
+
+    An operator may send one as a command. One that is called like another station is not kept.
+    """
+    taken = {
+        fact.presented.sha256: (fact, fact.presented)
+        for fact in facts
+        if fact.presented is not None
+    }
+    if not taken:
+        return
+    await connection.execute(
+        f"""
+        INSERT INTO client_certificates
+            (station_id, origin, common_name, issuer, sha256, sha1, not_after)
+        SELECT station_id, 'issued', told.common_name, told.issuer, told.sha256, told.sha1,
+               told.not_after
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
+                    $6::timestamptz[])
+             AS told (station_id, common_name, issuer, sha256, sha1, not_after)
+        JOIN stations USING (station_id)
+        WHERE ({OBJECTION.format(name="told.common_name")}) IS NULL
+        ORDER BY sha256
+        ON CONFLICT DO NOTHING
+        """,  # noqa: S608 - as above
+        [fact.station_id for fact, _ in taken.values()],
+        [presented.common_name for _, presented in taken.values()],
+        [presented.issuer for _, presented in taken.values()],
+        [presented.sha256 for _, presented in taken.values()],
+        [presented.sha1 for _, presented in taken.values()],
+        [fact.not_after for fact, _ in taken.values()],
+    )
 
 
 async def pin(

@@ -216,6 +216,7 @@ _SINGLE_STATEMENT = _WRITERS.keys() - {
     InstalledCertificatesReported,
     TransactionEnded,
     ConfigurationChanged,
+    CertificateSignedAnswered,
     ChargingProfileAccepted,
     ReservationAnswered,
     LocalListUpdated,

@@ -18,6 +18,7 @@ from shared.domain.errors import ConflictError, NotFoundError
 from shared.store import client_certificates
 from shared.store.fingerprints import fingerprint
 from shared.store.pool import Connection, Database
+from shared.store.station_names import OBJECTION
 
 _COLUMNS = ", ".join(
     f"{field.name}::text"
@@ -27,24 +28,6 @@ _COLUMNS = ", ".join(
     else field.name
     for field in fields(SigningRequest)
 )
-# Why a certificate with this common name must not be a station's, or NULL. Only an operator's word
-# counts: with what stations say of themselves, one could pass for another. Their ids come first,
-# so that no serial number is one.
-_OBJECTION = """
-    CASE
-        WHEN stations.station_id IS NULL THEN 'there is no such station any more'
-        WHEN {name} <> stations.station_id AND EXISTS (
-            SELECT FROM stations AS other WHERE other.station_id = {name}
-        ) THEN 'its commonName is the id of another station (A00.FR.405)'
-        WHEN EXISTS (
-            SELECT FROM stations AS other WHERE other.certificate_serial_number = {name}
-                                            AND other.station_id <> stations.station_id
-        ) THEN 'its commonName is the serial number of another station (A00.FR.405)'
-        WHEN {name} IN (stations.station_id, stations.certificate_serial_number) THEN NULL
-        ELSE 'its commonName is neither the id of the station nor the serial number that an '
-             'operator has given it as certificate_serial_number (A00.FR.405)'
-    END
-"""
 
 
 def _signing_request(record: asyncpg.Record) -> SigningRequest:
@@ -88,7 +71,7 @@ async def write(connection: Connection, facts: Sequence[CertificateSigningReques
             SELECT CASE
                 WHEN told.refusal IS NOT NULL THEN told.refusal
                 WHEN told.certificate_type = 'V2GCertificate' THEN NULL
-                ELSE {_OBJECTION.format(name="told.common_name")}
+                ELSE {OBJECTION.format(name="told.common_name")}
             END AS reason
         ) AS verdict
         ON CONFLICT (station_id, certificate_type, fingerprint) DO UPDATE
@@ -103,7 +86,7 @@ async def write(connection: Connection, facts: Sequence[CertificateSigningReques
                               THEN known.deliveries ELSE 0 END,
             requested_at = greatest(known.requested_at, excluded.requested_at)
         RETURNING station_id, certificate_type, fingerprint, state
-        """,  # noqa: S608 - the objection above
+        """,  # noqa: S608 - a text of our own
         [station_id for station_id, _, _ in latest],
         [use for _, use, _ in latest],
         [print_ for _, _, print_ in latest],
@@ -156,6 +139,7 @@ async def write_answers(
         [fact.accepted for fact in facts],
         [fact.answered_at for fact in facts],
     )
+    await client_certificates.add_taken(connection, facts)
     return [None] * len(facts)
 
 
@@ -210,10 +194,10 @@ async def find_objection(
     """
     objection: str | None = await db.fetchval(
         f"""
-        SELECT {_OBJECTION.format(name="$2::text")}
+        SELECT {OBJECTION.format(name="$2::text")}
         FROM certificate_signing_requests AS request LEFT JOIN stations USING (station_id)
         WHERE signing_request_id = $1 AND certificate_type <> 'V2GCertificate'
-        """,  # noqa: S608 - the objection above
+        """,  # noqa: S608 - a text of our own
         signing_request_id,
         common_name,
     )
@@ -286,38 +270,14 @@ async def keep_signed(
             )
         request = _signing_request(record)
         if request.certificate_type is not CertificateSigningUse.V2G:
-            await _issue(connection, request, presented, not_after)
+            await client_certificates.add_issued(
+                connection,
+                request.signing_request_id,
+                request.station_id,
+                presented,
+                not_after=not_after,
+            )
     return request
-
-
-async def _issue(
-    connection: Connection,
-    request: SigningRequest,
-    presented: PresentedCertificate,
-    not_after: datetime,
-) -> None:
-    # Locked, so that the station is not given another serial number meanwhile.
-    objection = await connection.fetchval(
-        f"""
-        SELECT {_OBJECTION.format(name="$2::text")}
-        FROM (SELECT $1::text AS station_id) AS asked
-        LEFT JOIN (
-            SELECT station_id, certificate_serial_number FROM stations WHERE station_id = $1
-            FOR SHARE
-        ) AS stations USING (station_id)
-        """,  # noqa: S608 - as above
-        request.station_id,
-        presented.common_name,
-    )
-    if objection is not None:
-        raise ConflictError(f"the certificate is not for station {request.station_id}: {objection}")
-    await client_certificates.add_issued(
-        connection,
-        request.signing_request_id,
-        request.station_id,
-        presented,
-        not_after=not_after,
-    )
 
 
 async def claim_delivery(

@@ -163,6 +163,9 @@ async def update(db: Database, station_id: str, changes: dict[str, Any]) -> Stat
         return await get(db, station_id)
     if unknown := changes.keys() - _UPDATABLE:
         raise KeyError(f"not an operator's to change: {sorted(unknown)}")
+    if "security_profile" in changes:
+        # An operator's word is newer than what the station agreed to.
+        await db.execute("DELETE FROM agreed_security_profiles WHERE station_id = $1", station_id)
     if changes.get("certificate_serial_number") is not None:
         await station_names.check(db, station_id, changes["certificate_serial_number"])
     assignments = ", ".join(f"{column} = ${i}" for i, column in enumerate(changes, start=2))

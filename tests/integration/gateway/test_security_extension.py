@@ -21,7 +21,13 @@ from shared.domain.certificates import (
 from shared.domain.commands import CommandState
 from shared.domain.stations import RegistrationStatus
 from shared.settings import ServiceSettings
-from shared.store import certificates, security_events, signing_requests, stations
+from shared.store import (
+    certificates,
+    client_certificates,
+    security_events,
+    signing_requests,
+    stations,
+)
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.asking import ask, outcome
@@ -274,6 +280,22 @@ async def test_what_1_6_cannot_say_is_refused_in_words(
     record = await outcome(db, command_id)
     assert (record.state, record.error_code) == (CommandState.FAILED, "CannotBeSaid")
     assert (await station.call("Heartbeat", {}))[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "kept"),
+    [("CP-1", "Accepted", 1), ("CP-1", "Rejected", 0), ("CP-2", "Accepted", 0)],
+)
+async def test_a_certificate_that_an_operator_sends_unasked_counts_if_it_is_called_right(
+    db: Database, redis: Redis, station: StationClient, name: str, status: str, kept: int
+) -> None:
+    await register(db, "CP-2")
+    chain = root().answer(signing_request(name))
+    command = commands.CertificateSigned(certificate_chain=chain)
+    await run(db, redis, station, command, {"status": status})
+    found = await client_certificates.list_after(db, station_id="CP-1", after=None, limit=9)
+    sha256 = x509.read_certificate(chain).presented.sha256
+    assert [each.sha256 for each in found] == [sha256] * kept
 
 
 async def test_a_station_of_2_0_1_has_the_same_certificates(

@@ -15,7 +15,7 @@ from shared import x509
 from shared.domain.certificates import ClientCertificate, PresentedCertificate
 from shared.domain.configuration import ConfigurationChanged
 from shared.domain.stations import SecurityProfile
-from shared.store import client_certificates, facts
+from shared.store import client_certificates, facts, stations
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.certificates import Authority
@@ -221,6 +221,10 @@ async def test_a_station_that_agreed_to_profile_3_has_reached_it_with_its_certif
     assert await status_of(url, ssl=tls(authority, identity)) == 101
     assert await profile(db) == 3
     assert await status_of(url, basic_auth("CP-1"), ssl=tls(authority)) == 401
+    # An operator's word is newer.
+    await stations.update(db, "CP-1", {"security_profile": 2})
+    assert await status_of(url, ssl=tls(authority, identity)) == 101
+    assert await profile(db) == 2
 
 
 async def test_where_only_the_name_is_told_it_has_to_be_that_of_a_valid_certificate(
