@@ -7,7 +7,7 @@ import structlog
 from shared.bus.ownership import OwnershipRegistry, Route
 from shared.bus.streams import CloseConnection, PodRequestSender
 from shared.domain.errors import UnavailableError
-from shared.store.pods import Owner
+from shared.domain.stations import Ownership
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ class LiveConnections:
         if route is not None:
             await self._sender.require_writable(route.pod_id)
 
-    async def close_deleted(self, station_id: str, owner: Owner | None) -> None:
+    async def close_deleted(self, station_id: str, owner: Ownership | None) -> None:
         """Have the connection of a station closed that was deleted.
 
         While Redis is away that waits until its pod finds out by itself, within a minute by

@@ -211,7 +211,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
             serve_management(
                 settings.management_host,
                 settings.management_port,
-                not_ready=not_ready,
+                not_ready=partial(_why_not_ready, draining, ingest),
                 impaired=lambda: leases.redis_trouble,
             )
         )

@@ -1,11 +1,12 @@
 """Removing a station, and all that waits for it: its id may be another box's tomorrow."""
 
 from shared.domain.errors import NotFoundError
-from shared.store.pods import Owner
+from shared.domain.stations import Ownership
+from shared.store.commands import WITHOUT_SECRETS
 from shared.store.pool import Database
 
 
-async def delete(db: Database, station_id: str) -> Owner | None:
+async def delete(db: Database, station_id: str) -> Ownership | None:
     """Forget a station and what is known of it; its sessions, and what was asked of it, stay.
 
     What is still queued for it is cancelled, and certificates that wait for it are refused.
@@ -18,18 +19,21 @@ async def delete(db: Database, station_id: str) -> Owner | None:
     """
     async with db.acquire() as connection, connection.transaction():
         station = await connection.fetchrow(
-            "SELECT pod_id, epoch, online FROM stations WHERE station_id = $1 FOR UPDATE",
+            """
+            SELECT station_id, epoch, pod_id, connection_id, online FROM stations
+            WHERE station_id = $1 FOR UPDATE
+            """,
             station_id,
         )
         if station is None:
             raise NotFoundError(f"there is no station {station_id!r}")
         await connection.execute(
-            """
+            f"""
             UPDATE commands
             SET state = 'cancelled', finished_at = now(), error_code = 'Cancelled',
-                error_description = 'the station was deleted before it was sent'
+                error_description = 'the station was deleted before it was sent', {WITHOUT_SECRETS}
             WHERE station_id = $1 AND state = 'queued'
-            """,
+            """,  # noqa: S608 - the text above
             station_id,
         )
         await connection.execute(
@@ -41,4 +45,6 @@ async def delete(db: Database, station_id: str) -> Owner | None:
             station_id,
         )
         await connection.execute("DELETE FROM stations WHERE station_id = $1", station_id)
-    return Owner(station["pod_id"], station["epoch"]) if station["online"] else None
+    if not station["online"]:
+        return None
+    return Ownership(**{name: value for name, value in station.items() if name != "online"})
