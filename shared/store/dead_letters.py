@@ -73,6 +73,26 @@ async def insert_strays(connection: Connection, facts: Sequence[TransactionEnded
         """,
         [(*_row(fact, _UNKNOWN_TRANSACTION), _transaction_end(fact)) for fact in facts],
     )
+    await _look_at_open_sessions(connection, [fact.station_id for fact in facts])
+
+
+async def make_stray(
+    connection: Connection, dead_letter_id: object, fact: TransactionEnded
+) -> None:
+    """Have a letter be an end that names no transaction of its station, which it was not before."""
+    await connection.execute(
+        """
+        UPDATE dead_letters SET reason = $2, transaction_end = $3, redelivery = NULL
+        WHERE dead_letter_id = $1
+        """,
+        dead_letter_id,
+        _UNKNOWN_TRANSACTION,
+        _transaction_end(fact),
+    )
+    await _look_at_open_sessions(connection, [fact.station_id])
+
+
+async def _look_at_open_sessions(connection: Connection, station_ids: Sequence[str]) -> None:
     await connection.execute(
         """
         WITH meant AS (
@@ -88,7 +108,7 @@ async def insert_strays(connection: Connection, facts: Sequence[TransactionEnded
         UPDATE sessions SET settle_at = now()
         FROM meant WHERE sessions.session_id = meant.session_id
         """,
-        sorted({fact.station_id for fact in facts}),
+        sorted(set(station_ids)),
     )
 
 

@@ -1,5 +1,6 @@
 """Dead letters that are nobody's fault: the worker writes them where they belong."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -7,8 +8,7 @@ import structlog
 
 from shared.domain.dead_letters import DeadLetterStatus
 from shared.domain.sessions import TransactionEnded, TransactionStarted
-from shared.store import facts
-from shared.store.dead_letters import read_transaction_end
+from shared.store import dead_letters, facts
 from shared.store.facts import KINDS, Fact, Redelivery
 from shared.store.judgement import is_locked, is_refused
 from shared.store.pool import Connection, Database
@@ -17,13 +17,15 @@ log = structlog.get_logger()
 
 _DECIDED_BY = "voltaro"
 _DELIVERED = "written where it belongs, once the lock was gone"
+# An end that was told while its start was delivered looked for it when it was not there yet.
+_SECOND_LOOK_AFTER_S = 2.0
 
 
 async def deliver(db: Database, *, limit: int) -> int:
-    """Write letters that were set aside because of a lock, the oldest first.
+    """Write letters that were set aside because of a lock, those of a station in their order.
 
-    Each is one transaction. One that is still locked stays for the next time; one that Postgres
-    refuses waits for a person.
+    Each is one transaction. One that is still locked stays for the next time, and so do its
+    station's later ones; one that Postgres refuses waits for a person.
 
     Args:
         db: the pool.
@@ -34,34 +36,37 @@ async def deliver(db: Database, *, limit: int) -> int:
     """
     letters = await db.fetch(
         """
-        SELECT dead_letter_id FROM dead_letters WHERE redelivery IS NOT NULL AND status = 'open'
+        SELECT dead_letter_id, station_id FROM dead_letters
+        WHERE redelivery IS NOT NULL AND status = 'open'
         ORDER BY dead_letter_id LIMIT $1
         """,
         limit,
     )
-    count = 0
+    delivered: list[Fact] = []
+    blocked: set[str] = set()
     for letter in letters:
+        if letter["station_id"] in blocked:
+            continue
+        dead_letter_id = letter["dead_letter_id"]
         try:
-            count += await _deliver(db, letter["dead_letter_id"])
+            delivered += await _deliver(db, dead_letter_id)
         except Exception as error:
             if is_locked(error):
-                continue
-            if not (is_refused(error) or isinstance(error, msgspec.MsgspecError)):
+                blocked.add(letter["station_id"])
+            elif is_refused(error) or isinstance(error, msgspec.MsgspecError):
+                await _leave_to_a_person(db, dead_letter_id, error)
+            else:
                 raise
-            log.warning(
-                "a dead letter cannot be written, and waits for a person",
-                dead_letter_id=str(letter["dead_letter_id"]),
-                error=str(error),
-            )
-            await db.execute(
-                "UPDATE dead_letters SET redelivery = NULL, reason = $2 WHERE dead_letter_id = $1",
-                letter["dead_letter_id"],
-                ascii(str(error))[1:-1],
-            )
-    return count
+    starts = [fact for fact in delivered if isinstance(fact, TransactionStarted)]
+    if starts:
+        await asyncio.sleep(_SECOND_LOOK_AFTER_S)
+        async with db.acquire() as connection, connection.transaction():
+            await _write_ends_told_since(connection, sorted({each.station_id for each in starts}))
+    return len(delivered)
 
 
-async def _deliver(db: Database, dead_letter_id: object) -> bool:
+async def _deliver(db: Database, dead_letter_id: object) -> list[Fact]:
+    """Write one letter; return what was written, unless somebody else has it now."""
     async with db.acquire() as connection, connection.transaction():
         # All the others are to have their turn in this round.
         await connection.execute("SET LOCAL lock_timeout = '50ms'")
@@ -74,20 +79,35 @@ async def _deliver(db: Database, dead_letter_id: object) -> bool:
             dead_letter_id,
         )
         if letter is None:
-            return False
+            return []
         told = msgspec.json.decode(letter["redelivery"], type=Redelivery)
         fact: Fact = msgspec.json.decode(told.fact, type=KINDS[letter["kind"]])
+        if isinstance(fact, TransactionEnded) and not await _is_known(connection, fact):
+            await dead_letters.make_stray(connection, dead_letter_id, fact)
+            return []
         (result,) = await facts.write_with(connection, [fact])
         if isinstance(fact, TransactionStarted) and told.transaction_id != result:
-            await _keep_what_was_answered(connection, fact, result, told.transaction_id)
+            await _rename(connection, fact, made=result, told=told.transaction_id)
         await _dismiss(connection, [dead_letter_id])
-    return True
+    return [fact]
 
 
-async def _keep_what_was_answered(
-    connection: Connection, start: TransactionStarted, made: str | None, answered: str | None
+async def _is_known(connection: Connection, end: TransactionEnded) -> bool:
+    known: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM sessions WHERE station_id = $1 AND transaction_id = $2)",
+        end.station_id,
+        end.transaction_id,
+    )
+    return known
+
+
+async def _rename(
+    connection: Connection, start: TransactionStarted, *, made: str | None, told: str | None
 ) -> None:
-    """Give a new session the id that its station knows, and the end that it has told since."""
+    """Give a new session the id that its station knows, and the end that it has told since.
+
+    One that was there already is that of an earlier telling, whose id the station knows as well.
+    """
     renamed = await connection.fetchval(
         """
         UPDATE sessions SET transaction_id = $3
@@ -95,38 +115,59 @@ async def _keep_what_was_answered(
         """,
         start.station_id,
         made,
-        answered,
+        told,
     )
-    if not renamed:
-        return  # it was told again before, and the station knows that session's id
+    if renamed:
+        await _write_ends_told_since(connection, [start.station_id])
+
+
+async def _write_ends_told_since(connection: Connection, station_ids: list[str]) -> None:
+    """Write ends that named a transaction which nobody knew then, and which is known now."""
     strays: list[Any] = await connection.fetch(
         """
-        SELECT dead_letter_id, transaction_end FROM dead_letters
-        WHERE station_id = $1 AND status = 'open'
-          AND transaction_end ->> 'transaction_id' = $2
-        ORDER BY dead_letter_id FOR UPDATE
+        SELECT dead_letter_id, letter.station_id, transaction_end FROM dead_letters AS letter
+        JOIN sessions ON sessions.station_id = letter.station_id
+             AND sessions.transaction_id = letter.transaction_end ->> 'transaction_id'
+        WHERE letter.station_id = ANY ($1) AND letter.transaction_end IS NOT NULL
+          AND letter.status IN ('open', 'matched')
+        ORDER BY dead_letter_id FOR UPDATE OF letter
         """,
-        start.station_id,
-        answered,
+        station_ids,
     )
     if not strays:
         return
-    ends = [read_transaction_end(stray["transaction_end"]) for stray in strays]
+    ends = [
+        (stray["station_id"], dead_letters.read_transaction_end(stray["transaction_end"]))
+        for stray in strays
+    ]
     await facts.write_with(
         connection,
         [
             TransactionEnded(
-                station_id=start.station_id,
+                station_id=station_id,
                 transaction_id=end.transaction_id,
                 ended_at=end.ended_at,
                 meter_stop_wh=end.meter_stop_wh,
                 stopped_reason=end.stopped_reason,
                 id_token=end.id_token,
             )
-            for end in ends
+            for station_id, end in ends
         ],
     )
     await _dismiss(connection, [stray["dead_letter_id"] for stray in strays])
+
+
+async def _leave_to_a_person(db: Database, dead_letter_id: object, error: Exception) -> None:
+    log.warning(
+        "a dead letter cannot be written, and waits for a person",
+        dead_letter_id=str(dead_letter_id),
+        error=str(error),
+    )
+    await db.execute(
+        "UPDATE dead_letters SET redelivery = NULL, reason = $2 WHERE dead_letter_id = $1",
+        dead_letter_id,
+        ascii(str(error))[1:-1],
+    )
 
 
 async def _dismiss(connection: Connection, dead_letter_ids: list[object]) -> None:

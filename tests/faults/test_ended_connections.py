@@ -8,8 +8,9 @@ import os
 import random
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import asyncpg
 import httpx
@@ -23,8 +24,10 @@ from tests.faults.audit import Audit, audit
 from tests.faults.charging import Acknowledged, ChargingStation, charging
 from tests.faults.cluster import wait_until_ready
 from tests.faults.processes import stopped
+from tests.faults.special import with_client
 from tests.faults.table import Finding, invariant, scaled
-from tests.support.local_cluster import Cluster
+from tests.support.eventually import eventually
+from tests.support.local_cluster import Cluster, RunningCluster, running_cluster
 from tests.support.pods import running_pod
 from tests.support.relay import relay
 from tests.support.stations import register
@@ -36,7 +39,12 @@ STOPPED_CUTS, STOPPED_S = scaled(2, 12), 0.3
 RESTARTS = scaled(1, 5)
 LATE_ENDS, END_DELAY_S = scaled(6, 30), 1.0
 LOCKS = scaled(1, 5)
-LOCK_S = 3.0
+# Some are gone before answers have been held for too long, and some are not.
+LOCKS_S, HOLD_S = (1.0, 3.5), 2.0
+LOCK_ENVIRONMENT = {
+    "VOLTARO_INGEST_HOLD_S": str(HOLD_S),
+    "VOLTARO_DEAD_LETTERS_INTERVAL_S": "0.5",
+}
 # A batch that has to be written again, and one before it.
 LONGEST_ANSWER_S = 8.0
 PROCESSES = ("gateway-1", "gateway-2", "control", "worker")
@@ -173,8 +181,9 @@ async def test_ends_that_are_heard_late_cost_nothing(
     database_url: str, redis_url: str, finding: Finding
 ) -> None:
     finding.times = LATE_ENDS
+    # Two stations leave their connection to Postgres idle for long enough to be ended there.
     acknowledged, found = await charge_through_late_ends(
-        database_url, redis_url, cuts=LATE_ENDS, stations=STATIONS
+        database_url, redis_url, cuts=LATE_ENDS, stations=2
     )
     tell(finding, acknowledged, found)
     check(acknowledged, found)
@@ -187,26 +196,46 @@ LOCKED = (
 )
 
 
-@invariant(16, f"locks held for {LOCK_S:g} s, on rows and on whole tables")
+@pytest.fixture
+def impatient_cluster(tmp_path: Path) -> Iterator[RunningCluster]:
+    """A cluster whose gateways hold answers for a short while only."""
+    with running_cluster(tmp_path / "data", environment=LOCK_ENVIRONMENT) as running:
+        yield running
+
+
+@invariant(16, "locks on rows and whole tables, for 1 s and for longer than answers are held")
 @pytest.mark.timeout(200)
-async def test_locks_cost_nothing_but_time(cluster: Cluster, finding: Finding) -> None:
-    pids = {name: cluster.pids[name] for name in PROCESSES}
-    async with charging(cluster, STATIONS) as acknowledged:
+async def test_locks_cost_nothing_but_time(
+    impatient_cluster: RunningCluster, finding: Finding
+) -> None:
+    async with with_client(impatient_cluster) as cluster:
+        pids = {name: cluster.pids[name] for name in PROCESSES}
         connection = await asyncpg.connect(cluster.database_url)
         try:
-            for number in range(LOCKS * len(LOCKED)):
-                await asyncio.sleep(1)
-                async with connection.transaction():
-                    await connection.execute(LOCKED[number % len(LOCKED)])
-                    await asyncio.sleep(LOCK_S)
+            async with charging(cluster, STATIONS) as acknowledged:
+                for locked in LOCKED * LOCKS:
+                    for lock_s in LOCKS_S:
+                        await asyncio.sleep(0.5)
+                        async with connection.transaction():
+                            await connection.execute(locked)
+                            await asyncio.sleep(lock_s)
+            set_aside = await connection.fetchval("SELECT count(*) FROM dead_letters")
+            await eventually(
+                lambda: connection.fetchval(
+                    "SELECT count(*) FROM dead_letters WHERE redelivery IS NOT NULL"
+                ),
+                lambda waiting: waiting == 0,
+                timeout_s=20,
+            )
         finally:
             await connection.close()
-    found = await audit(cluster.database_url, acknowledged)
-    finding.times = LOCKS * len(LOCKED)
-    tell(finding, acknowledged, found)
-    check(acknowledged, found)
-    assert acknowledged.resent == 0, "no station was sent away"
-    assert pids == {name: cluster.pids[name] for name in PROCESSES}
+        found = await audit(cluster.database_url, acknowledged)
+        finding.times = LOCKS * len(LOCKED) * len(LOCKS_S)
+        tell(finding, acknowledged, found)
+        finding.tell(set_aside_and_delivered=set_aside)
+        check(acknowledged, found)
+        assert acknowledged.resent == 0, "no station was sent away"
+        assert pids == {name: cluster.pids[name] for name in PROCESSES}
 
 
 def _judge_as_if_only_known_outages_were_none(error: BaseException) -> Judgement:
