@@ -7,6 +7,7 @@ import structlog
 
 from control.certificate_authority import CertificateAuthority, load_certificate_authority
 from control.certificate_delivery import deliver
+from control.jobs.periodic import each_by_itself
 from control.jobs.settings import WorkerSettings
 from shared import x509
 from shared.bus.ownership import OwnershipRegistry
@@ -58,18 +59,19 @@ class CertificateKeeper:
         waiting = await signing_requests.list_deliverable(
             self._db, limit=self._settings.certificates_batch
         )
-        delivered = 0
-        for signing_request_id in waiting:
-            delivered += await deliver(
-                self._db,
-                self._send,
-                signing_request_id,
-                max_deliveries=self._settings.certificate_max_deliveries,
-            )
+        delivered = await each_by_itself(self._db, "certificates", waiting, self._deliver)
         given_up = await signing_requests.sweep_undelivered(
             self._db, max_deliveries=self._settings.certificate_max_deliveries
         )
         return signed + delivered + given_up
+
+    async def _deliver(self, signing_request_id: str) -> bool:
+        return await deliver(
+            self._db,
+            self._send,
+            signing_request_id,
+            max_deliveries=self._settings.certificate_max_deliveries,
+        )
 
     async def _sign_pending(self, authority: CertificateAuthority) -> int:
         # Those of V2G certificates are not ours to sign: their root is that of ISO 15118. And their
@@ -81,25 +83,30 @@ class CertificateKeeper:
             state=SigningRequestState.PENDING,
             certificate_type=CertificateSigningUse.CHARGING_STATION,
         )
-        signed = 0
-        for request in pending:
-            try:
-                if await self._refuse_if_not_its_own(request):
-                    continue
-                # A thread, as RSA takes its time.
-                await self._keep(request, await asyncio.to_thread(_sign, authority, request))
-            except ConflictError:
-                continue  # an operator or another worker was faster
-            except InvalidInputError as error:
-                log.error(  # noqa: TRY400 - a sentence, no traceback
-                    "a certificate cannot be signed",
-                    signing_request_id=request.signing_request_id,
-                    station_id=request.station_id,
-                    error=str(error),
-                )
-            else:
-                signed += 1
-        return signed
+        requests = {request.signing_request_id: request for request in pending}
+
+        async def sign(signing_request_id: str) -> bool:
+            return await self._sign(authority, requests[signing_request_id])
+
+        return await each_by_itself(self._db, "certificates", requests, sign)
+
+    async def _sign(self, authority: CertificateAuthority, request: SigningRequest) -> bool:
+        try:
+            if await self._refuse_if_not_its_own(request):
+                return False
+            # A thread, as RSA takes its time.
+            await self._keep(request, await asyncio.to_thread(_sign, authority, request))
+        except ConflictError:
+            return False  # an operator or another worker was faster
+        except InvalidInputError as error:
+            log.error(  # noqa: TRY400 - a sentence, no traceback
+                "a certificate cannot be signed",
+                signing_request_id=request.signing_request_id,
+                station_id=request.station_id,
+                error=str(error),
+            )
+            return False
+        return True
 
     async def _refuse_if_not_its_own(self, request: SigningRequest) -> bool:
         """Look again at whose name it is: stations may have changed since the request came."""

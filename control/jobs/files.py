@@ -4,6 +4,7 @@ import structlog
 
 from control.files.service import remove_content
 from control.files.storage import Storage
+from control.jobs.periodic import each_by_itself
 from shared.store import files
 from shared.store.pool import Database
 
@@ -16,9 +17,13 @@ async def remove_expired(db: Database, storage: Storage, *, limit: int) -> int:
     Raises:
         UnavailableError: the storage is away; the next run goes on.
     """
-    expired = await files.list_expired(db, limit=limit)
-    for file_id in expired:
+
+    async def remove(file_id: str) -> bool:
         await remove_content(db, storage, file_id)
-    if expired:
-        log.info("expired files were removed", files=len(expired))
-    return len(expired)
+        return True
+
+    expired = await files.list_expired(db, limit=limit)
+    removed = await each_by_itself(db, "expired_files", expired, remove)
+    if removed:
+        log.info("expired files were removed", files=removed)
+    return removed

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from control.jobs.periodic import each_by_itself
 from control.jobs.settings import WorkerSettings
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import PodRequestSender, RunCommand
@@ -88,10 +89,14 @@ class LocalListKeeper:
         if not due:
             return 0
         routes = await self._registry.find_routes([each.local_list.station_id for each in due])
-        for each in due:
-            route = routes.get(each.local_list.station_id)
-            await self._step(each, None if route is None else route.pod_id)
-        return len(due)
+        by_station = {each.local_list.station_id: each for each in due}
+
+        async def step(station_id: str) -> bool:
+            route = routes.get(station_id)
+            await self._step(by_station[station_id], None if route is None else route.pod_id)
+            return True
+
+        return await each_by_itself(self._db, "local_lists", by_station, step)
 
     async def _step(self, due: DueList, pod_id: str | None) -> None:
         station_id = due.local_list.station_id

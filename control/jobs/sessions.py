@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from control.jobs.periodic import raise_if_away
 from control.jobs.settings import WorkerSettings
 from shared.domain.sessions import (
     ClosingRules,
@@ -17,8 +18,8 @@ from shared.domain.sessions import (
     settle,
 )
 from shared.store import session_facts, session_settling, stray_ends
-from shared.store.judgement import is_away, is_locked, took_too_long
-from shared.store.pool import Database, is_reachable
+from shared.store.judgement import is_locked
+from shared.store.pool import Database
 from shared.store.session_facts import ClaimedSession, DueSession
 from shared.store.session_settling import Result
 from shared.telemetry import metrics
@@ -82,7 +83,7 @@ async def _match_strays(db: Database, station_ids: Sequence[str], settings: Work
         async with asyncio.timeout(settings.settle_timeout_s):
             await stray_ends.match(db, station_ids, limits_of(settings))
     except Exception as error:
-        await _raise_if_away(db, error)
+        await raise_if_away(db, error)
         if len(station_ids) == 1:
             metrics.stray_ends_not_matched.inc()
             log.exception("stray ends could not be matched", station_id=station_ids[0])
@@ -105,7 +106,7 @@ async def _work_out(
             )
             return await _settle(db, due, settings)
     except Exception as error:  # noqa: BLE001 - each is tried by itself
-        await _raise_if_away(db, error)
+        await raise_if_away(db, error)
         if len(claimed) == 1 and is_locked(error):
             log.info("a session is locked, and is worked out later", error=str(error))
             return 0
@@ -113,15 +114,6 @@ async def _work_out(
             return await _put_back(db, claimed[0], error, settings)
     # Not by halves: if reading takes too long, each half with such a session would cost that again.
     return sum([await _work_out(db, [session], settings) for session in claimed])
-
-
-async def _raise_if_away(db: Database, error: Exception) -> None:
-    """Raise `error` if it is Postgres that is away: that is no session's fault."""
-    if took_too_long(error):
-        if not await is_reachable(db):
-            raise error
-    elif is_away(error) and not is_locked(error):
-        raise error
 
 
 async def _put_back(
@@ -144,7 +136,7 @@ async def _put_back(
         async with asyncio.timeout(settings.settle_timeout_s):
             return await _settle(db, [await session_facts.load_unread(db, claimed)], settings)
     except Exception as again:
-        await _raise_if_away(db, again)
+        await raise_if_away(db, again)
         log.exception("a session cannot be worked out", session_id=session_id)
     if await session_settling.give_up(db, claimed, delay_s=_MAX_RETRY_S):
         metrics.sessions_flagged.labels(ReviewReason.NOT_WORKED_OUT).inc()

@@ -34,6 +34,8 @@ WITHOUT_SECRETS = """
     params = coalesce(redacted_params, params), redacted_params = NULL, password_hash = NULL
 """
 """What a statement assigns that takes a command out of the queue: nobody needs its secrets now."""
+# A batch's commands may all end at one time, and ending very many would take a statement too long.
+_ENDED_AT_ONCE = 5000
 # How often one sweep looks again after it has parked what it met.
 _MAX_LOOKS = 5
 _NOT_REPEATABLE = [name for name, command in COMMANDS.items() if not command.repeatable]
@@ -292,15 +294,18 @@ async def list_ended(db: Database, command_ids: Sequence[str]) -> list[str]:
 
 async def sweep_expired(db: Database) -> int:
     """End queued commands whose time is over; they were never sent."""
-    tag = await db.execute(
+    return await _end_many(
+        db,
         f"""
         UPDATE commands
         SET state = 'expired', finished_at = now(), error_code = 'Expired',
             error_description = 'it could not be sent before its deadline', {WITHOUT_SECRETS}
-        WHERE state = 'queued' AND expires_at <= now()
-        """  # noqa: S608 - a part of the statement
+        WHERE state = 'queued' AND command_id IN (
+            SELECT command_id FROM commands WHERE state = 'queued' AND expires_at <= now()
+            LIMIT $1 FOR UPDATE SKIP LOCKED
+        )
+        """,  # noqa: S608 - a part of the statement
     )
-    return int(tag.rpartition(" ")[2])
 
 
 async def sweep_unanswered(db: Database, *, grace_s: float) -> int:
@@ -309,21 +314,36 @@ async def sweep_unanswered(db: Database, *, grace_s: float) -> int:
     A living pod ends its commands by itself when their time is over; `grace_s` is how much longer
     it gets. A dead pod's commands are ended at once.
     """
-    tag = await db.execute(
+    return await _end_many(
+        db,
         """
         UPDATE commands
-        SET state = CASE WHEN type = ANY($1) THEN 'unknown' ELSE 'timed_out' END,
+        SET state = CASE WHEN type = ANY($2) THEN 'unknown' ELSE 'timed_out' END,
             finished_at = now(), error_code = 'NoAnswer',
             error_description = 'it was sent, and the connection or its pod was lost before the '
                                 'answer: ask the station for its state before sending it again'
-        WHERE state = 'sent'
-          AND (expires_at < now() - make_interval(secs => $2)
-               OR NOT EXISTS (SELECT FROM pods WHERE pods.pod_id = commands.pod_id))
+        WHERE state = 'sent' AND command_id IN (
+            SELECT command_id FROM commands
+            WHERE state = 'sent'
+              AND (expires_at < now() - make_interval(secs => $3)
+                   OR NOT EXISTS (SELECT FROM pods WHERE pods.pod_id = commands.pod_id))
+            LIMIT $1 FOR UPDATE SKIP LOCKED
+        )
         """,
         _NOT_REPEATABLE,
         grace_s,
     )
-    return int(tag.rpartition(" ")[2])
+
+
+async def _end_many(db: Database, statement: str, *arguments: object) -> int:
+    """Run a statement until it finds less than `_ENDED_AT_ONCE`: of very many none takes long."""
+    total = 0
+    while True:
+        tag = await db.execute(statement, _ENDED_AT_ONCE, *arguments)
+        count = int(tag.rpartition(" ")[2])
+        total += count
+        if count < _ENDED_AT_ONCE:
+            return total
 
 
 async def list_waiting(db: Database, *, older_than_s: float, limit: int) -> list[tuple[str, str]]:
