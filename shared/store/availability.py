@@ -8,9 +8,13 @@ from datetime import datetime
 import asyncpg
 
 from shared.domain.availability import ConnectionSpan, DisconnectReason, Period, StatusChange
+from shared.domain.errors import InvalidInputError
 from shared.domain.stations import ConnectorStatus
 from shared.store.pool import Database
 
+# In one answer, which is worked out in memory: a station that comes and goes once a minute has so
+# many connections in a month.
+_MAX_CHANGES = 50_000
 # What a pod could not end itself ends with what is known of its station.
 _SPANS = """
     SELECT span.station_id, span.epoch, span.pod_id, span.connection_id, span.ocpp_version,
@@ -70,7 +74,11 @@ class StationHistory:
 
 
 async def get_history(db: Database, station_id: str, period: Period) -> StationHistory:
-    """Return what is known of a station's availability in a period that ends by now."""
+    """Return what is known of a station's availability in a period that ends by now.
+
+    Raises:
+        InvalidInputError: too much happened in the period.
+    """
     async with (
         db.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
@@ -81,11 +89,12 @@ async def get_history(db: Database, station_id: str, period: Period) -> StationH
             FROM ({_SPANS}) AS span
             WHERE station_id = $1 AND connected_at < $3
               AND coalesce(disconnected_at, $3) > $2
-            ORDER BY connected_at
+            ORDER BY connected_at LIMIT $4
             """,  # noqa: S608 - the text above
             station_id,
             period.start,
             period.end,
+            _MAX_CHANGES + 1,
         )
         changes = await connection.fetch(
             """
@@ -120,12 +129,18 @@ async def get_history(db: Database, station_id: str, period: Period) -> StationH
                   AND change.connector_id = connector.connector_id
                   AND received_at >= $2 AND received_at < $3
             ) AS change
-            ORDER BY evse_id, connector_id, received_at, change_id
+            ORDER BY evse_id, connector_id, received_at, change_id LIMIT $4
             """,
             station_id,
             period.start,
             period.end,
+            _MAX_CHANGES + 1,
         )
+        if max(len(spans), len(changes)) > _MAX_CHANGES:
+            raise InvalidInputError(
+                f"station {station_id!r} connected, or its connectors changed, more than "
+                f"{_MAX_CHANGES} times in this period: ask for shorter ones"
+            )
         windows = await connection.fetch(
             """
             SELECT evse_id, starts_at, ends_at FROM maintenance_windows

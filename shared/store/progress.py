@@ -14,6 +14,9 @@ from shared.domain.errors import ConflictError, NotFoundError
 from shared.domain.progress import IDLE, Progress, ReportedStatus, Words
 from shared.store.pool import Connection, Database
 
+# An update has a dozen. A station may tell the same ones again and again.
+_MAX_STEPS = 1000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
@@ -325,12 +328,17 @@ async def list_before(
 
 
 async def list_steps(db: Database, tables: Tables, key: str) -> list[ReportedStatus]:
-    """Return what the station told of a request, in order."""
+    """Return what the station told of a request, in order; the latest `_MAX_STEPS` of it."""
     records = await db.fetch(
         f"""
-        SELECT status, reported_at FROM {tables.steps} WHERE {tables.key} = $1 ORDER BY reported_at
+        SELECT * FROM (
+            SELECT status, reported_at FROM {tables.steps} WHERE {tables.key} = $1
+            ORDER BY {tables.steps}.reported_at DESC LIMIT $2
+        ) AS latest
+        ORDER BY latest.reported_at
         """,  # noqa: S608 - as above
         key,
+        _MAX_STEPS,
     )
     return [ReportedStatus(record["status"], record["reported_at"]) for record in records]
 

@@ -11,6 +11,9 @@ from shared.store import session_history
 from shared.store.dead_letters import read_transaction_end
 from shared.store.pool import Database
 
+# The first one stands, and a station that tells more has told enough to see that it is faulty.
+_MAX_ENDS = 100
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldEnd:
@@ -105,7 +108,7 @@ async def review(
 
 
 async def list_ends(db: Database, session_id: str) -> list[ToldEnd]:
-    """Return every end of a session that was told, in the order of arrival."""
+    """Return the ends of a session that were told, in the order of arrival, `_MAX_ENDS` at most."""
     records = await db.fetch(
         """
         SELECT 'station' AS source, stop.ended_at, stop.meter_stop_wh, stop.stopped_reason,
@@ -125,9 +128,10 @@ async def list_ends(db: Database, session_id: str) -> list[ToldEnd]:
                NULL, received_at, dead_letters.transaction_end, session.ended_by
         FROM sessions AS session JOIN dead_letters USING (session_id)
         WHERE session_id = $1 AND status IN ('matched', 'assigned')
-        ORDER BY received_at
+        ORDER BY received_at LIMIT $2
         """,
         session_id,
+        _MAX_ENDS,
     )
     ends = []
     standing = False

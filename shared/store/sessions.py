@@ -20,10 +20,14 @@ from shared.domain.tokens import AuthorizationStatus
 from shared.store.pool import Database
 
 _METER_VALUE_COLUMNS = ", ".join(field.name for field in fields(StoredMeterValue))
+# How long before its start and after its end a session's own values are looked for in partitions;
+# the others of its EVSE are not read.
+_AROUND = "interval '1 day'"
 
 # While a session goes on its energy is the latest register's. For 1.6 that is looked up when
-# somebody asks, so that a meter value costs one insert and no update. In 2.0.1 registers come in
-# events, which the session is merged from: meter_stop_wh holds the latest one before the end too.
+# somebody asks, so that a meter value costs one insert and no update; among the newest of its EVSE
+# only, lest for a session that nobody ended all is read that came after it. In 2.0.1 registers come
+# in events, which the session is merged from: meter_stop_wh is the latest one before the end too.
 # Once it is settled its energy is what the worker found, or what an operator put in its place.
 _SELECT = """
     SELECT session_id::text, session.station_id, session.evse_id, connector_id,
@@ -41,11 +45,14 @@ _SELECT = """
            reviewed_by, created_at, updated_at
     FROM sessions AS session
     LEFT JOIN LATERAL (
-        SELECT energy_wh FROM meter_values
-        WHERE ended_at IS NULL AND meter_stop_wh IS NULL
-          AND station_id = session.station_id AND evse_id = session.evse_id
-          AND sampled_at >= session.started_at AND transaction_id = session.transaction_id
-          AND energy_wh IS NOT NULL
+        SELECT energy_wh FROM (
+            SELECT sampled_at, transaction_id, energy_wh FROM meter_values
+            WHERE ended_at IS NULL AND meter_stop_wh IS NULL
+              AND station_id = session.station_id AND evse_id = session.evse_id
+              AND sampled_at >= session.started_at
+            ORDER BY sampled_at DESC LIMIT 1000
+        ) AS newest
+        WHERE transaction_id = session.transaction_id AND energy_wh IS NOT NULL
         ORDER BY sampled_at DESC LIMIT 1
     ) AS latest ON true
 """
@@ -150,16 +157,32 @@ async def list_meter_values_after(
     """
     records = await db.fetch(
         f"""
-        SELECT {_METER_VALUE_COLUMNS}, fingerprint FROM meter_values
-        WHERE station_id = $1 AND evse_id = $2
-          AND (transaction_id = $3 OR (
-                sampled_at BETWEEN $7 AND coalesce($8, 'infinity'::timestamptz)
-                AND transaction_id IS NOT NULL
-                AND NOT EXISTS (SELECT FROM sessions AS other
-                                WHERE other.station_id = meter_values.station_id
-                                  AND other.transaction_id = meter_values.transaction_id)))
-          AND ($4::timestamptz IS NULL OR (sampled_at, fingerprint) > ($4, $5::bigint))
-          AND ($9::jsonb IS NULL OR samples @> $9)
+        WITH near AS (
+            SELECT * FROM meter_values
+            WHERE station_id = $1 AND evse_id = $2
+              AND sampled_at >= greatest(coalesce($7::timestamptz - {_AROUND}, '-infinity'), $4)
+              AND sampled_at <= coalesce($8::timestamptz + {_AROUND}, 'infinity')
+              AND (transaction_id = $3 OR (
+                    sampled_at BETWEEN $7 AND coalesce($8, 'infinity'::timestamptz)
+                    AND transaction_id IS NOT NULL
+                    AND NOT EXISTS (SELECT FROM sessions AS other
+                                    WHERE other.station_id = meter_values.station_id
+                                      AND other.transaction_id = meter_values.transaction_id)))
+              AND ($4::timestamptz IS NULL OR (sampled_at, fingerprint) > ($4, $5::bigint))
+              AND ($9::jsonb IS NULL OR samples @> $9)
+            ORDER BY sampled_at, fingerprint LIMIT $6
+        ), far AS (
+            -- Told by a clock that is off: no partition is of then.
+            SELECT * FROM meter_values_default
+            WHERE station_id = $1 AND evse_id = $2 AND transaction_id = $3
+              AND (sampled_at < $7::timestamptz - {_AROUND}
+                   OR sampled_at > $8::timestamptz + {_AROUND})
+              AND ($4::timestamptz IS NULL OR (sampled_at, fingerprint) > ($4, $5::bigint))
+              AND ($9::jsonb IS NULL OR samples @> $9)
+            ORDER BY sampled_at, fingerprint LIMIT $6
+        )
+        SELECT {_METER_VALUE_COLUMNS}, fingerprint
+        FROM (TABLE near UNION ALL TABLE far) AS value
         ORDER BY sampled_at, fingerprint LIMIT $6
         """,  # noqa: S608 - column names of a dataclass
         session.station_id,

@@ -13,8 +13,9 @@ from control.jobs.sessions import settle_due
 from control.jobs.settings import WorkerSettings
 from shared.domain.sessions import HistoryKind, Session, TransactionEnded
 from shared.store import facts, session_history, sessions, stray_ends
-from shared.store.pool import Database
+from shared.store.pool import Database, open_database
 from tests.integration.control.charging import START, begin, end, meter
+from tests.integration.control.conftest import MakeSettings
 
 MakeWorker = Callable[..., WorkerSettings]
 IMPATIENT = {"settle_timeout_s": 0.3, "settle_retry_s": 0.01, "settle_max_failures": 2}
@@ -225,3 +226,38 @@ async def test_an_end_is_not_matched_where_later_values_may_not_have_been_seen(
     monkeypatch.undo()
     await settle_again(db, make_worker())
     assert await db.fetchval("SELECT status FROM dead_letters") == "matched"
+
+
+async def rows_read(db: Database) -> int:
+    """Return how many rows of meter values were read, of a pool of one connection."""
+    await db.execute("SELECT pg_stat_force_next_flush()")
+    query = (
+        "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables "
+        "WHERE relname LIKE 'meter_values%'"
+    )
+    return int(await db.fetchval(query))
+
+
+async def test_a_page_of_a_sessions_values_reads_no_history_of_others(
+    make_settings: MakeSettings,
+) -> None:
+    async with open_database(make_settings(database_pool_size=1)) as db:
+        await db.execute("SELECT ensure_meter_value_partitions('2025-05-25', 10)")
+        earlier = [await begin(db, minute=-minutes) for minutes in (4000, 3000)]
+        mine = await begin(db)
+        for number, each in enumerate(earlier):
+            seconds = range(-60 * 4000 + 60_000 * number, -60 * 4000 + 60_000 * number + 1000)
+            await meter(db, each, *((second, "1000") for second in seconds))
+        await meter(db, mine, (60, "1100"), (120, "1200"))
+        await meter(db, mine, (-86_400 * 9000, "1"))  # its clock was off
+        await end(db, mine, "3000")
+        await db.execute("ANALYZE meter_values")
+        session = await the_session(db, mine)
+        before = await rows_read(db)
+        found = await sessions.list_meter_values_after(db, session, after=None, limit=10)
+        assert await rows_read(db) - before < 100
+        shown = [value.samples[0]["value"] for _, value in found]
+        assert shown == ["1", "1100", "1200"]
+        (position, _) = found[0]
+        rest = await sessions.list_meter_values_after(db, session, after=position, limit=10)
+        assert [value.samples[0]["value"] for _, value in rest] == ["1100", "1200"]

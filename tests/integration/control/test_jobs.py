@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
+import asyncpg
 import httpx
 import pytest
 import structlog
@@ -11,7 +12,7 @@ from prometheus_client import REGISTRY
 
 from cli.up.ports import free_ports
 from control.jobs.app import run
-from control.jobs.periodic import Job, run_once
+from control.jobs.periodic import Job, each_by_itself, run_once
 from control.jobs.settings import WorkerSettings
 from control.jobs.sweeps import put_offline, route_again
 from shared.bus.client import open_redis
@@ -20,7 +21,8 @@ from shared.bus.streams import PodRequestSender, RunCommand
 from shared.domain.commands import ClearCache, Command, CommandRecord, CommandState, Reset
 from shared.domain.errors import UnavailableError
 from shared.store import commands, pods, stations
-from shared.store.pool import Database
+from shared.store.pool import Database, open_database
+from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import PodPlayer, playing_pod, register
 from tests.support.eventually import eventually
 from tests.support.relay import relay
@@ -268,3 +270,67 @@ async def test_a_fault_is_logged_with_its_traceback_and_a_missing_dependency_wit
         ("fault", "error", True),
         ("away", "warning", False),
     ]
+
+
+async def test_one_of_many_that_fails_or_takes_too_long_keeps_no_other_from_its_turn(
+    db: Database,
+) -> None:
+    done = []
+
+    async def do(item: str) -> bool:
+        if item == "broken":
+            raise ValueError(item)
+        if item == "slow":
+            await db.execute("SELECT pg_sleep(60)", timeout=0.1)
+        if item == "cancelled":
+            async with db.acquire() as connection, connection.transaction():
+                await connection.execute("SET LOCAL statement_timeout = 100")
+                await connection.execute("SELECT pg_sleep(60)")
+        done.append(item)
+        return True
+
+    items = ["a", "broken", "b", "slow", "c", "cancelled", "d"]
+    with structlog.testing.capture_logs() as logs:
+        assert await each_by_itself(db, "several", items, do) == 4
+    assert done == ["a", "b", "c", "d"]
+    assert [line["item"] for line in logs] == ["broken", "slow", "cancelled"]
+
+
+async def test_a_dependency_that_is_away_is_no_items_fault(
+    db: Database, database_url: str, make_settings: MakeSettings
+) -> None:
+    async def storage_is_away(item: str) -> bool:
+        raise UnavailableError(item)
+
+    with pytest.raises(UnavailableError):
+        await each_by_itself(db, "several", ["a", "b"], storage_is_away)
+    async with (
+        relay(database_url) as link,
+        open_database(make_settings(database_url=link.url, database_connect_timeout_s=0.5)) as cut,
+    ):
+
+        async def read(_: str) -> bool:
+            await link.cut()
+            return bool(await cut.fetchval("SELECT true", timeout=0.5))
+
+        with pytest.raises((OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)):
+            await each_by_itself(cut, "several", ["a", "b"], read)
+
+
+async def test_very_many_commands_end_in_bites(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await register(db, "CS-1")
+    monkeypatch.setattr(commands, "_ENDED_AT_ONCE", 2)
+    for state in ("queued", "sent"):
+        await db.execute(
+            """
+            INSERT INTO commands (station_id, type, params, state, expires_at)
+            SELECT 'CS-1', 'Reset', '{}', $1, now() - interval '1 second'
+            FROM generate_series(1, 5)
+            """,
+            state,
+        )
+    assert await commands.sweep_expired(db) == 5
+    assert await commands.sweep_unanswered(db, grace_s=0) == 5
+    assert await commands.sweep_expired(db) == 0
