@@ -17,7 +17,8 @@ would have to count. What the station uses is known when it comes back."""
 NOTED = """
     noted AS (
         UPDATE stations
-        SET password_hash = CASE WHEN new_password_accepted_at IS NULL THEN stations.password_hash
+        SET password_hash = CASE WHEN new_password_accepted_at IS NULL
+                                   OR new_password_hash IS NULL THEN stations.password_hash
                                  ELSE new_password_hash END,
             new_password_hash = taken.password_hash, new_password_sent_at = now(),
             new_password_command_id = taken.command_id::uuid, new_password_accepted_at = NULL
@@ -25,7 +26,8 @@ NOTED = """
         WHERE taken.password_hash IS NOT NULL AND stations.station_id = taken.station_id
     )
 """
-"""Behind `taken (command_id, station_id, password_hash)`: the new password counts from now on."""
+"""Behind `taken (command_id, station_id, password_hash)`: the new password counts from now on, and
+beside it the latest one that the station has accepted."""
 
 SETTLED = """
     settled AS (

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from redis.asyncio import Redis
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from shared.bus.client import open_redis
 from shared.bus.ownership import OwnershipRegistry
@@ -159,9 +159,10 @@ async def test_who_brings_no_password_does_not_displace_who_is_alive(
     await register(db, security_profile=SecurityProfile.UNSECURED)
     async with station_client(gateway.url) as old:
         await old.boot()
-        async with connect(f"{gateway.url}/CP-1", subprotocols=["ocpp1.6"]) as new:
-            with pytest.raises(ConnectionClosed, match="this station is connected"):
-                await new.recv()
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{gateway.url}/CP-1", subprotocols=["ocpp1.6"])
+        assert refused.value.response.status_code == 409
+        assert b"this station is connected" in (refused.value.response.body or b"")
         assert (await old.call("Heartbeat", {}))[0] == 3
 
 

@@ -217,6 +217,24 @@ async def test_a_second_change_takes_the_place_of_the_one_before(
     assert await comes_in(gateway, KEY)
 
 
+@pytest.mark.parametrize("by", ["the station", "an operator"])
+async def test_a_change_that_is_refused_after_one_that_was_settled_takes_nothing_away(
+    db: Database, redis: Redis, gateway: Pod, by: str
+) -> None:
+    await register(db)
+    second = ChangeConfiguration(key="AuthorizationKey", value=OTHER_KEY)
+    async with station_client(gateway.url) as station:
+        await station.boot()
+        await change(db, redis, station, NEW_KEY, {"status": "Accepted"})
+    if by == "an operator":
+        await stations.update(db, "CP-1", {"password_hash": hash_cheaply(KEY)})
+    async with station_client(gateway.url, password=KEY) as station:
+        await station.boot()
+        await change(db, redis, station, second, {"status": "Rejected"})
+    assert await comes_in(gateway, KEY)
+    assert not await comes_in(gateway, OTHER_KEY)
+
+
 async def test_no_further_one_is_sent_while_the_outcome_on_this_connection_is_unknown(
     db: Database, redis: Redis, start_pod: StartPod
 ) -> None:
