@@ -3,8 +3,8 @@
 import time
 
 from gateway import rpc
-from gateway.ocpp_log import MAY_HOLD_SECRETS, Exchange, OcppLog, secrets_in
-from shared.domain.ocpp_log import Direction
+from gateway.ocpp_log import Exchange, OcppLog, secrets_in
+from shared.domain.ocpp_log import MAY_HOLD_SECRETS, Direction
 from shared.domain.redaction import Secrets
 
 

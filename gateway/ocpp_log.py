@@ -20,6 +20,7 @@ import structlog
 from gateway.settings import GatewaySettings
 from shared.domain.ocpp_log import (
     CALL_RESULT,
+    MAY_HOLD_SECRETS,
     PERIODIC_ACTIONS,
     Direction,
     LogLevel,
@@ -43,27 +44,6 @@ _MAX_ROWS = 1000
 _EXCHANGE_BYTES = 500
 # Of what is no message of OCPP: a station that sends garbage must not fill the log with it.
 _EXCERPT_BYTES = 1024
-
-# Only these can carry secrets (`shared.domain.redaction`), so that only these are read for them.
-MAY_HOLD_SECRETS = frozenset(
-    {
-        "ChangeConfiguration",
-        "DataTransfer",
-        "GetConfiguration",
-        "GetDiagnostics",
-        "GetLog",
-        "GetVariables",
-        "NotifyEvent",
-        "NotifyMonitoringReport",
-        "NotifyReport",
-        "PublishFirmware",
-        "SetDisplayMessage",
-        "SetNetworkProfile",
-        "SetVariables",
-        "SignedUpdateFirmware",
-        "UpdateFirmware",
-    }
-)
 
 
 class Exchange(NamedTuple):

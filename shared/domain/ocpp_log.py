@@ -25,6 +25,27 @@ class LogLevel(StrEnum):
 PERIODIC_ACTIONS = frozenset({"Heartbeat", "MeterValues"})
 """What stations say by the clock: most of what there is, and the least worth keeping."""
 
+MAY_HOLD_SECRETS = frozenset(
+    {
+        "ChangeConfiguration",
+        "DataTransfer",
+        "GetConfiguration",
+        "GetDiagnostics",
+        "GetLog",
+        "GetVariables",
+        "NotifyEvent",
+        "NotifyMonitoringReport",
+        "NotifyReport",
+        "PublishFirmware",
+        "SetDisplayMessage",
+        "SetNetworkProfile",
+        "SetVariables",
+        "SignedUpdateFirmware",
+        "UpdateFirmware",
+    }
+)
+"""Only these can carry secrets, so that only these are read for them (`redaction`)."""
+
 
 class Direction(StrEnum):
     """Who sent the CALL."""

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain import ocpp_log as domain
 from shared.domain.ocpp_log import Direction
+from shared.domain.redaction import redact_text
 
 _ENTRY_EXAMPLE: dict[str, Any] = {
     "called_at": "2025-06-01T09:00:00.104Z",
@@ -69,9 +70,16 @@ def to_json(entry: domain.LogEntry) -> dict[str, Any]:
         "outcome": entry.outcome,
         "detail": entry.detail,
         "latency_ms": None if entry.latency_us is None else entry.latency_us / 1000,
-        "request": entry.request,
-        "response": entry.response,
+        "request": _shown(entry, entry.request),
+        "response": _shown(entry, entry.response),
         "truncated": entry.truncated,
         "pod_id": entry.pod_id,
         "trace_id": entry.trace_id,
     }
+
+
+def _shown(entry: domain.LogEntry, frame: str | None) -> str | None:
+    """Hide what was no secret yet when it was written: operators add names later."""
+    if frame is None or (entry.action and entry.action not in domain.MAY_HOLD_SECRETS):
+        return frame
+    return redact_text(frame)

@@ -10,6 +10,7 @@ import httpx
 import msgspec
 import pytest
 
+from shared.domain.secret_names import hide_also
 from shared.store import ocpp_log
 from shared.store.ocpp_log import WRITTEN_COLUMNS
 from shared.store.pool import Database
@@ -216,3 +217,22 @@ async def test_a_search_that_takes_too_long_says_what_to_do(
         for path in (LOG, f"{LOG}/export"):
             problem = assert_problem(await client.get(path), 422, "invalid-input")
             assert "shorter time" in problem["detail"]
+
+
+async def test_a_name_that_an_operator_adds_is_hidden_in_what_was_written_before(
+    db: Database, client: httpx.AsyncClient
+) -> None:
+    frame = '[2,"1","ChangeConfiguration",{"key":"MeterVault","value":"s3cret"}]'
+    answer = '[3,"1",{"configurationKey":[{"key":"metervault","value":"s3cret"}]}]'
+    entry = {"action": "ChangeConfiguration", "request": frame, "response": answer}
+    await write(db, [entry])
+    asked = [LOG, f"{LOG}/export", f"{LOG}/export?format=csv"]
+    assert ["s3cret" in (await client.get(url)).text for url in asked] == [True] * 3
+    try:
+        hide_also(["MeterVault"])
+        for url in asked:
+            text = (await client.get(url)).text
+            assert text.count("(redacted)") == 2
+            assert "s3cret" not in text
+    finally:
+        hide_also([])
