@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from gateway import leniency
+from gateway.decoding import TooManyContainersError, decode
 from gateway.errors import CallRefusedError, ErrorCode
 from gateway.leniency import Deviation, Note
 from gateway.routing import Protocol, Route
@@ -52,7 +53,6 @@ def _encode_id(value: object) -> int:
 
 # Decimals as numbers: limits go out with the digits that they have.
 _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=_encode_id).encode
-_decode = msgspec.json.Decoder().decode
 
 
 class IgnoredReason(StrEnum):
@@ -135,7 +135,7 @@ def encode_call_error(message_id: str, code: str, description: str) -> bytes:
 
 def message_id_of(answer: bytes) -> str:
     """Return the message id of an answer of ours."""
-    return str(_decode(answer)[1])
+    return str(decode(answer)[1])
 
 
 class Peer:
@@ -166,9 +166,9 @@ class Peer:
             UnicodeDecodeError: it is not UTF-8: the connection fails with 1007 (RFC 6455 §8.1).
         """
         try:
-            frame = _decode(data)
-        except (msgspec.DecodeError, RecursionError):
-            return self._undecodable(data)
+            frame = decode(data)
+        except (msgspec.DecodeError, RecursionError) as error:
+            return self._undecodable(data, error)
         # Nearly every frame is this one, and patterns take four times as long to match.
         if type(frame) is list and len(frame) == _CALL_LENGTH and frame[0] == _CALL:
             _, message_id, action, payload = frame
@@ -301,16 +301,19 @@ class Peer:
         self._open_call = None
         return answer
 
-    def _undecodable(self, data: bytes) -> Event:
+    def _undecodable(self, data: bytes, error: Exception) -> Event:
         data.decode()
         stripped = data.strip(_PADDING)
         if self._note is not None and len(stripped) < len(data):
             self._note("", Deviation(QuirkKind.FRAME_FORM, "padding"))
             return self.receive(stripped)
         if found := _CALL_PREFIX.match(data):
-            return self.refuse(
-                found[1].decode(), "", ErrorCode.FORMAT_VIOLATION, "the message is not valid JSON"
+            description = (
+                "the message holds more lists and objects than any message of OCPP"
+                if isinstance(error, TooManyContainersError)
+                else "the message is not valid JSON"
             )
+            return self.refuse(found[1].decode(), "", ErrorCode.FORMAT_VIOLATION, description)
         return self._not_rpc(IgnoredReason.NOT_AN_ARRAY, ErrorCode.RPC_FRAMEWORK_ERROR)
 
     def _not_rpc(

@@ -13,6 +13,7 @@ from gateway.errors import CallRefusedError, ErrorCode
 from gateway.leniency import mend
 from gateway.ocpp16 import PROTOCOL
 from gateway.rpc import Call, Peer, Refusal
+from tests.support.costly_frames import KINDS, costly_frame, wrong_numbers_among
 
 NOW = "2026-01-02T03:04:05.000+00:00"
 TIME = "2026-01-01T00:00:00Z"
@@ -203,6 +204,63 @@ def test_no_example_tells_an_id_token() -> None:
     found = mend("StartTransaction", schemas.load("v16", "StartTransaction"), payload, NOW)
     examples = {deviation.member: deviation.example for deviation in found}
     assert examples == {"idTag": "", "meterStart": "100"}
+
+
+@pytest.mark.parametrize("tag", [10**24, 10**60])
+def test_a_token_that_is_a_long_number_is_its_digits(tag: int) -> None:
+    assert mended("Authorize", {"idTag": tag})[0] == {"idTag": str(tag)}
+
+
+def test_a_long_list_is_mended_like_a_short_one() -> None:
+    """Also if it is long in one item, or in other letter case."""
+    each = {"value": 1, "unit": "KWH", "x": None}
+    right = {"value": "1", "unit": "kWh"}
+    quirks = [
+        ("additional_member", "transactionData.sampledValue"),
+        ("text_as_number", "transactionData.sampledValue.value"),
+        ("wrong_case", "transactionData"),
+        ("wrong_case", "transactionData.sampledValue.unit"),
+    ]
+    end = {"transactionId": 1, "meterStop": 2, "timestamp": TIME}
+    for samples_each, values in ((400, 1), (2, 200), (1, 400), (140, 3)):
+        data = [{"timestamp": TIME, "sampledValue": [each] * samples_each}] * values
+        meant = [{"timestamp": TIME, "sampledValue": [right] * samples_each}] * values
+        payload, named = mended("StopTransaction", {**end, "TransactionData": data})
+        assert payload == {**end, "transactionData": meant}
+        assert sorted(named) == quirks
+
+
+def test_of_more_samples_than_are_mended_those_that_are_wrong_are_dropped() -> None:
+    """A refused StopTransaction is thrown away after a few tries: the end of the charge with it."""
+    frame = json.loads(wrong_numbers_among(3_000, wrong=2_500))
+    payload, named = mended("StopTransaction", frame[3])
+    kept = [int(value["sampledValue"][0]["value"]) for value in payload["transactionData"]]
+    assert kept[-500:] == list(range(2_500, 3_000))
+    assert kept[:1_000] == list(range(1_000))
+    assert len(kept) < 3_000
+    assert payload["meterStop"] == 2
+    assert ("sample_dropped", "transactionData.sampledValue") in named
+
+
+def test_what_does_harm_in_a_long_list_is_refused_where_it_is() -> None:
+    values = [*samples({"value": "1"})["meterValue"] * 1_000, {"timestamp": {}, "sampledValue": []}]
+    with pytest.raises(CallRefusedError, match="timestamp") as refused:
+        mended("MeterValues", {"connectorId": 1, "meterValue": values})
+    assert refused.value.code == ErrorCode.TYPE_CONSTRAINT_VIOLATION
+    with pytest.raises(CallRefusedError, match="connectorId") as refused:
+        mended("MeterValues", {"connectorId": 1.5, "meterValue": values[:-1]})
+    assert refused.value.code == ErrorCode.TYPE_CONSTRAINT_VIOLATION
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "samples" in kind])
+def test_whatever_is_long_is_understood_or_refused(kind: str) -> None:
+    schema = schemas.load("v16", "MeterValues")
+    payload = json.loads(costly_frame(kind, 40_000))[3]
+    try:
+        mend("MeterValues", schema, payload, NOW)
+    except CallRefusedError:
+        return
+    assert {violation.kind for violation in schema.find_violations(payload)} <= {"MinItems"}
 
 
 json_values = st.recursive(

@@ -158,13 +158,9 @@ def test_bytes_that_are_not_utf_8_are_told_apart(peer: Peer) -> None:
         json.dumps([2, "1", "A" * 250_000, {}]),
         json.dumps([2, "1", "A" * 250_000, {}, None]),
         json.dumps([2, "1", "MeterValues", {"connectorId": 1, "meterValue": [1] * 120_000}]),
-        json.dumps([2, "1", "MeterValues", {"connectorId": 1, "meterValue": [{
-            "timestamp": "2026-01-02T03:04:05Z", "sampledValue": [
-                dict.fromkeys(("value", "unit", "phase", "context", "location", "format"), "?")
-            ] * 1_900}]}]),
     ],
-    ids=["a long action", "five elements", "wrong items", "wrong words"],
-)  # fmt: skip
+    ids=["a long action", "five elements", "wrong items"],
+)
 def test_the_largest_frame_is_refused_in_no_time(frame: str) -> None:
     """One station must not hold up the event loop, and with it all others."""
     peer = Peer(PROTOCOL, lambda _action, _deviation: None)

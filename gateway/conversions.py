@@ -1,0 +1,70 @@
+"""Values of one JSON type that stand for a value of another one, as stations confuse them."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from math import isfinite
+from typing import Any
+
+_MAX_DIGITS = 18
+# What is longer reads as no number of OCPP, and reading it takes longer than its length tells.
+_MAX_NUMBER_LENGTH = 100
+# Of an integer that is written out, which takes the square of its length: some 150 digits.
+_MAX_BITS = 512
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def _to_integer(value: object) -> int | Decimal | None:
+    if isinstance(value, str) and len(value) <= _MAX_NUMBER_LENGTH:
+        try:
+            number = Decimal(value.strip())
+        except InvalidOperation:
+            return None
+    elif isinstance(value, float) and isfinite(value):
+        number = Decimal(str(value))
+    else:
+        return None
+    # Before anything is multiplied out.
+    if not number.is_finite() or number.adjusted() > _MAX_DIGITS:
+        return None
+    return int(number) if number == number.to_integral_value() else number
+
+
+def _to_number(value: object) -> float | None:
+    if not isinstance(value, str) or len(value) > _MAX_NUMBER_LENGTH:
+        return None
+    try:
+        number = float(value.strip().replace(",", "."))
+    except ValueError:
+        return None
+    return number if isfinite(number) else None
+
+
+def _to_text(value: object) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        return None
+    return str(value) if isinstance(value, int | float) else None
+
+
+def _to_boolean(value: object) -> bool | None:
+    if isinstance(value, str):
+        return _BOOLEANS.get(value.strip().lower())
+    return value == 1 if type(value) is int and value in {0, 1} else None
+
+
+def _to_list(value: object) -> list[object] | None:
+    return [value] if isinstance(value, dict) else None
+
+
+CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
+    "integer": _to_integer,
+    "number": _to_number,
+    "boolean": _to_boolean,
+    "string": _to_text,
+    "array": _to_list,
+}
+"""By JSON Schema's name of the type that is meant; each returns None for what does not read as it.
+
+A number that is meant to be an integer and has a fraction is returned as a Decimal.
+"""
