@@ -118,10 +118,7 @@ class StationConnection:
         """Read until the connection ends, whoever ends it."""
         self._websocket.deliver_to(self._receive)
         try:
-            while True:  # nearly everything is delivered instead
-                self._receive(await self._websocket.recv(decode=False))
-        except ConnectionClosed:
-            pass
+            await self._websocket.wait_closed()
         finally:
             if self._answerer is not None and not self._stopping:
                 self._answerer.cancel()

@@ -27,8 +27,9 @@ from gateway.ownership import Claims
 from gateway.quirks import QuirkCounter
 from gateway.routing import Protocol
 from gateway.settings import GatewaySettings
-from gateway.station_socket import FrameRate, StationSocket
+from gateway.station_socket import Limits, Rate, StationSocket
 from gateway.tls import server_context
+from gateway.turns import Turns
 from shared.bus.streams import CloseConnection, PodRequestSender
 from shared.domain.errors import UnavailableError
 from shared.domain.stations import Connection, RegistrationStatus
@@ -84,7 +85,12 @@ class OcppServer:
         self._flapping = flapping
         self._fence = fence
         self._ocpp_log = ocpp_log
-        self._frame_rate = FrameRate(settings.station_frames_per_s, settings.station_frames_burst)
+        self._limits = Limits(
+            Rate(settings.station_frames_per_s, settings.station_frames_burst),
+            Rate(settings.station_bytes_per_s, settings.station_bytes_burst),
+            Rate(settings.station_processor_share, settings.station_processor_burst_s),
+        )
+        self._turns = Turns()
         self._connections: dict[str, StationConnection] = {}
         self._open_sockets = 0
         self._draining = False
@@ -236,7 +242,7 @@ class OcppServer:
             self._open_sockets -= 1
 
     async def _handle_station(self, socket: StationSocket) -> None:
-        socket.limit(self._frame_rate)
+        socket.limit(self._limits, self._turns)
         protocol = PROTOCOLS.get(socket.subprotocol or "")
         if protocol is None:
             # The handshake ends well and without a subprotocol (2.0.1 part 4 §3.2).

@@ -99,6 +99,29 @@ class GatewaySettings(ServiceSettings):
         description="so many are taken at once after a calm, so that a station which comes back "
         "with what it kept is not held up",
     )
+    station_bytes_per_s: PositiveInt = Field(
+        default=128 * 1024,
+        description="likewise of its messages of more than 1,280 bytes, inflated. A quarter of a "
+        "megabyte of samples takes 50 ms of a processor until it is stored; hardly a station has "
+        "so much uplink",
+    )
+    station_bytes_burst: PositiveInt = Field(
+        default=4 * 1024 * 1024,
+        description="so many are taken at once after a calm: all variables of a large station, or "
+        "the end of 100 long charges",
+    )
+    station_processor_share: PositiveFloat = Field(
+        default=0.05,
+        description="share of a processor that handling one station's messages may take in the "
+        "long run, of those that take more than 0.5 ms each, which no usual one does: bad JSON may "
+        "take a hundred times as long as its length tells. Beyond it the station is read from more "
+        "slowly; 1,000 switches that off",
+    )
+    station_processor_burst_s: PositiveFloat = Field(
+        default=0.25,
+        description="seconds of a processor that are given at once after a calm: some of the "
+        "longest messages that there are with everything in them to be mended",
+    )
     max_queued_calls: PositiveInt = Field(
         default=16,
         description="CALLs of one station that may wait for their answer; more close with 1008. "

@@ -3,14 +3,19 @@
 A message that `recv` returns has made a future and a turn of the event loop, and an answer that
 `send` takes an asynchronous context: together more than half of what a Heartbeat costs. Here a
 message is handed over as soon as its frame has been read, and an answer is written at once.
+
+What is long, or comes together with more, is handed over in a turn of its own: the event loop is
+everybody's.
 """
 
 import asyncio
 import math
 import socket
+from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import structlog
@@ -19,6 +24,7 @@ from websockets.exceptions import InvalidMessage
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Event, State
 
+from gateway.turns import Turns
 from shared.domain.stations import Credentials, SecurityProfile
 from shared.telemetry import metrics
 
@@ -29,22 +35,47 @@ _TURN_S = 0.05
 # station that sends as fast as it can, and as much of answers that it does not read: 0.8 s of a
 # processor before it has to stop. Longer messages come in pieces.
 _SOCKET_BUFFER_BYTES = 64 * 1024
+# So much costs 2 ms at most, whatever it says.
+_LARGE_BYTES = 4 * 1024
+# What a turn holds beside that: frames may be empty.
+_FRAME_BYTES = 64
+# Inflated, this may be a thousand times as much.
+_MAX_COMPRESSED_BYTES = 1024
+_MAX_FRAGMENTS = 4096
+# Messages below both are counted as frames alone: at the default of 100 in a second they come to
+# what a station may send, and to what it may cost, by default.
+_FEW_BYTES = 1280
+_SHORT_S = 0.0005
 
 PING_TIMEOUT_REASON = "keepalive ping timeout"
 """Reason in the close frame that nobody may read."""
 
 _WHOLE_MESSAGE = (Opcode.TEXT, Opcode.BINARY)
+_PART_OF_MESSAGE = (*_WHOLE_MESSAGE, Opcode.CONT)
 
 
 @dataclass(frozen=True, slots=True)
-class FrameRate:
-    """How many frames of a connection are taken: a token bucket.
+class Rate:
+    """How much of something is taken: a token bucket.
 
     `per_s` are taken in a second in the long run, `burst` at once after a calm.
     """
 
     per_s: float
-    burst: int
+    burst: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is taken from a connection.
+
+    Frames of any kind, bytes of messages that are not short, and seconds of a processor for those
+    that are not cheap.
+    """
+
+    frames: Rate
+    message_bytes: Rate
+    processor_s: Rate
 
 
 class StationSocket(ServerConnection):
@@ -64,25 +95,41 @@ class StationSocket(ServerConnection):
     on_unreadable: Callable[["StationSocket"], None] | None = None
     _deliver: Callable[[bytes], None] | None = None
     _context: Context
+    _turns: Turns | None = None
+    _limits: Limits | None = None
     _frame_interval_s = 0.0
     _burst_s = 0.0
-    # When the bucket is full again; it is empty while that is more than a burst away.
+    # When each bucket is full again, by `perf_counter`; it is empty while that is more than a burst
+    # away.
     _full_at_s = 0.0
+    _bytes_full_at_s = 0.0
+    _processor_full_at_s = 0.0
     _pause: asyncio.TimerHandle | None = None
     _throttled = False
+    # What has been read and is not handed over yet; little is read meanwhile.
+    _waiting: deque[Event]
+    _unparsed: bytearray
+    _fragments: bytearray | None = None
+    _fragment_count = 0
+    _in_turn = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep little for a station that sends more than it reads."""
+        self._waiting = deque()
+        self._unparsed = bytearray()
         super().connection_made(transport)
         connected = transport.get_extra_info("socket")
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             connected.setsockopt(socket.SOL_SOCKET, option, _SOCKET_BUFFER_BYTES)
-        self.recv_messages.resume = self._resume_reading
+        self.recv_messages.resume = self._go_on
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave no timer behind, and no cycle that only the garbage collector finds."""
         if self._pause is not None:
             self._pause.cancel()
+        # It stays unanswered, and the station sends it again.
+        self._waiting.clear()
+        self._unparsed.clear()
         super().connection_lost(exc)
         self.recv_messages.resume = _do_nothing
 
@@ -101,23 +148,31 @@ class StationSocket(ServerConnection):
             ):
                 unreadable(self)
 
-    def limit(self, rate: FrameRate) -> None:
-        """Take no more frames than that, of any kind; without this all are taken."""
-        self._frame_interval_s = 1 / rate.per_s
-        self._burst_s = rate.burst / rate.per_s
+    def limit(self, limits: Limits, turns: Turns) -> None:
+        """Take no more than that, and what may take long in turns with all others.
+
+        Without this everything is taken, and at once.
+        """
+        self._limits = limits
+        self._turns = turns
+        self._frame_interval_s = 1 / limits.frames.per_s
+        self._burst_s = limits.frames.burst / limits.frames.per_s
 
     def deliver_to(self, deliver: Callable[[bytes], None]) -> None:
-        """Have messages handed over as they arrive.
+        """Have messages handed over as they arrive, and in their turn those that have arrived.
 
-        What has arrived before, and what arrives in fragments, is still for `recv`, and so is what
-        comes behind it, so that the order stays. The context (what is bound to each log line) is
-        that of the caller.
+        The context (what is bound to each log line) is that of the caller.
 
         Args:
             deliver: takes a message; must not raise, and cannot wait.
         """
         self._deliver = deliver
         self._context = copy_context()
+        arrived = self.recv_messages.frames.queue
+        self._waiting.extendleft(reversed(arrived))
+        arrived.clear()
+        self.recv_messages.maybe_resume()
+        self._go_on()
 
     def write(self, message: bytes) -> bool:
         """Send UTF-8 text without waiting, unless the connection is closing.
@@ -180,24 +235,144 @@ class StationSocket(ServerConnection):
             await asyncio.wait([pong], timeout=_TURN_S)
         return pong.done()
 
+    def data_received(self, data: bytes) -> None:
+        """Hand over what was read, or have it wait for its turn if it is long."""
+        if self._waiting or self._unparsed:
+            self._unparsed += data
+            self.transport.pause_reading()
+            return
+        if self.protocol.extensions and len(data) > _MAX_COMPRESSED_BYTES:
+            self._unparsed += data
+            self._go_on()
+            return
+        events = self._parse(data)
+        if len(events) > 1 or (events and _size(events[0]) > _LARGE_BYTES):
+            self._waiting += events
+            self._hand_over(_LARGE_BYTES)
+        else:
+            for event in events:
+                self.process_event(event)
+
+    def eof_received(self) -> None:
+        """Know that nothing more comes, also of what was not looked at."""
+        self._unparsed.clear()
+        super().eof_received()
+
+    def _parse(self, data: bytes | bytearray) -> list[Event]:
+        """Return the frames that bytes complete, and answer pings and closes, as the library does.
+
+        It does this where it handles them all.
+        """
+        protocol = self.protocol
+        protocol.receive_data(data)
+        events = protocol.events_received()
+        if protocol.writes:
+            try:
+                self.send_data()
+            except (OSError, RuntimeError) as error:
+                self.set_connection_exc(error)
+        if (
+            self.close_deadline is None
+            and self.close_timeout is not None
+            and protocol.close_expected()
+        ):
+            self.close_deadline = self.loop.time() + self.close_timeout
+        return events
+
+    def _take_turn(self) -> None:
+        """Hand over what waits first: one message, or some that are short."""
+        self._in_turn = False
+        if not self._waiting and self._unparsed:
+            count = _MAX_COMPRESSED_BYTES if self.protocol.extensions else len(self._unparsed)
+            piece = self._unparsed[:count]
+            del self._unparsed[:count]
+            self._waiting += self._parse(piece)
+        left_bytes = max(_LARGE_BYTES, _size(self._waiting[0]) if self._waiting else 0)
+        self._hand_over(left_bytes)
+
+    def _hand_over(self, left_bytes: int) -> None:
+        """Hand over what waits, as long as it is no more than that."""
+        waiting = self._waiting
+        while waiting and self._pause is None and (size := _size(waiting[0])) <= left_bytes:
+            left_bytes -= size + _FRAME_BYTES
+            self.process_event(waiting.popleft())
+        self._go_on()
+
     def process_event(self, event: Event) -> None:
         """Hand over a whole message, leave everything else to `websockets`."""
-        now_s = self.loop.time()
+        now_s = perf_counter()
         full_at_s = self._full_at_s
         full_at_s = (full_at_s if full_at_s > now_s else now_s) + self._frame_interval_s  # noqa: FURB136 - a call costs more
         self._full_at_s = full_at_s
         if full_at_s - now_s > self._burst_s and self._pause is None:
-            self._pause_reading()
-        if (
-            self._deliver is not None
-            and isinstance(event, Frame)
-            and event.fin
-            and event.opcode in _WHOLE_MESSAGE
-            and not self.recv_messages.frames
-        ):
-            self._context.run(self._deliver, bytes(event.data))
+            self._pause_reading("frames")
+        deliver = self._deliver
+        if deliver is None or not isinstance(event, Frame):
+            super().process_event(event)
+            return
+        if event.fin and event.opcode in _WHOLE_MESSAGE:
+            message = bytes(event.data)
+        elif event.opcode in _PART_OF_MESSAGE:
+            whole = self._add_fragment(event)
+            if whole is None:
+                return
+            message = whole
         else:
             super().process_event(event)
+            return
+        self._context.run(deliver, message)
+        took_s = perf_counter() - now_s
+        if took_s > _SHORT_S or len(message) > _FEW_BYTES:
+            self._charge(took_s, len(message))
+
+    def _add_fragment(self, fragment: Frame) -> bytes | None:
+        """Return the message that a fragment is the last one of, if it is.
+
+        `max_size` bounds what they hold, but some may hold nothing.
+        """
+        if self._fragments is None:
+            self._fragments, self._fragment_count = bytearray(), 0
+        self._fragments += fragment.data
+        self._fragment_count += 1
+        if fragment.fin:
+            message, self._fragments = bytes(self._fragments), None
+            return message
+        if self._fragment_count > _MAX_FRAGMENTS:
+            self._waiting.clear()
+            self._unparsed.clear()
+            self.protocol.fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
+            self.send_data()
+            self.loop.call_later(self.close_timeout or 0, self.transport.abort)
+        return None
+
+    def _charge(self, took_s: float, size_bytes: int) -> None:
+        """Count a message that was long, or took long."""
+        limits = self._limits
+        if limits is None:
+            return
+        now_s = perf_counter()
+        self._processor_full_at_s = (
+            max(self._processor_full_at_s, now_s) + took_s / limits.processor_s.per_s
+        )
+        self._bytes_full_at_s = (
+            max(self._bytes_full_at_s, now_s) + size_bytes / limits.message_bytes.per_s
+        )
+        if self._pause is None and self._may_send_at_s() > now_s:
+            self._pause_reading("processor" if took_s > _SHORT_S else "bytes")
+
+    def _may_send_at_s(self) -> float:
+        """Return when no bucket is empty any more, by `perf_counter`."""
+        limits = self._limits
+        if limits is None:
+            return 0.0
+        return max(
+            full_at_s - rate.burst / rate.per_s
+            for full_at_s, rate in (
+                (self._full_at_s, limits.frames),
+                (self._bytes_full_at_s, limits.message_bytes),
+                (self._processor_full_at_s, limits.processor_s),
+            )
+        )
 
     def pause_writing(self) -> None:
         """Stop reading, as the answers to what is read could not be sent."""
@@ -207,39 +382,50 @@ class StationSocket(ServerConnection):
     def resume_writing(self) -> None:
         """Read again."""
         super().resume_writing()
-        self._resume_reading()
+        self._go_on()
 
-    def _pause_reading(self) -> None:
+    def _pause_reading(self, limit: str) -> None:
         """Read nothing until the station may send again."""
         if self.transport.is_closing():
             return
-        metrics.throttles.inc()
+        metrics.throttles.labels(limit).inc()
         if not self._throttled:
             self._throttled = True
             log.warning(
                 "a station sends more than it may, and is read from more slowly",
                 station_id=self.credentials.station_id,
-                allowed_per_s=round(1 / self._frame_interval_s, 1),
+                limit=limit,
             )
         self.transport.pause_reading()
         # Longer, and a pong that waits behind it all would come too late.
         longest_s = math.inf if self.ping_timeout is None else self.ping_timeout / 2
-        self._end_pause(self.loop.time() + longest_s)
+        self._end_pause(perf_counter() + longest_s)
 
     def _end_pause(self, latest_s: float) -> None:
         """Read again, unless what came together with the first frame too many takes longer."""
-        may_send_at_s = min(self._full_at_s - self._burst_s, latest_s)
+        left_s = min(self._may_send_at_s(), latest_s) - perf_counter()
         self._pause = None
-        if may_send_at_s > self.loop.time():
-            self._pause = self.loop.call_at(may_send_at_s, self._end_pause, latest_s)
+        if left_s > 0:
+            self._pause = self.loop.call_later(left_s, self._end_pause, latest_s)
         else:
-            self._resume_reading()
+            self._go_on()
 
-    def _resume_reading(self) -> None:
-        """Read again, unless one of the three who may stop it still wants it stopped."""
+    def _go_on(self) -> None:
+        """Take what waits, or read again, unless one of those who may stop it wants it stopped."""
         stopped = self._pause is not None or self.paused or self.recv_messages.paused
-        if not stopped and not self.transport.is_closing():
+        if stopped or self.transport.is_closing():
+            return
+        if not (self._waiting or self._unparsed):
             self.transport.resume_reading()
+        elif not self._in_turn:
+            if len(self._waiting) > 1 or self._unparsed:
+                self.transport.pause_reading()
+            self._in_turn = True
+            (self._turns or Turns()).join(self._take_turn)
+
+
+def _size(event: Event) -> int:
+    return len(event.data) if isinstance(event, Frame) else 0
 
 
 def _do_nothing() -> None:

@@ -83,7 +83,9 @@ disconnects = Counter(
 )
 throttles = Counter(
     "voltaro_gateway_throttles",
-    "Times that a station was not read from for a while because it sent more than it may",
+    "Times that a station was not read from for a while because it sent more than it may, by what "
+    "there was too much of: frames, bytes, or the processor's time that they took",
+    ["limit"],
 )
 
 # The messages of stations

@@ -176,6 +176,14 @@ def test_of_garbage_only_an_excerpt_is_kept() -> None:
     assert (len(garbage.request), was_cut) == (1024, True)
 
 
+def test_what_is_too_long_to_look_for_secrets_in_is_not_kept() -> None:
+    secret = '[2,"1","SetVariables",{"password":"a-secret","x":"%s"}]' % ("x" * 70_000)
+    for action in ("GetVariables", ""):
+        its = log()
+        its.add(exchange(action, secret.encode(), b'[4,"1","","a-secret",{}]', "FormatViolation"))
+        assert b"a-secret" not in b"".join((kept(its).request, kept(its).response or b""))
+
+
 def test_what_waits_is_bounded_and_what_is_dropped_is_counted() -> None:
     its = log(ocpp_log_max_waiting_bytes=10_000)
     dropped = metrics.ocpp_log_dropped.labels("too many wait")._value
