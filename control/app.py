@@ -183,6 +183,7 @@ async def run(settings: ControlSettings, stop: asyncio.Event) -> None:
                 stop=stop,
                 # Calls that wait for a station answer 202 then, and do not hold up the end.
                 on_stop=outcomes.stop_waiting,
+                settings=settings,
                 shutdown_timeout_s=settings.shutdown_timeout_s,
                 keep_alive_s=settings.http_keep_alive_s,
             )

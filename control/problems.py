@@ -59,6 +59,17 @@ UNSUPPORTED_MEDIA_TYPE = ProblemType(
 INVALID_INPUT = ProblemType(
     "invalid-input", HTTPStatus.UNPROCESSABLE_ENTITY, "The request says something that cannot be"
 )
+HEAD_TOO_LARGE = ProblemType(
+    "head-too-large",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "The request line or a header is too long",
+)
+NOT_IMPLEMENTED = ProblemType(
+    "not-implemented", HTTPStatus.NOT_IMPLEMENTED, "The server does not know this of HTTP"
+)
+TOO_MANY_CONNECTIONS = ProblemType(
+    "too-many-connections", HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections are open"
+)
 INTERNAL_ERROR = ProblemType(
     "internal-error", HTTPStatus.INTERNAL_SERVER_ERROR, "A fault of the server"
 )
@@ -150,7 +161,7 @@ def problem_response(
         errors=errors,
     )
     extra = dict(headers or {})
-    if problem in (UNAVAILABLE, COMMAND_QUEUE_FULL):
+    if problem in (UNAVAILABLE, COMMAND_QUEUE_FULL, TOO_MANY_CONNECTIONS):
         extra["Retry-After"] = str(RETRY_AFTER_S)
     return ProblemResponse(
         content.model_dump(exclude_none=True), status_code=problem.status, headers=extra

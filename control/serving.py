@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 import sys
@@ -13,9 +14,14 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
+from control.http_protocol import BoundedConfig, BoundedProtocol, Connections
+from control.http_settings import HttpSettings
 from shared.domain.errors import UnavailableError
 
 log = structlog.get_logger()
+
+_TICKS_PER_S = 10  # of uvicorn's server
+_OTHER_OPEN_FILES = 128  # Postgres, Redis, the storage, what is being accepted, and spare
 
 Service = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
@@ -68,10 +74,20 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: BoundedConfig) -> None:
+        super().__init__(config)
+        self._connections = config.connections
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to the process, whose one handler also tells the calls that wait."""
         yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at every connection once a second."""
+        if counter % _TICKS_PER_S == 0:
+            self._connections.sweep()
+        return await super().on_tick(counter)
 
 
 async def serve(
@@ -79,6 +95,7 @@ async def serve(
     listener: socket.socket,
     *,
     stop: asyncio.Event,
+    settings: HttpSettings,
     shutdown_timeout_s: float,
     keep_alive_s: int = 5,
     on_stop: Callable[[], None] = lambda: None,
@@ -89,26 +106,48 @@ async def serve(
         app: what to serve.
         listener: where; closed at the end.
         stop: when to end.
+        settings: bounds of connections.
         shutdown_timeout_s: how long requests in work may still take.
         keep_alive_s: how long an idle connection stays open.
         on_stop: called when `stop` is set, to hurry up requests that wait.
     """
-    server = _Server(
-        uvicorn.Config(
-            app,
-            lifespan="off",  # what the app stands on is opened by who calls this
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            ws="none",
-            timeout_keep_alive=keep_alive_s,
-            # uvicorn takes whole seconds.
-            timeout_graceful_shutdown=max(1, round(shutdown_timeout_s)),
-        )
+    config = BoundedConfig(
+        app,
+        http=BoundedProtocol,
+        lifespan="off",  # what the app stands on is opened by who calls this
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_keep_alive=keep_alive_s,
+        # uvicorn takes whole seconds.
+        timeout_graceful_shutdown=max(1, round(shutdown_timeout_s)),
     )
+    config.connections = Connections(
+        settings, keep_alive_s=keep_alive_s, max_open=_room_for(settings.http_max_connections)
+    )
+    server = _Server(config)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.serve(sockets=[listener]))
         await stop.wait()
         on_stop()
         server.should_exit = True
+
+
+def _room_for(connections: int) -> int:
+    """Return how many connections may be open, after raising the limit of open files if needed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = connections + _OTHER_OPEN_FILES
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return connections
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < needed:
+        log.warning(
+            "fewer connections than VOLTARO_HTTP_MAX_CONNECTIONS can be open: "
+            "raise the limit of open files (ulimit -n)",
+            wanted=connections,
+            possible=allowed - _OTHER_OPEN_FILES,
+        )
+    return max(1, allowed - _OTHER_OPEN_FILES)

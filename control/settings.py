@@ -6,11 +6,12 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, Secret
 from pydantic_settings import NoDecode
 
 from control.files.settings import FileSettings
+from control.http_settings import HttpSettings
 
 _API_KEY_MIN_LENGTH = 16
 
 
-class ControlSettings(FileSettings):
+class ControlSettings(FileSettings, HttpSettings):
     """What `voltaro control` reads from the environment.
 
     A station's password is random and at least 16 characters long (OCPP 2.0.1 A00.FR.205), so that

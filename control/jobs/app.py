@@ -6,7 +6,7 @@ from functools import partial
 import structlog
 from fastapi import FastAPI
 
-from control.errors import UnexpectedErrors
+from control.errors import UnexpectedErrors, install_error_handlers
 from control.jobs.periodic import repeat
 from control.jobs.settings import WorkerSettings
 from control.jobs.sweeps import sweep_jobs
@@ -33,6 +33,7 @@ async def run(settings: WorkerSettings, stop: asyncio.Event) -> None:
             asyncio.TaskGroup() as tasks,
         ):
             app = FastAPI(openapi_url=None)
+            install_error_handlers(app)
             app.add_middleware(UnexpectedErrors)
             app.include_router(
                 management_router(
@@ -43,7 +44,13 @@ async def run(settings: WorkerSettings, stop: asyncio.Event) -> None:
             jobs = sweep_jobs(db, OwnershipRegistry(redis), PodRequestSender(redis), settings)
             running = [tasks.create_task(repeat(job, jitter=settings.sweep_jitter)) for job in jobs]
             log.info("the worker runs", jobs=[job.name for job in jobs])
-            await serve(app, listener, stop=stop, shutdown_timeout_s=settings.shutdown_timeout_s)
+            await serve(
+                app,
+                listener,
+                stop=stop,
+                settings=settings,
+                shutdown_timeout_s=settings.shutdown_timeout_s,
+            )
             for task in running:
                 task.cancel()
     log.info("the worker has stopped")

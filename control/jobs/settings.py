@@ -5,9 +5,10 @@ from pathlib import Path
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from control.files.settings import FileStorageSettings
+from control.http_settings import HttpSettings
 
 
-class WorkerSettings(FileStorageSettings):
+class WorkerSettings(FileStorageSettings, HttpSettings):
     """What `voltaro worker` reads from the environment.
 
     Each sweep is one statement that may run twice, so that several workers may run at once.

@@ -182,6 +182,11 @@ http_request_seconds = Histogram(
     ["method", "route"],
     buckets=_SECONDS,
 )
+http_refused_connections = Counter(
+    "voltaro_control_http_refused_connections",
+    "Connections refused or closed before a route saw a request of theirs, and upgrades ignored",
+    ["reason"],
+)
 command_wait_seconds = Histogram(
     "voltaro_control_command_wait_seconds",
     "From a command's request to its outcome, as the API's caller sees it",

@@ -67,6 +67,7 @@ async def running(settings: ControlSettings) -> AsyncIterator[Api]:
                     listener,
                     stop=stop,
                     on_stop=app.state.services.outcomes.stop_waiting,
+                    settings=settings,
                     shutdown_timeout_s=2,
                 )
             )
