@@ -29,6 +29,7 @@ from shared.telemetry.errors import describe_error
 log = structlog.get_logger()
 
 _CLIENT_CLOSED_REQUEST = 499
+_ECHO_MAX_LENGTH = 200
 
 # The most special class comes first.
 #
@@ -110,24 +111,25 @@ async def _on_invalid_request(request: Request, error: RequestValidationError) -
         # FastAPI hands a body over as bytes when it is not declared to be JSON.
         return problem_response(
             problems.UNSUPPORTED_MEDIA_TYPE,
-            f"the body came as {content_type or 'nothing declared'}: "
+            f"the body came as "
+            f"{problems.shorten(content_type, _ECHO_MAX_LENGTH) or 'nothing declared'}: "
             "send JSON with the header Content-Type: application/json",
         )
-    fields = [_invalid_field(each) for each in found]
-    return problem_response(
-        problems.INVALID_INPUT,
-        "; ".join(f"{field.location} field {field.field}: {field.detail}" for field in fields),
-        errors=fields,
-    )
+    fields = [_invalid_field(each) for each in found[: problems.ERRORS_MAX]]
+    told = [f"{field.location} field {field.field}: {field.detail}" for field in fields]
+    if len(found) > len(fields):
+        told.insert(0, f"{len(found)} fields are wrong, of which the first {len(fields)} are told")
+    return problem_response(problems.INVALID_INPUT, "; ".join(told), errors=fields)
 
 
 def _invalid_field(error: dict[str, Any]) -> InvalidField:
     location, *path = error["loc"]
     # The value itself is not repeated: it may be a password.
+    field = ".".join(problems.shorten(str(part), problems.FIELD_MAX_LENGTH) for part in path)
     return InvalidField(
         location=str(location),
-        field=".".join(map(str, path)) or "(whole)",
-        detail=error["msg"],
+        field=problems.shorten(field, problems.FIELD_MAX_LENGTH) or "(whole)",
+        detail=problems.shorten(error["msg"], problems.FIELD_DETAIL_MAX_LENGTH),
     )
 
 
@@ -136,10 +138,13 @@ async def _on_http_exception(request: Request, error: HTTPException) -> ProblemR
     headers: Mapping[str, str] | None = error.headers
     match error.status_code:
         case 404:
-            detail = f"there is nothing at {request.url.path}: see /docs for what there is"
+            detail = f"there is nothing at {problems.shorten(request.url.path, _ECHO_MAX_LENGTH)}"
+            if request.app.openapi_url is not None:
+                detail += ": see /docs for what there is"
         case 405:
             headers = {"Allow": ", ".join(_methods_at(request))}
-            detail = f"{request.method} is not allowed here: use {headers['Allow']}"
+            method = problems.shorten(request.method, _ECHO_MAX_LENGTH)
+            detail = f"{method} is not allowed here: use {headers['Allow']}"
         case 413:
             detail = "the body is larger than this server accepts"
         case 400:

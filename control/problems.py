@@ -13,6 +13,14 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 # A client tells problems apart by this name, and people by the title.
 _TYPE_PREFIX = "urn:voltaro:problem:"
 
+# An answer that repeats what was sent must not be longer than what was sent, nor cost more to make.
+# A person mends twenty fields and asks again; a list of them is 9 kB at most, mostly 2.
+ERRORS_MAX = 20
+FIELD_MAX_LENGTH = 100
+FIELD_DETAIL_MAX_LENGTH = 200
+# Room for a sentence, and for the names of all commands, which are listed to who misspells one.
+DETAIL_MAX_LENGTH = 2000
+
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
@@ -128,7 +136,9 @@ class Problem(BaseModel):
     status: int = Field(description="HTTP status of this answer")
     detail: str = Field(description="what happened, to what, and what to do")
     errors: list[InvalidField] | None = Field(
-        default=None, description="with `invalid-input`: every field that is wrong"
+        default=None,
+        max_length=ERRORS_MAX,
+        description="with `invalid-input`: the fields that are wrong, or the first of many",
     )
 
 
@@ -138,6 +148,11 @@ class ProblemResponse(JSONResponse):
     media_type = PROBLEM_MEDIA_TYPE
 
 
+def shorten(text: str, max_length: int) -> str:
+    """Return `text`, with an ellipsis in place of its end if it is longer."""
+    return text if len(text) <= max_length else f"{text[: max_length - 1]}…"
+
+
 def problem_response(
     problem: ProblemType,
     detail: str,
@@ -145,20 +160,20 @@ def problem_response(
     errors: list[InvalidField] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> ProblemResponse:
-    """Return the answer for a problem.
+    """Return the answer for a problem, of bounded length whatever it repeats.
 
     Args:
         problem: which kind.
         detail: what happened, to what, and what to do.
-        errors: the fields that are wrong.
+        errors: the fields that are wrong; the first of them are told.
         headers: further headers, such as `Allow`.
     """
     content = Problem(
         type=_TYPE_PREFIX + problem.name,
         title=problem.title,
         status=problem.status,
-        detail=detail,
-        errors=errors,
+        detail=shorten(_printable(detail), DETAIL_MAX_LENGTH),
+        errors=None if errors is None else [_bounded(each) for each in errors[:ERRORS_MAX]],
     )
     extra = dict(headers or {})
     if problem in (UNAVAILABLE, COMMAND_QUEUE_FULL, TOO_MANY_CONNECTIONS):
@@ -166,6 +181,19 @@ def problem_response(
     return ProblemResponse(
         content.model_dump(exclude_none=True), status_code=problem.status, headers=extra
     )
+
+
+def _bounded(field: InvalidField) -> InvalidField:
+    return InvalidField(
+        location=field.location,
+        field=shorten(_printable(field.field), FIELD_MAX_LENGTH),
+        detail=shorten(_printable(field.detail), FIELD_DETAIL_MAX_LENGTH),
+    )
+
+
+def _printable(text: str) -> str:
+    # A lone surrogate, which JSON can name and UTF-8 cannot, would make the answer itself fail.
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:

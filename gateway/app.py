@@ -213,6 +213,8 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
                 settings.management_port,
                 not_ready=partial(_why_not_ready, draining, ingest),
                 impaired=lambda: leases.redis_trouble,
+                request_timeout_s=settings.handshake_timeout_s,
+                backlog=settings.listen_backlog,
             )
         )
         await stack.enter_async_context(server.serve())

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from websockets.frames import CloseCode
@@ -46,6 +46,8 @@ log = structlog.get_logger()
 
 _RETRY_INTERVAL_S = 1.0
 _FINISH_ATTEMPTS = 5
+# A page of the API has up to 1000 commands, so that a station's refusals must not be long ones.
+_CALL_ERROR_KEPT_BYTES = 8192
 # The words for yes in the `status` of an answer. Any other word is a no.
 _ACCEPTED = frozenset({"Accepted", "AcceptedCanceled", "Scheduled", "Unlocked", "RebootRequired"})
 # What starts or stops a charge, as 1.6 and 2.0.1 call it.
@@ -262,9 +264,11 @@ class CommandRunner:
         if isinstance(answer, rpc.CallError):
             return Outcome(
                 state=CommandState.FAILED,
-                error_code=hide(answer.code, secrets),
-                error_description=hide(answer.description, secrets),
-                response=hide(answer.details, secrets) or None,
+                error_code=hide(answer.code, secrets)[: rpc.ERROR_CODE_MAX_LENGTH],
+                error_description=hide(answer.description, secrets)[
+                    : rpc.ERROR_DESCRIPTION_MAX_LENGTH
+                ],
+                response=hide(_kept_details(answer), secrets) or None,
             )
         answered = AnsweredCall(record.command_id, payload, hide(answer.payload, secrets))
         return await self._read(connection, action, answered)
@@ -334,3 +338,11 @@ def _forbidden(connection: StationConnection, action: str) -> str | None:
                 "its registration_status to Accepted first"
             )
     return None
+
+
+def _kept_details(error: rpc.CallError) -> dict[str, Any]:
+    """Return a CALLERROR's details, which no clause bounds, unless they make it a long frame.
+
+    The OCPP log has the whole.
+    """
+    return error.details if len(error.frame) <= _CALL_ERROR_KEPT_BYTES else {}

@@ -15,6 +15,8 @@ def serve_management(
     *,
     not_ready: Callable[[], Awaitable[str | None]],
     impaired: Callable[[], str | None],
+    request_timeout_s: float,
+    backlog: int,
 ) -> Server:
     """Return a small HTTP server, to be entered as an asynchronous context.
 
@@ -27,6 +29,9 @@ def serve_management(
         not_ready: says why no station should be sent here now, or None.
         impaired: says what this pod has to do without, or None. Stations are sent here all the
             same: every pod misses it at the same time, and what they say is kept.
+        request_timeout_s: a connection whose request is not answered by then is closed.
+        backlog: connections that may wait to be accepted; a probe that finds the queue full comes
+            back a second later at the earliest.
     """
 
     async def answer(connection: ServerConnection, request: Request) -> Response:
@@ -53,4 +58,13 @@ def serve_management(
     async def never(_: ServerConnection) -> None:
         raise AssertionError("unreachable: every request gets an HTTP answer")
 
-    return serve(never, host, port, process_request=answer, server_header=None)
+    return serve(
+        never,
+        host,
+        port,
+        process_request=answer,
+        server_header=None,
+        open_timeout=request_timeout_s,
+        close_timeout=request_timeout_s,
+        backlog=backlog,
+    )

@@ -27,6 +27,9 @@ _MAX_NUMBERED_ID = 2**63
 # No answer of OCPP nests deeper than 10.
 _MAX_DEPTH = 100
 _ACTION_MAX_LENGTH = 100
+# 2.0.1 part 4 §4.2.3; 1.6 names no length. Its words have at most 29 characters.
+ERROR_DESCRIPTION_MAX_LENGTH = 255
+ERROR_CODE_MAX_LENGTH = 50
 # What can be read of a CALL that is not JSON: enough to say so to whoever waits for an answer.
 _CALL_PREFIX = re.compile(rb'\s*\[\s*2\s*,\s*"([^"\\\x00-\x1f]{1,36})"')
 
@@ -129,8 +132,8 @@ def encode_call_result(message_id: str, payload: Mapping[str, Any]) -> bytes:
 
 
 def encode_call_error(message_id: str, code: str, description: str) -> bytes:
-    """Return a CALLERROR frame; a description has at most 255 characters."""
-    return _encode((_CALL_ERROR, message_id, code, description[:255], {}))
+    """Return a CALLERROR frame; a longer description is cut."""
+    return _encode((_CALL_ERROR, message_id, code, description[:ERROR_DESCRIPTION_MAX_LENGTH], {}))
 
 
 def message_id_of(answer: bytes) -> str:

@@ -181,3 +181,62 @@ async def test_a_connection_that_has_ended_is_a_503_and_the_next_one_is_not(
             assert_problem(response, 503, "unavailable")
             assert response.headers["retry-after"] == "5"
             assert (await api.client.get("/v1/stations")).status_code == 200
+
+
+PROBLEM_MAX_BYTES = 16_384
+
+
+def _hostile_bodies() -> dict[str, object]:
+    long = "x" * 200_000
+    return {
+        "unknown-members": {f"m{n}": n for n in range(15_000)},
+        "a-long-member": {"station_id": "CS-1", long: 1},
+        "a-long-value": {"station_id": long},
+        "a-long-type": {"type": long},
+        "a-list": [0] * 80_000,
+        "a-string": long,
+        "wrong-items": {"charging_schedule_period": [{}] * 30_000, "entries": [{}] * 30_000},
+        "a-surrogate": {"\ud800": "\ud800", "station_id": "\ud800"},
+    }
+
+
+@pytest.mark.parametrize("name", _hostile_bodies())
+async def test_an_answer_to_wrong_input_is_short_however_much_is_wrong(
+    client: httpx.AsyncClient, name: str
+) -> None:
+    body = json.dumps(_hostile_bodies()[name]).encode()
+    document = (await client.get("/openapi.json")).json()
+    asked = 0
+    for path, operations in document["paths"].items():
+        for method in {"post", "put", "patch"} & operations.keys():
+            if path == "/v1/files":
+                continue
+            response = await client.request(
+                method,
+                path.replace("{", "").replace("}", ""),
+                content=body,
+                headers={"Content-Type": "application/json"},
+            )
+            asked += 1
+            assert 400 <= response.status_code < 500, (path, response.text[:300])
+            assert response.headers["content-type"] == "application/problem+json"
+            assert len(response.content) < PROBLEM_MAX_BYTES, (path, len(response.content))
+            assert len(response.json().get("errors", ())) <= 20
+    assert asked > 20
+
+
+async def test_what_is_echoed_of_a_request_line_or_a_header_is_short(
+    client: httpx.AsyncClient,
+) -> None:
+    long = "x" * 12_000
+    answers = [
+        await client.get(f"/v1/{long}"),
+        await client.get(f"/v1/stations/{long}"),
+        await client.get("/v1/stations", params={"limit": long, "cursor": long}),
+        await client.get("/v1/sessions", params={"active": long, "station_id": long}),
+        await client.request("X" * 5000, "/v1/stations"),
+        await client.post("/v1/stations", content=b"{}", headers={"Content-Type": f"text/{long}"}),
+    ]
+    for answer in answers:
+        assert 400 <= answer.status_code < 500
+        assert len(answer.content) < 4096, answer.text[:300]

@@ -105,6 +105,18 @@ async def test_a_call_error_is_a_failure_with_its_code(
     assert record.error_description == "no cache here"
 
 
+async def test_of_a_long_call_error_the_beginning_is_kept(
+    db: Database, redis: Redis, station: StationClient
+) -> None:
+    command_id = await ask(db, redis, commands.ClearCache())
+    await station.receive()
+    long = "x" * 50_000
+    await station.send([4, command_id, long, long, {"log": long}])
+    record = await finished(db, command_id)
+    assert (record.state, record.response) == (CommandState.FAILED, None)
+    assert (record.error_code, record.error_description) == (long[:50], long[:255])
+
+
 async def test_what_the_version_cannot_say_fails_and_nothing_is_sent(
     db: Database, redis: Redis, station: StationClient
 ) -> None:
