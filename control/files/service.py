@@ -140,7 +140,7 @@ def set_up_files(db: Database, settings: FileSettings) -> Files:
 async def remove_content(db: Database, storage: Storage, file_id: str) -> None:
     """Remove everything that stands in the storage for a file whose time is over.
 
-    No content is added to it any more (`files.finish_attempt`).
+    No content is added to it any more (`uploads.finish`).
 
     Raises:
         UnavailableError: the storage is away; saying it again goes on where it ended.

@@ -79,6 +79,12 @@ class FileSettings(FileStorageSettings):
     files_max_attempts: PositiveInt = Field(
         default=20, description="tries to upload one log; a station that needs more is broken"
     )
+    files_upload_lease_s: PositiveFloat = Field(
+        default=240.0,
+        description="an upload that has brought nothing for so long is dead: its process is gone. "
+        "Its room is given back then, and the file may be uploaded again. Longer than "
+        "files_idle_timeout_s and three tries of files_storage_timeout_s",
+    )
     files_station_link_s: PositiveInt = Field(
         default=7 * 86_400,
         description="how long a station may use its URL, counted from when it may begin: it may "

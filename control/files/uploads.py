@@ -4,7 +4,8 @@ import asyncio
 import hashlib
 import re
 import secrets
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -17,13 +18,15 @@ from control.files.settings import FileSettings
 from control.files.storage import Storage
 from shared.domain.errors import ConflictError, InvalidInputError, UnavailableError
 from shared.domain.files import File, FilePurpose, FileState, clean_name
-from shared.store import files
-from shared.store.files import QuotaExceededError
+from shared.store import files, uploads
 from shared.store.pool import Database
+from shared.store.uploads import QuotaExceededError, Upload, UploadUnderWayError
 
 log = structlog.get_logger()
 
 _CONTENT_TYPE_MAX_LENGTH = 100
+_AHEAD_BYTES = 1024 * 1024
+_CLOSE = {"Connection": "close"}
 _LENGTH = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 
@@ -54,7 +57,8 @@ class Uploads:
 
         Raises:
             ConflictError: there is other content, it was tried too often, or the file is removed.
-            ProblemError: it is too large, there is no room for it, or it came too slowly.
+            ProblemError: it is too large, there is no room for it, it came too slowly, or another
+                upload of it is under way.
             InvalidInputError: there is no content, or the form cannot be read.
             UnavailableError: the storage is away.
         """
@@ -70,24 +74,15 @@ class Uploads:
         if boundary is not None:
             form = await read_form(body, boundary)
             name, content_type, body = form.name or name, form.content_type, form.content
-        content = _Content(body, self._settings.files_max_bytes)
         if file.state is FileState.STORED:
-            return await self._compare(file, content)
-        await self._require_room(request)
-        key = f"{file.file_id}/{secrets.token_hex(8)}"
-        if not await files.begin_attempt(
-            self._db, file.file_id, key, max_attempts=self._settings.files_max_attempts
-        ):
-            raise ConflictError(
-                f"file {file.file_id} takes no content any more: it was removed, or was tried "
-                f"{self._settings.files_max_attempts} times"
-            )
+            return await self._compare(file, _Content(body, self._settings.files_max_bytes))
+        room = await self._begin(file, request)
+        content = _Content(body, self._settings.files_max_bytes, room.hold)
         try:
-            await self._write(key, content)
-            stored = await files.finish_attempt(
+            await self._write(room.upload.storage_key, content)
+            stored = await uploads.finish(
                 self._db,
-                file.file_id,
-                storage_key=key,
+                room.upload,
                 name=clean_name(name or file.name, otherwise=file.name),
                 content_type=content_type and content_type[:_CONTENT_TYPE_MAX_LENGTH],
                 size_bytes=content.size_bytes,
@@ -96,29 +91,39 @@ class Uploads:
                 quota_bytes=self._settings.files_quota_bytes,
             )
         except QuotaExceededError as error:
-            await self._discard(key)
-            raise ProblemError(problems.STORAGE_FULL, str(error)) from error
+            await self._discard(room.upload)
+            raise ProblemError(problems.STORAGE_FULL, str(error), headers=_CLOSE) from error
         except BaseException:
-            await self._discard(key)
+            await self._discard(room.upload)
             raise
         if stored is None:
-            await self._discard(key)
+            await self._discard(room.upload)
             return self._same(await files.get(self._db, file.file_id), content)
         log.info("a file was stored", file_id=file.file_id, size_bytes=content.size_bytes)
         return stored
 
-    async def _require_room(self, request: Request) -> None:
-        """Refuse what cannot fit before it costs a station its time, and the disk its room."""
+    async def _begin(self, file: File, request: Request) -> "_Room":
+        """Keep room before anything is written: refuse what cannot fit before it costs its time."""
         told = request.headers.get("content-length", "")
-        announced_bytes = int(told) if _LENGTH.fullmatch(told) else 0
+        announced_bytes = int(told) if _LENGTH.fullmatch(told) else None
+        room = _Room(
+            self._db,
+            Upload(file.file_id, f"{file.file_id}/{secrets.token_hex(8)}"),
+            self._settings,
+            announced_bytes=announced_bytes,
+        )
         try:
-            await files.require_room(
-                self._db, size_bytes=announced_bytes, quota_bytes=self._settings.files_quota_bytes
-            )
+            await remove_dead(self._db, self._storage, limit=1, file_id=file.file_id)
+            await room.begin()
         except QuotaExceededError as error:
+            raise ProblemError(problems.STORAGE_FULL, str(error), headers=_CLOSE) from error
+        except UploadUnderWayError as error:
             raise ProblemError(
-                problems.STORAGE_FULL, str(error), headers={"Connection": "close"}
+                problems.CONFLICT,
+                str(error),
+                headers={**_CLOSE, "Retry-After": str(problems.RETRY_AFTER_S)},
             ) from error
+        return room
 
     async def _write(self, key: str, content: "_Content") -> None:
         try:
@@ -148,12 +153,19 @@ class Uploads:
             f"file {file.file_id} has its content already, and this is another: ask for a new URL"
         )
 
-    async def _discard(self, key: str) -> None:
+    async def _discard(self, upload: Upload) -> None:
         try:
-            await self._storage.delete(key)
+            await self._storage.delete(upload.storage_key)
         except UnavailableError as error:
-            # It is in the file's list of attempts, and goes with it.
-            log.warning("content of a failed upload stays for now", key=key, error=str(error))
+            # The worker removes it when the storage is back; until then its room is kept.
+            log.warning(
+                "content of a failed upload stays for now",
+                key=upload.storage_key,
+                error=str(error),
+            )
+            await uploads.abandon(self._db, upload)
+        else:
+            await uploads.release(self._db, upload)
 
     def _expiry(self, purpose: FilePurpose) -> datetime | None:
         if purpose is FilePurpose.FIRMWARE:
@@ -161,14 +173,80 @@ class Uploads:
         return datetime.now(UTC) + timedelta(days=self._settings.files_log_retention_days)
 
 
+class _Room:
+    """The room that is kept for one upload, renewed and widened as its content comes."""
+
+    def __init__(
+        self,
+        db: Database,
+        upload: Upload,
+        settings: FileSettings,
+        *,
+        announced_bytes: int | None,
+    ) -> None:
+        self.upload = upload
+        self._db = db
+        self._announced_bytes = announced_bytes
+        self._lease_s = settings.files_upload_lease_s
+        self._max_attempts = settings.files_max_attempts
+        self._quota_bytes = settings.files_quota_bytes
+        self._kept_bytes = 0
+        self._renew_at = 0.0
+
+    async def begin(self) -> None:
+        self._kept_bytes = await uploads.begin(
+            self._db,
+            self.upload,
+            size_bytes=self._announced_bytes or 0,
+            ahead_bytes=self._ahead(0),
+            lease_s=self._lease_s,
+            max_attempts=self._max_attempts,
+            quota_bytes=self._quota_bytes,
+        )
+        self._renew_at = time.monotonic() + self._lease_s / 4
+
+    async def hold(self, size_bytes: int) -> None:
+        """Make sure that there is room for so many bytes in all.
+
+        Raises:
+            QuotaExceededError: there is none.
+            ConflictError: this upload counts as dead.
+        """
+        if size_bytes <= self._kept_bytes and time.monotonic() < self._renew_at:
+            return
+        self._kept_bytes = await uploads.go_on(
+            self._db,
+            self.upload,
+            size_bytes=max(size_bytes, self._announced_bytes or 0),
+            ahead_bytes=self._ahead(size_bytes),
+            lease_s=self._lease_s,
+            quota_bytes=self._quota_bytes,
+        )
+        self._renew_at = time.monotonic() + self._lease_s / 4
+
+    def _ahead(self, size_bytes: int) -> int:
+        # In growing steps, so that a long upload asks Postgres a few dozen times.
+        return 0 if self._announced_bytes is not None else _AHEAD_BYTES + size_bytes // 4
+
+
+async def _no_room_needed(_: int) -> None:
+    """Take content that is compared, and not kept."""
+
+
 class _Content:
     """Content on its way: counted, hashed, and stopped where it is too long."""
 
-    def __init__(self, body: AsyncIterator[bytes], max_bytes: int) -> None:
+    def __init__(
+        self,
+        body: AsyncIterator[bytes],
+        max_bytes: int,
+        hold: Callable[[int], Awaitable[None]] = _no_room_needed,
+    ) -> None:
         self.size_bytes = 0
         self.error: Exception | None = None
         self._body = body
         self._max_bytes = max_bytes
+        self._hold = hold
         self._hash = hashlib.sha256()
 
     @property
@@ -179,6 +257,7 @@ class _Content:
         try:
             async for chunk in self._body:
                 self._take(chunk)
+                await self._hold(self.size_bytes)
                 yield chunk
         except Exception as error:
             self.error = error
@@ -193,6 +272,27 @@ class _Content:
                 headers={"Connection": "close"},
             )
         self._hash.update(chunk)
+
+
+async def remove_dead(
+    db: Database, storage: Storage, *, limit: int, file_id: str | None = None
+) -> int:
+    """Remove what dead uploads have left, and give their room back; return how many there were.
+
+    Args:
+        db: where files are kept.
+        storage: where their content is.
+        limit: how many at most.
+        file_id: only of this file.
+
+    Raises:
+        UnavailableError: the storage is away; saying it again goes on where it ended.
+    """
+    dead = await uploads.list_dead(db, limit=limit, file_id=file_id)
+    for upload in dead:
+        await storage.delete(upload.storage_key)
+        await uploads.release(db, upload)
+    return len(dead)
 
 
 async def _paced(request: Request, idle_timeout_s: float) -> AsyncIterator[bytes]:

@@ -4,6 +4,7 @@ import structlog
 
 from control.files.service import remove_content
 from control.files.storage import Storage
+from control.files.uploads import remove_dead
 from control.jobs.periodic import each_by_itself
 from shared.store import files
 from shared.store.pool import Database
@@ -12,11 +13,12 @@ log = structlog.get_logger()
 
 
 async def remove_expired(db: Database, storage: Storage, *, limit: int) -> int:
-    """Remove the content of expired files; return how many there were.
+    """Remove the content of expired files and of dead uploads; return how many files there were.
 
     Raises:
         UnavailableError: the storage is away; the next run goes on.
     """
+    await remove_dead(db, storage, limit=limit)
 
     async def remove(file_id: str) -> bool:
         await remove_content(db, storage, file_id)

@@ -5,6 +5,7 @@ import hashlib
 import os
 import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ import pytest
 from control.files.links import Allows, Links
 from control.files.storage import open_storage
 from control.jobs.files import remove_expired
+from shared.domain.errors import UnavailableError
 from shared.domain.files import FilePurpose, FileState
-from shared.store import files
+from shared.store import files, uploads
 from shared.store.pool import Database
+from shared.store.uploads import Upload
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import Api, assert_problem, running
 from tests.support.eventually import eventually
@@ -84,6 +87,31 @@ async def slot(db: Database, *, expires_in_s: float = 60) -> str:
 async def the_log(db: Database) -> Any:
     (file,) = await files.list_before(db, before=None, limit=10, purpose=FilePurpose.LOG)
     return file
+
+
+async def begin(db: Database, upload: Upload, *, lease_s: float = 60) -> None:
+    """Begin an upload as a process does that ends before the content is there."""
+    await uploads.begin(
+        db,
+        upload,
+        size_bytes=1000,
+        ahead_bytes=0,
+        lease_s=lease_s,
+        max_attempts=10,
+        quota_bytes=2_000_000,
+    )
+
+
+async def kept_for_uploads(db: Database) -> int:
+    return int(await db.fetchval("SELECT coalesce(sum(upload_bytes), 0) FROM files"))
+
+
+def size_of(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total
 
 
 def stored_in(folder: Path) -> list[Path]:
@@ -301,6 +329,121 @@ async def test_what_cannot_fit_is_refused_before_it_is_sent(
     assert b" 507 " in answer
 
 
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize("form", [False, True], ids=["body", "form"])
+@pytest.mark.parametrize("urls", [1, 6], ids=["one-url", "six-urls"])
+async def test_parallel_uploads_do_not_overrun_the_quota(
+    db: Database,
+    make_settings: MakeSettings,
+    file_settings: dict[str, Any],
+    folder: Path,
+    urls: int,
+    form: bool,  # noqa: FBT001 - a parameter of pytest
+) -> None:
+    quota_bytes = 25 * MIB
+    sizes = file_settings | {"files_max_bytes": 16 * MIB, "files_quota_bytes": quota_bytes}
+    written = asyncio.Event()
+    waiting: set[object] = set()
+
+    async def content() -> AsyncIterator[bytes]:
+        if form:
+            yield b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+        for _ in range(11):
+            yield bytes(MIB)
+        waiting.add(object())
+        await written.wait()
+        yield b"the end"
+        if form:
+            yield b"\r\n--b--\r\n"
+
+    async def put(client: httpx.AsyncClient, url: str) -> int:
+        headers = {"Content-Type": "multipart/form-data; boundary=b"} if form else {}
+        with suppress(httpx.TransportError):  # it goes on sending to who has answered and closed
+            return (await client.put(url, content=content(), headers=headers)).status_code
+        return 0
+
+    async with running(make_settings(**sizes)) as api:
+        at = [await slot(db) for _ in range(urls)]
+        putting = [asyncio.create_task(put(api.client, at[n % urls])) for n in range(6)]
+
+        async def settled() -> int:
+            return len(waiting) + sum(task.done() for task in putting)
+
+        await eventually(settled, lambda count: count == 6, timeout_s=20)
+        await asyncio.sleep(0.3)
+        assert size_of(folder) <= quota_bytes
+        assert await kept_for_uploads(db) <= quota_bytes
+        written.set()
+        answers = await asyncio.gather(*putting)
+    # Those that grow side by side may all be too many.
+    brought = answers.count(201)
+    assert brought == 1 if urls == 1 else brought <= 2
+    assert {*answers} <= {201, 0, 409 if urls == 1 else 507}
+    assert await kept_for_uploads(db) == 0
+    assert len(stored_in(folder)) == brought
+
+
+async def test_what_is_announced_is_kept_from_the_start(
+    db: Database, api: Api, client: httpx.AsyncClient
+) -> None:
+    address = urlsplit(api.url)
+    writers = []
+    for _ in range(2):
+        _, writer = await asyncio.open_connection(address.hostname, address.port)
+        head = f"PUT {await slot(db)} HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n"
+        writer.write(head.encode())
+        writers.append(writer)
+    await eventually(lambda: kept_for_uploads(db), lambda kept: kept == 1_800_000)
+    response = await client.post("/v1/files", content=b"x" * 300_000)
+    assert "kept for uploads" in assert_problem(response, 507, "storage-full")["detail"]
+    for writer in writers:
+        writer.transport.abort()
+    await eventually(lambda: kept_for_uploads(db), lambda kept: kept == 0)
+    assert (await client.post("/v1/files", content=b"x" * 300_000)).status_code == 201
+
+
+async def test_an_upload_whose_process_died_gives_its_place_back(
+    db: Database, station: httpx.AsyncClient, folder: Path
+) -> None:
+    url = await slot(db)
+    file_id = (await the_log(db)).file_id
+    dead = Upload(file_id, f"{file_id}/half")
+    await begin(db, dead, lease_s=0.5)
+    (folder / file_id).mkdir()
+    (folder / dead.storage_key).write_bytes(b"half")
+    refused = await station.put(url, content=b"whole")
+    assert "being uploaded now" in assert_problem(refused, 409, "conflict")["detail"]
+    assert int(refused.headers["retry-after"]) > 0
+    await asyncio.sleep(0.6)
+    assert (await station.put(url, content=b"whole")).status_code == 201
+    assert [path.read_bytes() for path in stored_in(folder)] == [b"whole"]
+    assert await kept_for_uploads(db) == 0
+
+
+async def test_the_worker_tidies_up_behind_dead_uploads(
+    db: Database,
+    make_settings: MakeSettings,
+    file_settings: dict[str, Any],
+    folder: Path,
+    api: Api,
+) -> None:
+    assert api.client
+    storage = open_storage(make_settings(**file_settings))
+    assert storage is not None
+    await slot(db)
+    file_id = (await the_log(db)).file_id
+    await begin(db, Upload(file_id, f"{file_id}/half"), lease_s=0)
+    break_down(folder)
+    with pytest.raises(UnavailableError):
+        await remove_expired(db, storage, limit=10)
+    assert await kept_for_uploads(db) == 1000, "what cannot be removed takes room"
+    mend(folder)
+    assert await remove_expired(db, storage, limit=10) == 0
+    assert await kept_for_uploads(db) == 0
+
+
 async def test_an_upload_that_breaks_off_leaves_nothing(
     db: Database, api: Api, station: httpx.AsyncClient, folder: Path
 ) -> None:
@@ -388,7 +531,7 @@ async def test_the_worker_removes_what_has_expired_and_what_was_left_half_done(
         db, purpose=FilePurpose.FIRMWARE, name="x", expires_at=datetime.now(UTC)
     )
     key = f"{broken.file_id}/half"
-    assert await files.begin_attempt(db, broken.file_id, key, max_attempts=1)
+    await begin(db, Upload(broken.file_id, key))
     (folder / broken.file_id).mkdir()
     (folder / key).write_bytes(b"half")
     assert len(stored_in(folder)) == 3
