@@ -10,7 +10,7 @@ from uuid import uuid4
 import structlog
 from fastapi import FastAPI
 
-from control import openapi
+from control import docs_page, openapi
 from control.api import (
     availability,
     certificates,
@@ -45,8 +45,10 @@ from control.connections import LiveConnections
 from control.dispatch import Dispatcher
 from control.errors import UnexpectedErrors, install_error_handlers
 from control.files.service import set_up_files
+from control.head_requests import HeadRequests
 from control.http_metrics import HttpMetrics
 from control.management import Dependency, management_router
+from control.media_types import JsonEncoding
 from control.outcomes import Outcomes
 from control.passwords import StationPasswords
 from control.services import Services
@@ -68,8 +70,7 @@ def create_api() -> FastAPI:
         version=version("voltaro"),
         description=openapi.DESCRIPTION,
         openapi_tags=openapi.TAGS,
-        # /docs shows the document with Swagger UI, which browsers load from a CDN. Nothing else
-        # needs the internet.
+        docs_url=None,  # ours needs no other host
         redoc_url=None,
         generate_unique_id_function=openapi.operation_id,
     )
@@ -101,9 +102,12 @@ def create_api() -> FastAPI:
         security_events,
     ):
         app.include_router(resource.router, responses=openapi.EVERY_ROUTE)
+    app.include_router(docs_page.router)
     install_error_handlers(app)
     openapi.describe(app)
     # The last one added is the first to see a request.
+    app.add_middleware(HeadRequests)
+    app.add_middleware(JsonEncoding)
     app.add_middleware(BodyLimit)
     app.add_middleware(RequireApiKey, prefix="/v1/")
     app.add_middleware(UnexpectedErrors)

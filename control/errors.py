@@ -162,12 +162,13 @@ async def _on_client_disconnect(_: Request, __: ClientDisconnect) -> Response:
 
 def _methods_at(request: Request) -> list[str]:
     """Return every method of a path; Starlette knows only those of the first route it found."""
-    return sorted(
+    methods = {
         method
         for route in iter_route_contexts(request.app.routes)
         if route.path_regex.fullmatch(request.url.path)
         for method in route.methods or ()
-    )
+    }
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 class UnexpectedErrors:

@@ -7,6 +7,7 @@ import structlog
 from fastapi import FastAPI
 
 from control.errors import UnexpectedErrors, install_error_handlers
+from control.head_requests import HeadRequests
 from control.jobs.periodic import repeat
 from control.jobs.settings import WorkerSettings
 from control.jobs.sweeps import sweep_jobs
@@ -34,6 +35,7 @@ async def run(settings: WorkerSettings, stop: asyncio.Event) -> None:
         ):
             app = FastAPI(openapi_url=None)
             install_error_handlers(app)
+            app.add_middleware(HeadRequests)
             app.add_middleware(UnexpectedErrors)
             app.include_router(
                 management_router(

@@ -60,9 +60,9 @@ async def test_a_method_that_is_not_allowed_is_a_405_that_names_those_that_are(
 ) -> None:
     response = await client.put("/v1/stations")
     assert_problem(response, 405, "method-not-allowed")
-    assert response.headers["allow"] == "GET, POST"
+    assert response.headers["allow"] == "GET, HEAD, POST"
     response = await client.post("/v1/stations/CS-1")
-    assert response.headers["allow"] == "DELETE, GET, PATCH"
+    assert response.headers["allow"] == "DELETE, GET, HEAD, PATCH"
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,44 @@ async def test_json_that_is_not_declared_as_such_is_a_415(client: httpx.AsyncCli
         )
         problem = assert_problem(response, 415, "unsupported-media-type")
         assert content_type in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({"Content-Type": "application/json; charset=utf-16"}, "utf-16"),
+        ({"Content-Type": 'application/problem+json; charset="latin-1"'}, "latin-1"),
+        ({"Content-Encoding": "gzip"}, "gzip"),
+        ({"Content-Encoding": "br, gzip"}, "br, gzip"),
+    ],
+)
+async def test_json_in_another_encoding_is_a_415_that_says_which_one_is_read(
+    client: httpx.AsyncClient, headers: dict[str, str], said: str
+) -> None:
+    headers = {"Content-Type": "application/json"} | headers
+    response = await client.post("/v1/stations", content=b"{}", headers=headers)
+    problem = assert_problem(response, 415, "unsupported-media-type")
+    assert said in problem["detail"]
+    assert "UTF-8" in problem["detail"] or "as it is" in problem["detail"]
+
+
+async def test_json_that_says_it_is_utf_8_is_read(client: httpx.AsyncClient) -> None:
+    for declared in ("application/json; charset=UTF-8", 'application/json; charset="utf-8"'):
+        response = await client.post(
+            "/v1/stations", content=b"{}", headers={"Content-Type": declared}
+        )
+        assert_problem(response, 422, "invalid-input")
+
+
+async def test_what_answers_get_answers_head_without_a_body(client: httpx.AsyncClient) -> None:
+    await client.post("/v1/stations", json={"station_id": "CS-1"})
+    for path in ("/v1/stations", "/v1/stations/CS-1", "/healthz", "/docs", "/v1/nothing"):
+        got, head = await client.get(path), await client.head(path)
+        assert (head.status_code, head.content) == (got.status_code, b"")
+        assert head.headers["content-length"] == got.headers["content-length"]
+        assert head.headers["content-type"] == got.headers["content-type"]
+    page = (await client.get("/metrics")).text
+    assert 'method="HEAD",route="/v1/stations/{station_id}",status="200"' in page
 
 
 async def test_a_body_that_is_too_long_is_a_413_however_it_is_sent(

@@ -1,5 +1,7 @@
 """What Kubernetes and Prometheus are answered."""
 
+import re
+
 import httpx
 import structlog
 
@@ -60,3 +62,30 @@ async def test_the_openapi_document_and_its_page_need_no_key(api: Api) -> None:
         assert "/v1/stations" in document["paths"]
         assert not [path for path in document["paths"] if not path.startswith("/v1/")]
         assert (await stranger.get("/docs")).status_code == 200
+
+
+async def test_the_page_of_the_document_needs_nothing_from_another_host(api: Api) -> None:
+    async with httpx.AsyncClient(base_url=api.url) as browser:
+        page = await browser.get("/docs")
+        policy = page.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "http" not in policy
+        assert "<script>" not in page.text
+        assert " style=" not in page.text
+        references = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+        assert len(references) == 4
+        for reference in references:
+            address = page.url.join(reference)
+            assert address.host == page.url.host
+            asset = await browser.get(address)
+            assert asset.status_code == 200
+            assert asset.headers["x-content-type-options"] == "nosniff"
+            if reference.endswith(".css"):
+                others = re.findall(rb"url\(([^)]{1,20})", asset.content)
+                assert others
+                assert all(each.strip(b"\"'").startswith(b"data:") for each in others)
+                assert b"@import" not in asset.content
+        start = (await browser.get("/docs/start.js")).text
+        assert "http" not in start
+        assert "validatorUrl: null" in start
