@@ -43,8 +43,8 @@ TAGS = [
     {"name": "reservations", "description": "EVSEs kept free for one driver."},
 ]
 DESCRIPTION = """
-Back end of EV-charging networks. Words are those of OCPP 2.0.1 and OCPI, times are ISO 8601 in UTC,
-energy is in Wh.
+Back end of EV-charging networks. Words are those of OCPP 2.0.1 and OCPI, energy is in Wh. Times
+are RFC 3339: any offset in requests, UTC in answers.
 
 Every call needs the header `Authorization: Bearer <API key>`.
 

@@ -14,7 +14,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from control.api.schemas.id_token_groups import MaxConcurrentSessions
-from control.api.schemas.types import ONE_LINE, UtcTime, schema_of_changes
+from control.api.schemas.types import ONE_LINE, UtcTime, Written, printable, schema_of_changes
 from shared.domain.tokens import AuthorizationStatus, IdTokenType
 
 _EXAMPLE: dict[str, Any] = {
@@ -38,7 +38,8 @@ IdTokenValue = Annotated[
         "stations take 20 characters (CiString20Type), OCPP 2.0.1 stations 36 (part 2 §2.28)",
         examples=["04A2B3C4D5E6F7"],
     ),
-    ONE_LINE,
+    # Not of blanks alone.
+    Written(printable, r"^[^\u0000-\u001F\u007F]*[^\s\u0000-\u001F\u007F][^\u0000-\u001F\u007F]*$"),
 ]
 # The other statuses are found by the back end, not set by a token's owner.
 _OWNERS_STATUSES = (

@@ -4,8 +4,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import (
-    AfterValidator,
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -14,7 +12,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from control.api.schemas.types import UtcTime
+from control.api.schemas.types import UtcTime, Written
 from shared.domain.redaction import redact_address
 
 LOCATION_MAX_LENGTH = 512
@@ -37,7 +35,7 @@ Location = Annotated[
         description="URL; its host has to be in VOLTARO_FILES_ALLOWED_HOSTS, unless it is ours",
         examples=["https://firmware.example.com/cs-2.4.1.bin"],
     ),
-    AfterValidator(_checked_url),
+    Written(_checked_url, r"^[!#-;=?-\[\]_a-z~]*$"),
 ]
 Retries = Annotated[
     int, Field(ge=0, le=100, description="how often the station tries again", examples=[3])
@@ -66,7 +64,7 @@ def format_time(time: datetime) -> str:
 
 TimeText = Annotated[
     str,
-    WrapValidator(_time_text, json_schema_input_type=AwareDatetime),
+    WrapValidator(_time_text, json_schema_input_type=UtcTime),
     Field(json_schema_extra={"format": "date-time"}),
 ]
 """A time in a command, which is kept as JSON."""
