@@ -23,6 +23,7 @@ Cursor = Annotated[
     str | None,
     Query(
         max_length=512,
+        pattern="^[A-Za-z0-9_-]*$",
         description="`next_cursor` of the page before; left out, the list begins at its start",
     ),
 ]

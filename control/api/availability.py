@@ -64,7 +64,7 @@ async def get_station_availability(
     month: Annotated[
         str,
         Query(
-            pattern=r"^\d{4}-\d{2}$",
+            pattern=r"^([0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)-(0[1-9]|1[0-2])$",
             description="a month in UTC, such as 2025-06; the present one is measured until now",
         ),
     ],

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import WithJsonSchema
 
 from control import problems
 from control.api.schemas.charging_profiles import (
@@ -78,7 +79,9 @@ class ScheduleQuery:
         None
     )
     voltage_v: Annotated[
-        Decimal, Query(gt=0, le=1000, description="to convert with: the grid's, not a measured one")
+        Decimal,
+        Query(gt=0, le=1000, description="to convert with: the grid's, not a measured one"),
+        WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1000}),
     ] = Decimal(230)
     number_phases: Annotated[
         int, Query(ge=1, le=3, description="to convert with where a profile names none")

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from control.api.schemas.types import FREE_TEXT, Number, UtcTime
@@ -207,6 +207,13 @@ class SessionDetail(Session):
     )
 
 
+_EnergyWh = Annotated[
+    Decimal,
+    Field(ge=0, le=10**12, max_digits=16),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 10**12}),
+]
+
+
 class SessionReview(BaseModel):
     """What an operator decides about a session."""
 
@@ -227,7 +234,7 @@ class SessionReview(BaseModel):
         description="`accept`: right as it is; `correct`: right with another energy or end; "
         "`void`: not to be billed"
     )
-    energy_wh: Annotated[Decimal, Field(ge=0, le=10**12, max_digits=16)] | None = Field(
+    energy_wh: _EnergyWh | None = Field(
         default=None, description="with `correct`: what is to be billed"
     )
     ended_at: UtcTime | None = Field(

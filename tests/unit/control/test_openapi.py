@@ -123,3 +123,45 @@ def test_a_change_has_no_defaults_that_a_generated_client_would_send() -> None:
     for name in ("StationUpdate", "IdTokenUpdate"):
         properties = DOCUMENT["components"]["schemas"][name]["properties"]
         assert not [field for field, schema in properties.items() if "default" in schema]
+
+
+def inputs(node: object, path: str, seen: set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every schema of a request that is reached from `node`, and where it stands."""
+    if isinstance(node, list):
+        for each in node:
+            yield from inputs(each, path, seen)
+    elif isinstance(node, dict):
+        yield path, node
+        if "$ref" in node and node["$ref"] not in seen:
+            seen.add(node["$ref"])
+            yield from inputs(resolved(node), f"{path} {node['$ref'].rpartition('/')[2]}", seen)
+        for name, value in node.items():
+            if name not in {"example", "examples", "discriminator"}:
+                yield from inputs(value, f"{path}.{name}", seen)
+
+
+def test_the_document_says_how_every_string_of_a_request_is_written() -> None:
+    found = 0
+    seen: set[str] = set()
+    for name, operation in OPERATIONS.items():
+        asked = [each["schema"] for each in operation.get("parameters", ())]
+        asked.append(operation.get("requestBody", {}))
+        for path, schema in inputs(asked, name, seen):
+            if schema.get("type") != "string":
+                continue
+            found += 1
+            assert {"enum", "const", "pattern", "format"} & schema.keys(), (path, schema)
+    assert found > 50
+
+
+def test_every_time_of_a_request_is_rfc_3339_in_the_document() -> None:
+    found = 0
+    seen: set[str] = set()
+    for name, operation in OPERATIONS.items():
+        asked = [each["schema"] for each in operation.get("parameters", ())]
+        asked.append(operation.get("requestBody", {}))
+        for path, schema in inputs(asked, name, seen):
+            if schema.get("format") == "date-time":
+                found += 1
+                assert schema["pattern"].startswith("^"), path
+    assert found > 10

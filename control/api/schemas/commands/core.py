@@ -42,12 +42,16 @@ class RemoteStart(CommandRequest):
     """
 
     type: Literal["RemoteStart"]
-    id_token: str = Field(
-        min_length=1,
-        max_length=36,
-        description="OCPP 1.6 stations take 20 characters",
-        examples=["04A2B3C4D5E6F7"],
-    )
+    id_token: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=36,
+            description="OCPP 1.6 stations take 20 characters",
+            examples=["04A2B3C4D5E6F7"],
+        ),
+        ONE_LINE,
+    ]
     evse_id: Ordinal | None = None
     id_token_type: IdTokenType | None = Field(
         default=None,
