@@ -30,7 +30,9 @@ from gateway.management import serve_management
 from gateway.ocpp_log import OcppLog
 from gateway.ownership import Claims
 from gateway.quirks import QuirkCounter
+from gateway.quotas import StationQuotas
 from gateway.reconciliation import Reconciler
+from gateway.security_reports import SecurityReports
 from gateway.server import OcppServer
 from gateway.settings import GatewaySettings
 from gateway.unknown_stations import UnknownStations
@@ -116,6 +118,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
             db,
             interval_s=settings.quirks_interval_s,
             max_pending=settings.max_pending_quirks,
+            max_per_station=settings.station_max_quirks,
             now=_now,
         )
         unknown_stations = UnknownStations(
@@ -125,7 +128,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
             now=_now,
         )
         fence = Fence(pause_s=settings.pod_lease_s / 3)
-        flapping = FlappingGuard(settings, ingest=ingest, now=_now)
+        flapping, quotas = _guards(settings, ingest)
         sender = PodRequestSender(redis)
         server = OcppServer(
             settings=settings,
@@ -147,6 +150,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
                 authorize=await _authorizer(stack, db, tokens, settings),
                 find_id_token=tokens.find,
                 lookups=Lookups(db, hold_s=settings.ingest_hold_s),
+                quotas=quotas,
                 now=_now,
             ),
             claims=claims,
@@ -182,6 +186,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
             connections=server,
             withdraw=reconciler.withdraw,
             liveness=liveness,
+            quotas=quotas,
             pod_id=pod_id,
             settings=settings,
         )
@@ -242,6 +247,12 @@ async def _why_not_ready(draining: asyncio.Event, ingest: Ingest) -> str | None:
     if draining.is_set():
         return "draining"
     return None if ingest.available else "Postgres does not answer"
+
+
+def _guards(settings: GatewaySettings, ingest: Ingest) -> tuple[FlappingGuard, StationQuotas]:
+    """Return what keeps a station from being too much of a trouble, and tells of it."""
+    reports = SecurityReports(ingest, now=_now, max_remembered=settings.max_remembered_failures)
+    return FlappingGuard(settings, reports), StationQuotas(settings, reports)
 
 
 def _now() -> datetime:

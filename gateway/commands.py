@@ -15,6 +15,7 @@ from gateway.connection import ConnectionLostError, StationConnection, TooLateEr
 from gateway.errors import CallRefusedError, CannotBeSaidError, StoreAwayError
 from gateway.ingest import Ingest
 from gateway.liveness import Liveness
+from gateway.quotas import Quota, StationQuotas
 from gateway.routing import AnsweredCall
 from gateway.settings import GatewaySettings
 from shared.bus.streams import (
@@ -81,6 +82,7 @@ class CommandRunner:
         connections: what this pod holds.
         withdraw: stops commands from coming here for a station that is not.
         liveness: answers other pods.
+        quotas: bound what one station can make us keep.
         pod_id: who we are.
         settings: time-outs and limits.
     """
@@ -95,6 +97,7 @@ class CommandRunner:
         connections: Connections,
         withdraw: Callable[[str], Coroutine[None, None, None]],
         liveness: Liveness,
+        quotas: StationQuotas,
         pod_id: str,
         settings: GatewaySettings,
     ) -> None:
@@ -105,6 +108,7 @@ class CommandRunner:
         self._connections = connections
         self._withdraw = withdraw
         self._liveness = liveness
+        self._quotas = quotas
         self._pod_id = pod_id
         self._settings = settings
         self._accepting = True
@@ -282,7 +286,9 @@ class CommandRunner:
         try:
             answer = connection.validate_answer(action, answer)
             facts = connection.read_answer(action, replace(call, answer=answer))
-            await asyncio.gather(*map(self._ingest.submit, facts))
+            written = await asyncio.gather(*map(self._ingest.submit, facts))
+            for fact, result in zip(facts, written, strict=True):
+                self._quotas.heed(fact.station_id, Quota.CONFIGURATION_KEYS, result)
         except CallRefusedError as error:
             # Kept as it is: what the station does is known, only its words are off.
             error_code, error_description = error.code, str(error)

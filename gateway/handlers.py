@@ -1,16 +1,24 @@
 """What the handlers of every version stand on: their station, and what they may use of the pod."""
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.ingest import Ingest
 from gateway.lookups import Lookups
+from gateway.quotas import Quota, StationQuotas
 from gateway.settings import GatewaySettings
 from shared.domain.authorization import Authorization, AuthorizationRequest, TransactionStart
 from shared.domain.commands import Command
-from shared.domain.stations import Credentials, Ownership, RegistrationStatus, StationBooted
+from shared.domain.meter_values import MeterValue, MeterValuesReported
+from shared.domain.stations import (
+    ConnectorStatusReported,
+    Credentials,
+    Ownership,
+    RegistrationStatus,
+    StationBooted,
+)
 from shared.domain.tokens import IdToken, IdTokenType
 
 
@@ -39,7 +47,7 @@ class Services:
     """What handlers may use of their pod.
 
     `authorize` decides about tokens; `find_id_token` looks up what is kept of one; `lookups` are
-    for what is asked rarely.
+    for what is asked rarely; `quotas` bound what one station can make us keep.
     """
 
     settings: GatewaySettings
@@ -47,6 +55,7 @@ class Services:
     authorize: Callable[[AuthorizationRequest], Awaitable[Authorization]]
     find_id_token: Callable[[str], Awaitable[IdToken | None]]
     lookups: Lookups
+    quotas: StationQuotas
     now: Callable[[], datetime]
 
 
@@ -102,6 +111,39 @@ class Handlers:
         self.station.accepted = status is RegistrationStatus.ACCEPTED
         return status
 
+    def grant(self, quota: Quota, wanted: int = 1) -> int:
+        """Return how many of `wanted` things that the station says are to be kept."""
+        return self.services.quotas.take(self.station.station_id, quota, wanted)
+
+    async def keep_status(self, status: ConnectorStatusReported) -> None:
+        """Keep how a connector is; beyond the quota, its place in history comes later.
+
+        Raises:
+            StoreAwayError: it could not be kept.
+        """
+        if not self.grant(Quota.STATUS_CHANGES):
+            status = replace(status, in_history=False)
+        written = await self.services.ingest.submit(status)
+        self.services.quotas.heed(self.station.station_id, Quota.CONNECTORS, written)
+
+    async def keep_readings(self, evse_id: int, meter_values: Sequence[MeterValue]) -> None:
+        """Keep meter values outside transactions, as many as the quota has room for.
+
+        Raises:
+            StoreAwayError: they could not be kept.
+        """
+        room = self.grant(Quota.METER_SAMPLES, sum(map(_weight, meter_values)))
+        kept = []
+        for meter_value in meter_values:
+            room -= _weight(meter_value)
+            if room < 0:
+                break
+            kept.append(meter_value)
+        if kept:
+            await self.services.ingest.submit(
+                MeterValuesReported(self.station.station_id, evse_id, None, kept)
+            )
+
     def boot_interval_s(self, status: RegistrationStatus) -> int:
         """Return the interval for a BootNotification's answer, varied a little.
 
@@ -114,3 +156,18 @@ class Handlers:
             interval_s = settings.boot_retry_interval_s
         jitter = settings.interval_jitter
         return max(1, round(interval_s * random.uniform(1 - jitter, 1 + jitter)))  # noqa: S311 - no secret
+
+
+# Signatures and keys of a signed reading: so many samples take no more room.
+_SIGNED_WEIGHT = 20
+_LONG_SAMPLE = 256
+
+
+def _weight(meter_value: MeterValue) -> int:
+    """Return how many samples of the usual length a meter value takes the room of."""
+    return sum(
+        1
+        + len(sample["value"]) // _LONG_SAMPLE
+        + (_SIGNED_WEIGHT if "signed_meter_value" in sample else 0)
+        for sample in meter_value.samples
+    )

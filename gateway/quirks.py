@@ -40,6 +40,7 @@ class QuirkCounter:
         db: where they are kept.
         interval_s: how often they are written down.
         max_pending: how many different ones wait at most; more are only counted by the metric.
+        max_per_station: likewise how many are kept that one station alone has shown.
         now: the clock.
     """
 
@@ -49,11 +50,13 @@ class QuirkCounter:
         *,
         interval_s: float,
         max_pending: int,
+        max_per_station: int,
         now: Callable[[], datetime],
     ) -> None:
         self._db = db
         self._interval_s = interval_s
         self._max_pending = max_pending
+        self._max_per_station = max_per_station
         self._now = now
         self._tallies: dict[_Key, _Tally] = {}
 
@@ -98,7 +101,9 @@ class QuirkCounter:
             for (station_id, ocpp_version, action, kind, member), tally in tallies.items()
         ]
         try:
-            await try_again(lambda: store.add(self._db, sightings))
+            await try_again(
+                lambda: store.add(self._db, sightings, max_per_station=self._max_per_station)
+            )
         except Exception as error:
             if is_away(error):
                 self._put_back(tallies)

@@ -17,8 +17,8 @@ from pydantic import (
 )
 
 from gateway.admission import Network, parse_networks
+from gateway.quota_settings import QuotaSettings
 from shared.domain.ocpp_log import LogLevel
-from shared.settings import ServiceSettings
 
 
 class AuthorizationFailurePolicy(StrEnum):
@@ -29,7 +29,7 @@ class AuthorizationFailurePolicy(StrEnum):
     CACHED = "cached"
 
 
-class GatewaySettings(ServiceSettings):
+class GatewaySettings(QuotaSettings):
     """What a gateway pod can be told, beside what every service can."""
 
     pod_name: str = Field(

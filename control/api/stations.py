@@ -21,7 +21,9 @@ from control.paging import (
     Cursor,
     Limit,
     Page,
+    bad_cursor,
     cut_page,
+    decode_cursor,
     decode_key,
     encode_cursor,
 )
@@ -38,6 +40,8 @@ log = structlog.get_logger()
 router = APIRouter(prefix="/v1/stations", tags=["stations"])
 
 _RESOURCE = "stations"
+_CONNECTORS = "connectors"
+_INTEGER_MAX = 2**31 - 1
 
 # After a change of one of these the station has to prove itself again.
 _CHANGES_TRUST = frozenset({"password_hash", "security_profile", "registration_status"})
@@ -79,13 +83,44 @@ async def list_stations(
 
 @router.get("/{station_id}", responses=problems.responses(problems.NOT_FOUND))
 async def get_station(station_id: StationId, services: ServicesDep) -> StationDetails:
-    """Return one station with its connectors."""
+    """Return one station with its connectors; those beyond the first 100 are listed apart."""
     station = await stations.get(services.db, station_id)
-    connectors = await stations.list_connectors(services.db, [station_id])
+    rows, next_cursor = await _connectors(services, station_id, limit=DEFAULT_LIMIT, cursor=None)
     owners = await services.connections.owners([station_id])
     answer = StationDetails.of(station, owners.get(station_id))
-    answer.connectors = [Connector.model_validate(connector) for connector in connectors]
+    answer.connectors, answer.connectors_next_cursor = rows, next_cursor
     return answer
+
+
+@router.get("/{station_id}/connectors", responses=problems.responses(problems.NOT_FOUND))
+async def list_station_connectors(
+    station_id: StationId,
+    services: ServicesDep,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[Connector]:
+    """List a station's connectors in the order of EVSE and connector, with their last status."""
+    await stations.get(services.db, station_id)
+    items, next_cursor = await _connectors(services, station_id, limit=limit, cursor=cursor)
+    return Page(items=items, next_cursor=next_cursor)
+
+
+async def _connectors(
+    services: Services, station_id: str, *, limit: int, cursor: str | None
+) -> tuple[list[Connector], str | None]:
+    key = decode_cursor(_CONNECTORS, cursor, parts=2)
+    try:
+        after = None if key is None else (int(key[0]), int(key[1]))
+    except ValueError:
+        raise bad_cursor() from None
+    if after is not None and max(map(abs, after)) > _INTEGER_MAX:
+        raise bad_cursor()
+    rows, next_cursor = cut_page(
+        await stations.list_connectors_after(services.db, station_id, after=after, limit=limit + 1),
+        limit=limit,
+        cursor_of=lambda row: encode_cursor(_CONNECTORS, str(row.evse_id), str(row.connector_id)),
+    )
+    return [Connector.model_validate(row) for row in rows], next_cursor
 
 
 @router.patch("/{station_id}", responses=problems.responses(problems.NOT_FOUND))

@@ -15,7 +15,6 @@ from shared.bus.streams import PodRequestSender, RunCommand
 from shared.domain.certificates import (
     CertificateSigningUse,
     SigningRequest,
-    SigningRequestState,
 )
 from shared.domain.commands import Command, CommandRecord
 from shared.domain.errors import ConflictError, InvalidInputError, StationOfflineError
@@ -76,12 +75,10 @@ class CertificateKeeper:
     async def _sign_pending(self, authority: CertificateAuthority) -> int:
         # Those of V2G certificates are not ours to sign: their root is that of ISO 15118. And their
         # commonName is not looked at, while for us it is who a station is.
-        pending = await signing_requests.list_before(
+        pending = await signing_requests.list_pending(
             self._db,
-            before=None,
-            limit=self._settings.certificates_batch,
-            state=SigningRequestState.PENDING,
             certificate_type=CertificateSigningUse.CHARGING_STATION,
+            limit=self._settings.certificates_batch,
         )
         requests = {request.signing_request_id: request for request in pending}
 

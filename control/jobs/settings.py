@@ -211,6 +211,11 @@ class WorkerSettings(FileStorageSettings, HttpSettings):
     certificate_command_timeout_s: PositiveFloat = Field(
         default=60.0, description="such a command is not sent later than this"
     )
+    status_history_interval_s: PositiveFloat = Field(
+        default=60.0,
+        description="how often the history of connectors is brought up to date whose station is "
+        "beyond its quota of statuses",
+    )
     partitions_interval_s: PositiveFloat = Field(
         default=3600.0,
         description="how often partitions of meter values and of the OCPP log are made; what a "

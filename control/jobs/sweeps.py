@@ -22,6 +22,7 @@ from shared.store import (
     pods,
     redelivery,
     reservations,
+    station_reports,
 )
 from shared.store.partitions import DailyTable
 from shared.store.pool import Database
@@ -102,6 +103,11 @@ def sweep_jobs(
             "certificates",
             settings.certificates_interval_s,
             CertificateKeeper(db, registry, sender, settings).run,
+        ),
+        Job(
+            "status_history",
+            settings.status_history_interval_s,
+            partial(station_reports.catch_up_history, db),
         ),
         *_file_jobs(db, settings),
         Job("reservations", settings.reservations_interval_s, partial(reservations.sweep, db)),

@@ -40,12 +40,13 @@ class Ingest:
     ) -> None:
         self._db = db
         self._connection = KeptConnection(db)
+        self._quotas = settings.row_quotas
         self._hold_s = settings.ingest_hold_s
         self._on_away = on_away
         self._batcher: Batcher[Fact, str | None] = Batcher(
             self._flush, max_items=settings.ingest_max_batch
         )
-        self._sifter = Sifter(db, hold_s=self._hold_s, on_away=self._give_up)
+        self._sifter = Sifter(db, quotas=self._quotas, hold_s=self._hold_s, on_away=self._give_up)
         self._away = asyncio.Event()
         self._unwritten: Sequence[Fact] = ()
         metrics.ingest_available.set(1)
@@ -98,7 +99,7 @@ class Ingest:
                 raise StoreAwayError
             try:
                 async with asyncio.timeout_at(give_up_at):
-                    return await store.write(self._connection, facts)
+                    return await store.write(self._connection, facts, quotas=self._quotas)
             except Exception as error:
                 judgement = judge(error)
                 unclear += judgement is Judgement.UNCLEAR
@@ -158,7 +159,7 @@ class Ingest:
 
     async def _try_unwritten(self, connection: KeptConnection) -> None:
         try:
-            await store.write(connection, self._unwritten)
+            await store.write(connection, self._unwritten, quotas=self._quotas)
         except Exception as error:
             # What is wrong with single facts is met again, and found one by one.
             if judge(error) is Judgement.AWAY:

@@ -18,6 +18,7 @@ from shared.store import write_probe
 from shared.store.facts import Fact, SetAside
 from shared.store.judgement import Judgement, is_away, judge
 from shared.store.pool import Database, KeptConnection
+from shared.store.quotas import RowQuotas
 from shared.telemetry import metrics
 from shared.telemetry.errors import describe_error
 
@@ -55,6 +56,7 @@ class Sifter:
 
     Args:
         db: the pool.
+        quotas: how many rows of some kinds a station may have.
         hold_s: how long a fact may take to be set aside, once that is decided.
         on_away: told of facts that Postgres was away for, for as long as they could be held.
     """
@@ -63,10 +65,12 @@ class Sifter:
         self,
         db: Database,
         *,
+        quotas: RowQuotas,
         hold_s: float,
         on_away: Callable[[Sequence[Fact], Exception], None],
     ) -> None:
         self._connection = KeptConnection(db, lock_timeout_s=_LOCK_TIMEOUT_S)
+        self._quotas = quotas
         self._hold_s = hold_s
         self._on_away = on_away
         self._waiting: list[_Sifted] = []
@@ -154,7 +158,10 @@ class Sifter:
             raise _RoundOverError
         try:
             results = await self._before(
-                facts, lambda: store.write(self._connection, [each.fact for each in facts])
+                facts,
+                lambda: store.write(
+                    self._connection, [each.fact for each in facts], quotas=self._quotas
+                ),
             )
         except Exception as error:
             for each in facts:

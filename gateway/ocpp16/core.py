@@ -126,7 +126,7 @@ class Core(Handlers):
     ) -> call_result.StatusNotification:
         """Keep a connector's status (§4.9); connector 0 is the station itself."""
         reported_at = parse_optional_time(timestamp, self.services.now())
-        await self.services.ingest.submit(
+        await self.keep_status(
             ConnectorStatusReported(
                 station_id=self.station.station_id,
                 epoch=self.station.ownership.epoch,
@@ -229,14 +229,14 @@ class Core(Handlers):
     ) -> call_result.MeterValues:
         """Keep what a connector's meter showed (§4.7)."""
         if meter_values := to_meter_values(meter_value):
-            await self.services.ingest.submit(
-                MeterValuesReported(
-                    self.station.station_id,
-                    connector_id,
-                    None if transaction_id is None else str(transaction_id),
-                    meter_values,
+            if transaction_id is None:
+                await self.keep_readings(connector_id, meter_values)
+            else:
+                await self.services.ingest.submit(
+                    MeterValuesReported(
+                        self.station.station_id, connector_id, str(transaction_id), meter_values
+                    )
                 )
-            )
         return _METER_VALUES_ANSWER
 
     @on(Action.stop_transaction)

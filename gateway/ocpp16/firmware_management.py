@@ -14,6 +14,7 @@ from ocpp.v16.enums import Action, Log
 
 from gateway.errors import CannotBeSaidError
 from gateway.handlers import Handlers
+from gateway.quotas import Quota
 from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import parse_time
 from shared.domain import commands
@@ -200,24 +201,26 @@ class FirmwareManagement(Handlers):
         )
 
     async def _firmware_status(self, status: str, request_id: int | None) -> None:
-        await self.services.ingest.submit(
-            FirmwareStatusReported(
-                station_id=self.station.station_id,
-                request_id=request_id,
-                status=status,
-                reported_at=self.services.now(),
+        if self.grant(Quota.TRANSFER_STEPS):
+            await self.services.ingest.submit(
+                FirmwareStatusReported(
+                    station_id=self.station.station_id,
+                    request_id=request_id,
+                    status=status,
+                    reported_at=self.services.now(),
+                )
             )
-        )
 
     async def _log_status(self, status: str, request_id: int | None) -> None:
-        await self.services.ingest.submit(
-            LogStatusReported(
-                station_id=self.station.station_id,
-                request_id=request_id,
-                status=status,
-                reported_at=self.services.now(),
+        if self.grant(Quota.TRANSFER_STEPS):
+            await self.services.ingest.submit(
+                LogStatusReported(
+                    station_id=self.station.station_id,
+                    request_id=request_id,
+                    status=status,
+                    reported_at=self.services.now(),
+                )
             )
-        )
 
 
 def _request_id(request_id: int | None) -> int:

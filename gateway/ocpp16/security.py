@@ -9,6 +9,7 @@ from ocpp.v16.enums import Action, CertificateUse, GenericStatus, HashAlgorithm
 from gateway.certificate_answers import read_certificate_signed_answer
 from gateway.errors import CannotBeSaidError
 from gateway.handlers import Handlers
+from gateway.quotas import Quota
 from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import parse_time
 from shared import x509
@@ -48,19 +49,23 @@ class Security(Handlers):
         tech_info: str | None = None,
     ) -> call_result.SecurityEventNotification:
         """Keep a security event (A04)."""
-        await self.services.ingest.submit(
-            SecurityEventReported(
-                station_id=self.station.station_id,
-                type=type,
-                occurred_at=parse_time(timestamp),
-                tech_info=tech_info,
+        occurred_at = parse_time(timestamp)
+        if self.grant(Quota.SECURITY_EVENTS):
+            await self.services.ingest.submit(
+                SecurityEventReported(
+                    station_id=self.station.station_id,
+                    type=type,
+                    occurred_at=occurred_at,
+                    tech_info=tech_info,
+                )
             )
-        )
         return call_result.SecurityEventNotification()
 
     @on(Action.sign_certificate)
     async def on_sign_certificate(self, *, csr: str) -> call_result.SignCertificate:
         """Check and keep a certificate signing request (A02.FR.11, A02.FR.12)."""
+        if not self.grant(Quota.SIGNING_REQUESTS):
+            return call_result.SignCertificate(status=GenericStatus.rejected)
         details = await asyncio.to_thread(
             x509.read_signing_request,
             csr,

@@ -34,7 +34,7 @@ class Availability(Handlers):
         **_: object,
     ) -> call_result.StatusNotification:
         """Keep a connector's status (G01)."""
-        await self.services.ingest.submit(
+        await self.keep_status(
             ConnectorStatusReported(
                 station_id=self.station.station_id,
                 epoch=self.station.ownership.epoch,

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Any
 
 from ocpp.v201 import call, call_result
@@ -11,6 +11,7 @@ from ocpp.v201.enums import Action, LogEnumType
 
 from gateway.handlers import Handlers
 from gateway.ocpp201.variables import to_name
+from gateway.quotas import Quota
 from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import parse_time
 from shared.domain import commands
@@ -36,11 +37,11 @@ class Diagnostics(Handlers):
         """Keep events (N07, N08); one may stand for a StatusNotification (G01.FR.03)."""
         events = [_to_event(data) for data in event_data]
         statuses = [status for event in events if (status := self._find_status(event))]
-        submit = self.services.ingest.submit
-        await asyncio.gather(
-            submit(StationEventsReported(station_id=self.station.station_id, events=events)),
-            *map(submit, statuses),
-        )
+        waits: list[Awaitable[object]] = [self.keep_status(status) for status in statuses]
+        if kept := events[: self.grant(Quota.EVENTS, len(events))]:
+            fact = StationEventsReported(station_id=self.station.station_id, events=kept)
+            waits.append(self.services.ingest.submit(fact))
+        await asyncio.gather(*waits)
         return _NOTIFY_EVENT_ANSWER
 
     @on(Action.log_status_notification)
@@ -48,14 +49,15 @@ class Diagnostics(Handlers):
         self, *, status: str, request_id: int | None = None, **_: object
     ) -> call_result.LogStatusNotification:
         """Keep how far an upload is (N01.FR.07)."""
-        await self.services.ingest.submit(
-            LogStatusReported(
-                station_id=self.station.station_id,
-                request_id=request_id,
-                status=status,
-                reported_at=self.services.now(),
+        if self.grant(Quota.TRANSFER_STEPS):
+            await self.services.ingest.submit(
+                LogStatusReported(
+                    station_id=self.station.station_id,
+                    request_id=request_id,
+                    status=status,
+                    reported_at=self.services.now(),
+                )
             )
-        )
         return _LOG_STATUS_NOTIFICATION_ANSWER
 
     @sends(commands.GetLog)

@@ -9,6 +9,7 @@ from ocpp.v201.datatypes import FirmwareType
 from ocpp.v201.enums import Action
 
 from gateway.handlers import Handlers
+from gateway.quotas import Quota
 from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import parse_time
 from shared.domain import commands
@@ -27,14 +28,15 @@ class FirmwareManagement(Handlers):
         self, *, status: str, request_id: int | None = None, **_: object
     ) -> call_result.FirmwareStatusNotification:
         """Keep how far an update is (L01.FR.01, L01.FR.10)."""
-        await self.services.ingest.submit(
-            FirmwareStatusReported(
-                station_id=self.station.station_id,
-                request_id=request_id,
-                status=status,
-                reported_at=self.services.now(),
+        if self.grant(Quota.TRANSFER_STEPS):
+            await self.services.ingest.submit(
+                FirmwareStatusReported(
+                    station_id=self.station.station_id,
+                    request_id=request_id,
+                    status=status,
+                    reported_at=self.services.now(),
+                )
             )
-        )
         return _FIRMWARE_STATUS_NOTIFICATION_ANSWER
 
     @sends(commands.UpdateFirmware)

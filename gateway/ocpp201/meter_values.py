@@ -13,7 +13,6 @@ from shared.domain.meter_values import (
     ENERGY_IMPORT_REGISTER,
     MeterSample,
     MeterValue,
-    MeterValuesReported,
     energy_import_wh,
 )
 from shared.domain.quirks import QuirkKind
@@ -36,9 +35,7 @@ class MeterValues(Handlers):
         Those of a transaction come in its events (J02).
         """
         if meter_values := to_meter_values(meter_value):
-            await self.services.ingest.submit(
-                MeterValuesReported(self.station.station_id, evse_id, None, meter_values)
-            )
+            await self.keep_readings(evse_id, meter_values)
         return _METER_VALUES_ANSWER
 
 

@@ -15,6 +15,7 @@ from ocpp.v201.enums import (
 
 from gateway.handlers import Handlers
 from gateway.ocpp201.variables import parse_key, to_name
+from gateway.quotas import Quota
 from gateway.routing import on, sends
 from gateway.translation import format_time, parse_time
 from shared.domain import commands
@@ -75,7 +76,7 @@ class Provisioning(Handlers):
         **_: object,
     ) -> call_result.NotifyReport:
         """Keep a part of what the station says it is made of (B07, B08)."""
-        await self.services.ingest.submit(
+        written = await self.services.ingest.submit(
             VariablesReported(
                 station_id=self.station.station_id,
                 epoch=self.station.ownership.epoch,
@@ -88,6 +89,7 @@ class Provisioning(Handlers):
                 ],
             )
         )
+        self.services.quotas.heed(self.station.station_id, Quota.VARIABLES, written)
         return _NOTIFY_REPORT_ANSWER
 
     @sends(commands.GetConfiguration)

@@ -8,6 +8,7 @@ from ocpp.v201.enums import Action, CertificateSigningUseEnumType, GenericStatus
 
 from gateway.certificate_answers import read_certificate_signed_answer
 from gateway.handlers import Handlers
+from gateway.quotas import Quota
 from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import parse_time
 from shared import x509
@@ -38,14 +39,16 @@ class Security(Handlers):
         **_: object,
     ) -> call_result.SecurityEventNotification:
         """Keep a security event (A04)."""
-        await self.services.ingest.submit(
-            SecurityEventReported(
-                station_id=self.station.station_id,
-                type=type,
-                occurred_at=parse_time(timestamp),
-                tech_info=tech_info,
+        occurred_at = parse_time(timestamp)
+        if self.grant(Quota.SECURITY_EVENTS):
+            await self.services.ingest.submit(
+                SecurityEventReported(
+                    station_id=self.station.station_id,
+                    type=type,
+                    occurred_at=occurred_at,
+                    tech_info=tech_info,
+                )
             )
-        )
         return _SECURITY_EVENT_NOTIFICATION_ANSWER
 
     @on(Action.sign_certificate)
@@ -53,6 +56,8 @@ class Security(Handlers):
         self, *, csr: str, certificate_type: str | None = None, **_: object
     ) -> call_result.SignCertificate:
         """Check and keep a certificate signing request (A02.FR.11, A02.FR.12)."""
+        if not self.grant(Quota.SIGNING_REQUESTS):
+            return call_result.SignCertificate(status=GenericStatusEnumType.rejected)
         details = await asyncio.to_thread(
             x509.read_signing_request,
             csr,

@@ -208,7 +208,11 @@ class StationBooted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectorStatusReported:
-    """The station told how a connector is (StatusNotification)."""
+    """The station told how a connector is (StatusNotification).
+
+    One that is not `in_history` says how it is now; its history catches up later, with the last of
+    them only.
+    """
 
     station_id: str
     epoch: int
@@ -221,3 +225,4 @@ class ConnectorStatusReported:
     vendor_id: str | None
     vendor_error_code: str | None
     reported_at: datetime
+    in_history: bool = True

@@ -14,16 +14,47 @@ from shared.domain.configuration import (
 from shared.domain.redaction import shown_value
 from shared.domain.secret_names import is_secret
 from shared.store.pool import Connection, Database
+from shared.store.quotas import BEYOND_QUOTA, RowQuotas
 
 _SECURITY_PROFILE = "securityprofile"
 _PROFILES = frozenset({"0", "1", "2", "3"})
 _COLUMNS = ", ".join(field.name for field in fields(ConfigurationItem))
 
 
+# What a station told of keys, without those that are new to one that has as many as it may; `told`
+# is made before. The count goes no further than it matters.
+_FITTING = """
+    known AS (
+        SELECT station_id, (
+            SELECT count(*) FROM (
+                SELECT FROM configuration_keys AS kept WHERE kept.station_id = each.station_id
+                LIMIT {quota}
+            ) AS key
+        ) AS count
+        FROM (SELECT DISTINCT station_id FROM told) AS each
+    ),
+    judged AS MATERIALIZED (
+        SELECT told.*,
+               known.count + row_number() OVER (PARTITION BY told.station_id ORDER BY position)
+                   <= {quota}
+               OR EXISTS (
+                   SELECT FROM configuration_keys AS kept
+                   WHERE kept.station_id = told.station_id AND lower(kept.key) = lower(told.key)
+               ) AS fits
+        FROM told JOIN known USING (station_id)
+    )
+"""
+
+
 async def write_reports(
-    connection: Connection, facts: Sequence[ConfigurationReported]
-) -> list[None]:
-    """Keep what stations told of their keys; what awaits a reboot goes on awaiting it."""
+    connection: Connection, facts: Sequence[ConfigurationReported], quotas: RowQuotas
+) -> list[str | None]:
+    """Keep what stations told of their keys; what awaits a reboot goes on awaiting it.
+
+    Returns:
+        Of each fact None, or BEYOND_QUOTA if some keys of its station were not kept.
+    """
+    beyond: set[str] = set()
     told = {
         (fact.station_id, name.lower()): (
             fact.station_id, name, known, shown_value(name, value), read_only,
@@ -38,44 +69,69 @@ async def write_reports(
     if told:
         # In one order, so that two pods cannot wait for each other in a circle.
         rows = [told[key] for key in sorted(told)]
-        await connection.execute(
-            """
-            INSERT INTO configuration_keys (station_id, key, known, value, read_only, secret,
-                                            told_at)
-            SELECT told.* FROM unnest(
-                $1::text[], $2::text[], $3::boolean[], $4::text[], $5::boolean[], $6::boolean[],
-                $7::timestamptz[]
-            ) AS told (station_id, key, known, value, read_only, secret, told_at)
-            JOIN stations USING (station_id)
-            ON CONFLICT (station_id, lower(key)) DO UPDATE
-            SET key = excluded.key, known = excluded.known, value = excluded.value,
-                read_only = excluded.read_only, told_at = excluded.told_at
-            """,
+        records = await connection.fetch(
+            f"""
+            WITH told AS (
+                SELECT told.* FROM unnest(
+                    $1::text[], $2::text[], $3::boolean[], $4::text[], $5::boolean[], $6::boolean[],
+                    $7::timestamptz[]
+                ) WITH ORDINALITY
+                    AS told (station_id, key, known, value, read_only, secret, told_at, position)
+                JOIN stations USING (station_id)
+            ),
+            {_FITTING.format(quota="$8")},
+            kept AS (
+                INSERT INTO configuration_keys (station_id, key, known, value, read_only, secret,
+                                                told_at)
+                SELECT station_id, key, known, value, read_only, secret, told_at
+                FROM judged WHERE fits ORDER BY position
+                ON CONFLICT (station_id, lower(key)) DO UPDATE
+                SET key = excluded.key, known = excluded.known, value = excluded.value,
+                    read_only = excluded.read_only, told_at = excluded.told_at
+            )
+            SELECT DISTINCT station_id FROM judged WHERE NOT fits
+            """,  # noqa: S608 - the text above
             *zip(*rows, strict=True),
+            quotas.configuration_keys,
         )
-    return [None] * len(facts)
+        beyond = {record["station_id"] for record in records}
+    return [BEYOND_QUOTA if fact.station_id in beyond else None for fact in facts]
 
 
 async def write_changes(
-    connection: Connection, facts: Sequence[ConfigurationChanged]
-) -> list[None]:
-    """Keep the values that stations took, and whether they hold from the next boot on only."""
+    connection: Connection, facts: Sequence[ConfigurationChanged], quotas: RowQuotas
+) -> list[str | None]:
+    """Keep the values that stations took, and whether they hold from the next boot on only.
+
+    Returns:
+        Of each fact None, or BEYOND_QUOTA if some keys of its station were not kept.
+    """
     newest = {(fact.station_id, fact.key.lower()): fact for fact in facts}
     changes = [newest[key] for key in sorted(newest)]
-    await connection.execute(
-        """
-        INSERT INTO configuration_keys (station_id, key, known, value, read_only, secret,
-                                        reboot_required_since, told_at)
-        SELECT station_id, key, known, value, CASE WHEN known THEN false END, secret,
-               CASE WHEN reboot_required THEN changed_at END, changed_at
-        FROM unnest($1::text[], $2::text[], $3::boolean[], $4::text[], $5::boolean[],
-                    $6::boolean[], $7::timestamptz[])
-            AS change (station_id, key, known, value, secret, reboot_required, changed_at)
-        JOIN stations USING (station_id)
-        ON CONFLICT (station_id, lower(key)) DO UPDATE
-        SET known = excluded.known, value = excluded.value, read_only = excluded.read_only,
-            reboot_required_since = excluded.reboot_required_since, told_at = excluded.told_at
-        """,
+    records = await connection.fetch(
+        f"""
+        WITH told AS (
+            SELECT change.* FROM unnest(
+                $1::text[], $2::text[], $3::boolean[], $4::text[], $5::boolean[], $6::boolean[],
+                $7::timestamptz[]
+            ) WITH ORDINALITY
+                AS change (station_id, key, known, value, secret, reboot_required, changed_at,
+                           position)
+            JOIN stations USING (station_id)
+        ),
+        {_FITTING.format(quota="$8")},
+        kept AS (
+            INSERT INTO configuration_keys (station_id, key, known, value, read_only, secret,
+                                            reboot_required_since, told_at)
+            SELECT station_id, key, known, value, CASE WHEN known THEN false END, secret,
+                   CASE WHEN reboot_required THEN changed_at END, changed_at
+            FROM judged WHERE fits ORDER BY position
+            ON CONFLICT (station_id, lower(key)) DO UPDATE
+            SET known = excluded.known, value = excluded.value, read_only = excluded.read_only,
+                reboot_required_since = excluded.reboot_required_since, told_at = excluded.told_at
+        )
+        SELECT DISTINCT station_id FROM judged WHERE NOT fits
+        """,  # noqa: S608 - the text above
         [fact.station_id for fact in changes],
         [fact.key for fact in changes],
         [fact.known for fact in changes],
@@ -83,9 +139,11 @@ async def write_changes(
         [is_secret(fact.key) for fact in changes],
         [fact.reboot_required for fact in changes],
         [fact.changed_at for fact in changes],
+        quotas.configuration_keys,
     )
     await _agree_on_profiles(connection, changes)
-    return [None] * len(facts)
+    beyond = {record["station_id"] for record in records}
+    return [BEYOND_QUOTA if fact.station_id in beyond else None for fact in facts]
 
 
 async def _agree_on_profiles(

@@ -12,6 +12,7 @@ from shared.domain.device_model import (
 from shared.store.epochs import SPEAKS
 from shared.store.fingerprints import fingerprint_of
 from shared.store.pool import Connection
+from shared.store.quotas import BEYOND_QUOTA, RowQuotas
 
 _NAME = {
     "component": "text",
@@ -67,20 +68,55 @@ _VARIABLE_COLUMNS = {**_VARIABLE_KEY, **_VARIABLE_REST}
 # The join leaves out what a station says that was deleted meanwhile, and what an old connection
 # says once a newer one speaks for its station.
 _UPSERT_VARIABLES = f"""
-    INSERT INTO station_variables ({", ".join(_VARIABLE_COLUMNS)})
-    SELECT {", ".join(f"told.{column}" for column in _VARIABLE_COLUMNS)}
-    FROM {_unnest(_VARIABLE_COLUMNS)}
-    JOIN stations ON stations.station_id = told.station_id
-                 AND {SPEAKS.format(epoch="told.epoch")}
-    ON CONFLICT ({", ".join(_VARIABLE_KEY)}) DO UPDATE
-    SET {", ".join(f"{column} = excluded.{column}" for column in _VARIABLE_REST)},
-        received_at = now()
-    WHERE station_variables.epoch <= excluded.epoch
+    WITH told AS (
+        SELECT told.*, row_number() OVER (PARTITION BY told.station_id) AS number
+        FROM {_unnest(_VARIABLE_COLUMNS)}
+        JOIN stations ON stations.station_id = told.station_id
+                     AND {SPEAKS.format(epoch="told.epoch")}
+    ),
+    -- No further than it matters.
+    known AS (
+        SELECT station_id, (
+            SELECT count(*) FROM (
+                SELECT FROM station_variables WHERE station_variables.station_id = each.station_id
+                LIMIT ${len(_VARIABLE_COLUMNS) + 1}
+            ) AS variable
+        ) AS count
+        FROM (SELECT DISTINCT station_id FROM told) AS each
+    ),
+    judged AS MATERIALIZED (
+        SELECT told.*, known.count + told.number <= ${len(_VARIABLE_COLUMNS) + 1} OR EXISTS (
+            SELECT FROM station_variables AS known
+            WHERE {
+    " AND ".join(f"known.{column} IS NOT DISTINCT FROM told.{column}" for column in _VARIABLE_KEY)
+}
+              -- These two alone are looked up in the index.
+              AND known.station_id = told.station_id AND known.component = told.component
+        ) AS fits
+        FROM told JOIN known USING (station_id)
+    ),
+    kept AS (
+        INSERT INTO station_variables ({", ".join(_VARIABLE_COLUMNS)})
+        SELECT {", ".join(_VARIABLE_COLUMNS)} FROM judged WHERE fits ORDER BY number
+        ON CONFLICT ({", ".join(_VARIABLE_KEY)}) DO UPDATE
+        SET {", ".join(f"{column} = excluded.{column}" for column in _VARIABLE_REST)},
+            received_at = now()
+        WHERE station_variables.epoch <= excluded.epoch
+    )
+    SELECT DISTINCT station_id FROM judged WHERE NOT fits
 """  # noqa: S608 - the names and types above
 
 
-async def write_variables(connection: Connection, facts: Sequence[VariablesReported]) -> list[None]:
-    """Keep variables as they were last told, by the newest connection of their station."""
+async def write_variables(
+    connection: Connection, facts: Sequence[VariablesReported], quotas: RowQuotas
+) -> list[str | None]:
+    """Keep variables as they were last told, by the newest connection of their station.
+
+    A station that has as many as it may gets no more; those it has are brought up to date.
+
+    Returns:
+        Of each fact None, or BEYOND_QUOTA if some of its station's were not kept.
+    """
     newest: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     for fact in sorted(facts, key=attrgetter("epoch")):  # the highest stands
         for attribute in fact.attributes:
@@ -91,7 +127,11 @@ async def write_variables(connection: Connection, facts: Sequence[VariablesRepor
     if newest:
         # In one order, so that two pods cannot wait for each other in a circle.
         rows = [(*key, *newest[key]) for key in sorted(newest, key=str)]
-        await connection.execute(_UPSERT_VARIABLES, *zip(*rows, strict=True))
+        refused = await connection.fetch(
+            _UPSERT_VARIABLES, *zip(*rows, strict=True), quotas.variables
+        )
+        beyond = {record["station_id"] for record in refused}
+        return [BEYOND_QUOTA if fact.station_id in beyond else None for fact in facts]
     return [None] * len(facts)
 
 

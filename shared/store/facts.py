@@ -61,6 +61,7 @@ from shared.store import (
 )
 from shared.store.fingerprints import encode_json
 from shared.store.pool import Connection, Database, KeptConnection
+from shared.store.quotas import RowQuotas
 
 Fact: TypeAlias = (
     StationBooted
@@ -94,18 +95,30 @@ Fact: TypeAlias = (
 )
 
 
-async def write(db: "Database | KeptConnection", facts: Sequence[Fact]) -> list[str | None]:
+_USUAL = RowQuotas()
+
+
+async def write(
+    db: "Database | KeptConnection", facts: Sequence[Fact], *, quotas: RowQuotas = _USUAL
+) -> list[str | None]:
     """Commit all facts. If that fails, some may be committed: write all of them again.
 
+    Args:
+        db: the pool, or a connection of it.
+        facts: what stations said.
+        quotas: how many rows of some kinds a station may have.
+
     Returns:
-        One result per fact in the same order: for a `TransactionStarted` its transaction id, else
-        None.
+        One result per fact in the same order: for a `TransactionStarted` its transaction id,
+        `BEYOND_QUOTA` for one that was not kept whole, what the writer of its kind says, else None.
     """
     async with db.acquire() as connection:
-        return await write_with(connection, facts)
+        return await write_with(connection, facts, quotas=quotas)
 
 
-async def write_with(connection: Connection, facts: Sequence[Fact]) -> list[str | None]:
+async def write_with(
+    connection: Connection, facts: Sequence[Fact], *, quotas: RowQuotas = _USUAL
+) -> list[str | None]:
     """Do the same on a connection, perhaps within a transaction of the caller's."""
     by_kind: dict[type[Fact], list[int]] = {}
     # By station, so that two pods which hold the same stations' words, as after a reconnect, lock
@@ -121,7 +134,7 @@ async def write_with(connection: Connection, facts: Sequence[Fact]) -> list[str 
         # In the order of a charge's life, so that facts of one batch find what they refer to.
         for kind, writer in _WRITERS.items():
             if indexes := by_kind.get(kind):
-                written = await writer(connection, [facts[index] for index in indexes])
+                written = await writer(connection, [facts[index] for index in indexes], quotas)
                 for index, result in zip(indexes, written, strict=True):
                     results[index] = result
     return results
@@ -180,35 +193,50 @@ def _redelivery(fact: Fact, transaction_id: str | None) -> str | None:
     return encode_json(told).decode()
 
 
-_WRITERS: dict[type[Fact], Callable[[Connection, Sequence[Any]], Awaitable[list[Any]]]] = {
-    StationBooted: station_reports.write_boots,
+def _unbounded(
+    write: Callable[[Connection, Sequence[Any]], Awaitable[list[Any]]],
+) -> Callable[[Connection, Sequence[Any], RowQuotas], Awaitable[list[Any]]]:
+    """Make a writer whose rows no quota counts."""
+
+    def write_all(
+        connection: Connection, facts: Sequence[Any], _: RowQuotas
+    ) -> Awaitable[list[Any]]:
+        return write(connection, facts)
+
+    return write_all
+
+
+_WRITERS: dict[
+    type[Fact], Callable[[Connection, Sequence[Any], RowQuotas], Awaitable[list[Any]]]
+] = {
+    StationBooted: _unbounded(station_reports.write_boots),
     ConnectorStatusReported: station_reports.write_statuses,
-    TransactionStarted: transactions.write_starts,
-    TransactionEventReported: transaction_events.write,
-    MeterValuesReported: meter_values.write,
-    TransactionEnded: transactions.write_ends,
+    TransactionStarted: _unbounded(transactions.write_starts),
+    TransactionEventReported: _unbounded(transaction_events.write),
+    MeterValuesReported: _unbounded(meter_values.write),
+    TransactionEnded: _unbounded(transactions.write_ends),
     VariablesReported: device_model.write_variables,
-    StationEventsReported: device_model.write_events,
-    SecurityEventReported: device_model.write_security_events,
+    StationEventsReported: _unbounded(device_model.write_events),
+    SecurityEventReported: _unbounded(device_model.write_security_events),
     ConfigurationReported: configuration.write_reports,
     ConfigurationChanged: configuration.write_changes,
-    LocalListUpdated: local_lists.write_updates,
-    LocalListVersionReported: local_lists.write_versions,
-    ChargingProfileAccepted: charging_profiles.write_accepted,
-    ChargingProfilesCleared: charging_profiles.write_cleared,
-    CompositeScheduleReported: charging_profiles.write_composite_schedules,
-    ReservationAnswered: reservations.write_answers,
-    ReservationEnded: reservations.write_ends,
-    ReservationsGivenUp: reservations.write_given_up,
-    FirmwareUpdateAnswered: firmware.write_answers,
-    FirmwareStatusReported: firmware.write_statuses,
-    LogRequestAnswered: logs.write_answers,
-    LogStatusReported: logs.write_statuses,
-    InstalledCertificatesReported: certificates.write_installed_lists,
-    CertificateInstalled: certificates.write_installed,
-    CertificateDeleted: certificates.write_deleted,
-    CertificateSigningRequested: signing_requests.write,
-    CertificateSignedAnswered: signing_requests.write_answers,
+    LocalListUpdated: _unbounded(local_lists.write_updates),
+    LocalListVersionReported: _unbounded(local_lists.write_versions),
+    ChargingProfileAccepted: _unbounded(charging_profiles.write_accepted),
+    ChargingProfilesCleared: _unbounded(charging_profiles.write_cleared),
+    CompositeScheduleReported: _unbounded(charging_profiles.write_composite_schedules),
+    ReservationAnswered: _unbounded(reservations.write_answers),
+    ReservationEnded: _unbounded(reservations.write_ends),
+    ReservationsGivenUp: _unbounded(reservations.write_given_up),
+    FirmwareUpdateAnswered: _unbounded(firmware.write_answers),
+    FirmwareStatusReported: _unbounded(firmware.write_statuses),
+    LogRequestAnswered: _unbounded(logs.write_answers),
+    LogStatusReported: _unbounded(logs.write_statuses),
+    InstalledCertificatesReported: _unbounded(certificates.write_installed_lists),
+    CertificateInstalled: _unbounded(certificates.write_installed),
+    CertificateDeleted: _unbounded(certificates.write_deleted),
+    CertificateSigningRequested: _unbounded(signing_requests.write),
+    CertificateSignedAnswered: _unbounded(signing_requests.write_answers),
 }
 _SINGLE_STATEMENT = _WRITERS.keys() - {
     FirmwareStatusReported,

@@ -216,6 +216,30 @@ async def refuse(db: Database, signing_request_id: str, reason: str) -> None:
     )
 
 
+async def list_pending(
+    db: Database, *, certificate_type: CertificateSigningUse, limit: int
+) -> list[SigningRequest]:
+    """Return up to `limit` requests that wait for a signature, in a fair order.
+
+    Each station's newest comes first, then each station's second, and so on; among equals who asked
+    first. So a station that asks again and again waits behind all others.
+    """
+    records = await db.fetch(
+        f"""
+        SELECT {_COLUMNS} FROM (
+            SELECT *, row_number() OVER (PARTITION BY station_id
+                                         ORDER BY waiting.signing_request_id DESC) AS turn
+            FROM certificate_signing_requests AS waiting
+            WHERE state = 'pending' AND certificate_type = $1
+        ) AS request
+        ORDER BY turn, request.signing_request_id LIMIT $2
+        """,  # noqa: S608 - as above
+        certificate_type,
+        limit,
+    )
+    return [_signing_request(record) for record in records]
+
+
 async def keep_signed(
     db: Database,
     signing_request_id: str,
@@ -326,15 +350,22 @@ async def give_delivery_back(db: Database, signing_request_id: str) -> None:
 
 
 async def list_deliverable(db: Database, *, limit: int) -> list[str]:
-    """Return the requests whose certificate waits for a station that is online."""
+    """Return the requests whose certificate waits for a station that is online.
+
+    They are in the order of `list_pending`: one of each station first.
+    """
     records = await db.fetch(
         """
-        SELECT signing_request_id::text FROM certificate_signing_requests AS request
+        SELECT signing_request_id::text
+        FROM certificate_signing_requests AS request
         JOIN stations USING (station_id)
         WHERE request.state = 'signed' AND stations.online
           AND NOT EXISTS (SELECT FROM commands WHERE commands.command_id = request.command_id
                           AND commands.state IN ('queued', 'sent'))
-        ORDER BY request.signing_request_id LIMIT $1
+        ORDER BY row_number() OVER (PARTITION BY station_id
+                                    ORDER BY request.signing_request_id DESC),
+                 request.signing_request_id
+        LIMIT $1
         """,
         limit,
     )

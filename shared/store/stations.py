@@ -203,6 +203,33 @@ async def list_connectors(db: Database, station_ids: Sequence[str]) -> list[Conn
     return [Connector(**{**r, "status": ConnectorStatus(r["status"])}) for r in records]
 
 
+async def list_connectors_after(
+    db: Database, station_id: str, *, after: tuple[int, int] | None, limit: int
+) -> list[Connector]:
+    """Return up to `limit` connectors of a station in the order of EVSE and connector.
+
+    Args:
+        db: the pool.
+        station_id: whose.
+        after: EVSE and connector; the list begins behind them.
+        limit: how many at most.
+    """
+    evse_id, connector_id = after or (None, None)
+    records = await db.fetch(
+        f"""
+        SELECT {_CONNECTOR_COLUMNS} FROM connectors
+        WHERE station_id = $1
+          AND ($2::integer IS NULL OR (evse_id, connector_id) > ($2, $3::integer))
+        ORDER BY evse_id, connector_id LIMIT $4
+        """,  # noqa: S608 - as above
+        station_id,
+        evse_id,
+        connector_id,
+        limit,
+    )
+    return [Connector(**{**r, "status": ConnectorStatus(r["status"])}) for r in records]
+
+
 async def get_credentials(db: Database, station_ids: Sequence[str]) -> list[Credentials | None]:
     """Return what the handshake needs to know, or None for a station that is not registered."""
     records = await db.fetch(

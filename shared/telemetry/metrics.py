@@ -105,6 +105,12 @@ quirks = Counter(
     "Deviations from OCPP that stations showed, by what was off",
     ["kind"],
 )
+beyond_quota = Counter(
+    "voltaro_gateway_beyond_quota",
+    "What stations said and what was answered but not kept, because one station said too much of "
+    "its kind; messages that name too many connectors, variables or keys count once",
+    ["quota"],
+)
 samples_dropped = Counter(
     "voltaro_gateway_meter_samples_dropped", "Sampled values that are not numbers"
 )

@@ -245,10 +245,23 @@ class StationDetails(Station):
     """A station with its connectors."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{**_STATION_EXAMPLE, "connectors": [_CONNECTOR_EXAMPLE]}]}
+        json_schema_extra={
+            "examples": [
+                {
+                    **_STATION_EXAMPLE,
+                    "connectors": [_CONNECTOR_EXAMPLE],
+                    "connectors_next_cursor": None,
+                }
+            ]
+        }
     )
 
-    connectors: list[Connector] = []
+    connectors: list[Connector] = Field(default=[], description="the first 100 of them")
+    connectors_next_cursor: str | None = Field(
+        default=None,
+        description="`cursor` for the others, which `/v1/stations/{station_id}/connectors` lists; "
+        "null if these are all",
+    )
 
 
 class StationWithPassword(Station):

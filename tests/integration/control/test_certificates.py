@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from control.jobs.certificates import CertificateKeeper
 from control.jobs.settings import WorkerSettings
@@ -21,6 +21,7 @@ from shared.domain.certificates import (
     CertificateSigningRequested,
     CertificateSigningUse,
     SigningRequest,
+    SigningRequestState,
 )
 from shared.domain.commands import CommandState, Outcome
 from shared.domain.device_model import SecurityEventReported
@@ -145,6 +146,29 @@ async def test_an_expired_or_broken_chain_is_refused(
     assert whole.status_code == 200
 
 
+async def test_a_station_that_asks_again_and_again_does_not_hold_up_the_others(
+    db: Database, settings: WorkerSettings
+) -> None:
+    for station_id in ("CP-1", "CP-2", "CP-3"):
+        await register(db, station_id)
+    key = ec.generate_private_key(ec.SECP256R1())
+    early = await request_of(db, signing_request("CP-2", key=key), "CP-2")
+    greedy = [
+        await request_of(db, signing_request("CP-1", organization=str(number), key=key))
+        for number in range(20)
+    ]
+    late = await request_of(db, signing_request("CP-3", key=key), "CP-3")
+    small = settings.model_copy(update={"certificates_batch": 3})
+    async with open_redis(settings) as redis:
+        keeper = CertificateKeeper(db, OwnershipRegistry(redis), PodRequestSender(redis), small)
+        assert await keeper.run() == 3
+    signed = await signing_requests.list_before(
+        db, before=None, limit=100, state=SigningRequestState.SIGNED
+    )
+    # Of the greedy one the newest, which is the one that it still waits for.
+    assert {request.signing_request_id for request in signed} == {early, greedy[-1], late}
+
+
 async def test_the_authority_signs_by_itself_and_the_certificate_waits_for_the_station(
     db: Database, pod: PodPlayer, keeper: CertificateKeeper, settings: WorkerSettings
 ) -> None:
@@ -186,10 +210,10 @@ async def test_what_an_operator_has_signed_meanwhile_stands(
     csr = signing_request()
     key = await request_of(db, csr)
     chain = root("Operator's CA").answer(csr)
-    list_before = signing_requests.list_before
+    list_pending = signing_requests.list_pending
 
-    async def list_before_an_operator_signs(*args: Any, **words: Any) -> list[SigningRequest]:
-        listed = await list_before(*args, **words)
+    async def list_pending_as_an_operator_signs(*args: Any, **words: Any) -> list[SigningRequest]:
+        listed = await list_pending(*args, **words)
         await signing_requests.keep_signed(
             db,
             key,
@@ -201,7 +225,7 @@ async def test_what_an_operator_has_signed_meanwhile_stands(
         )
         return listed
 
-    monkeypatch.setattr(signing_requests, "list_before", list_before_an_operator_signs)
+    monkeypatch.setattr(signing_requests, "list_pending", list_pending_as_an_operator_signs)
     assert await keeper.run() == 0
     assert (await signing_requests.get(db, key)).certificate_chain == chain
 

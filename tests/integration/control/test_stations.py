@@ -1,5 +1,6 @@
 """Stations through the API."""
 
+import base64
 import json
 from datetime import UTC, datetime
 
@@ -376,3 +377,57 @@ async def test_a_station_that_is_not_there_is_a_404(client: httpx.AsyncClient, m
     response = await client.request(method, "/v1/stations/CS-404", json=body)
     problem = assert_problem(response, 404, "not-found")
     assert "CS-404" in problem["detail"]
+
+
+async def add_connectors(db: Database, count: int) -> None:
+    await db.execute(
+        """
+        INSERT INTO connectors (station_id, evse_id, connector_id, status, reported_status, epoch,
+                                reported_at)
+        SELECT 'CS-1', number / 2 + 1, number % 2 + 1, 'Available', 'Available', 1, now()
+        FROM generate_series(0, $1 - 1) AS number
+        """,
+        count,
+    )
+
+
+async def test_a_station_of_many_connectors_is_answered_in_pages(
+    client: httpx.AsyncClient, db: Database
+) -> None:
+    await client.post("/v1/stations", json={"station_id": "CS-1"})
+    await add_connectors(db, 1805)
+    station = (await client.get("/v1/stations/CS-1")).json()
+    assert len(station["connectors"]) == 100
+    found, cursor = station["connectors"], station["connectors_next_cursor"]
+    while cursor is not None:
+        page = await client.get(
+            "/v1/stations/CS-1/connectors", params={"cursor": cursor, "limit": 1000}
+        )
+        found += page.json()["items"]
+        cursor = page.json()["next_cursor"]
+    places = [(each["evse_id"], each["connector_id"]) for each in found]
+    assert len(places) == 1805
+    assert places == sorted(set(places))
+
+
+async def test_connectors_of_a_usual_station_are_all_there(
+    client: httpx.AsyncClient, db: Database
+) -> None:
+    await client.post("/v1/stations", json={"station_id": "CS-1"})
+    await add_connectors(db, 100)
+    station = (await client.get("/v1/stations/CS-1")).json()
+    assert len(station["connectors"]) == 100
+    assert station["connectors_next_cursor"] is None
+    page = (await client.get("/v1/stations/CS-1/connectors")).json()
+    assert page == {"items": station["connectors"], "next_cursor": None}
+    assert (await client.get("/v1/stations/CS-2/connectors")).status_code == 404
+
+
+@pytest.mark.parametrize("key", ["x\n1", "1\ny", "1", "99999999999\n1"])
+async def test_a_made_up_cursor_of_connectors_is_refused(
+    client: httpx.AsyncClient, key: str
+) -> None:
+    await client.post("/v1/stations", json={"station_id": "CS-1"})
+    cursor = base64.urlsafe_b64encode(f"connectors\n{key}".encode()).decode().rstrip("=")
+    response = await client.get("/v1/stations/CS-1/connectors", params={"cursor": cursor})
+    assert response.status_code == 422

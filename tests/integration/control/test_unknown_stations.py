@@ -125,7 +125,7 @@ async def see(db: Database, kind: QuirkKind, *, action: str = "Heartbeat", count
         first_seen_at=NOON,
         last_seen_at=NOON,
     )
-    await quirks.add(db, [sighting])
+    await quirks.add(db, [sighting], max_per_station=500)
 
 
 @pytest.fixture
