@@ -47,7 +47,12 @@ from control.errors import UnexpectedErrors, install_error_handlers
 from control.files.service import set_up_files
 from control.head_requests import HeadRequests
 from control.http_metrics import HttpMetrics
-from control.management import Dependency, management_router
+from control.management import (
+    Dependency,
+    health_router,
+    management_app,
+    serving_management,
+)
 from control.media_types import JsonEncoding
 from control.outcomes import Outcomes
 from control.passwords import StationPasswords
@@ -102,6 +107,7 @@ def create_api() -> FastAPI:
         security_events,
     ):
         app.include_router(resource.router, responses=openapi.EVERY_ROUTE)
+    app.include_router(health_router)
     app.include_router(docs_page.router)
     install_error_handlers(app)
     openapi.describe(app)
@@ -118,6 +124,8 @@ def create_api() -> FastAPI:
 @asynccontextmanager
 async def running_api(settings: ControlSettings) -> AsyncIterator[FastAPI]:
     """Hold the API with everything it stands on for as long as the context lasts.
+
+    What its management port serves is in `app.state.management`.
 
     Raises:
         UnavailableError: Postgres cannot be reached now. Redis may be away.
@@ -160,12 +168,10 @@ async def running_api(settings: ControlSettings) -> AsyncIterator[FastAPI]:
                 ChangePublisher(redis, tombstone_s=2 * settings.database_command_timeout_s)
             ),
         )
-        app.include_router(
-            management_router(
-                Dependency("postgres", partial(pool.is_reachable, db), required=True),
-                # Everything but commands works without Redis.
-                Dependency("redis", partial(bus.require_writable, redis), required=False),
-            )
+        app.state.management = management_app(
+            Dependency("postgres", partial(pool.is_reachable, db), required=True),
+            # Everything but commands works without Redis.
+            Dependency("redis", partial(bus.require_writable, redis), required=False),
         )
         yield app
 
@@ -176,8 +182,19 @@ async def run(settings: ControlSettings, stop: asyncio.Event) -> None:
     Raises:
         UnavailableError: Postgres cannot be reached, or the port is taken.
     """
-    with listen(settings.http_host, settings.http_port) as listener:
-        async with running_api(settings) as app:
+    with (
+        listen(settings.management_host, settings.management_port) as management,
+        listen(settings.http_host, settings.http_port) as listener,
+    ):
+        async with (
+            running_api(settings) as app,
+            serving_management(
+                app.state.management,
+                management,
+                settings=settings,
+                shutdown_timeout_s=settings.shutdown_timeout_s,
+            ),
+        ):
             host, port = listener.getsockname()[:2]
             log.info("the API listens", host=host, port=port)
             outcomes: Outcomes = app.state.services.outcomes

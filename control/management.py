@@ -1,13 +1,19 @@
 """What Kubernetes and Prometheus ask every process for: /healthz, /readyz, /metrics."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, FastAPI, Response
 from starlette.responses import JSONResponse
 
+from control.errors import UnexpectedErrors, install_error_handlers
+from control.head_requests import HeadRequests
+from control.http_settings import HttpSettings
+from control.serving import serve
 from shared.domain.errors import UnavailableError
 from shared.telemetry import metrics
 
@@ -29,20 +35,29 @@ class Dependency:
     required: bool
 
 
-def management_router(*dependencies: Dependency) -> APIRouter:
-    """Return the routes.
+health_router = APIRouter(include_in_schema=False)
+"""/healthz by itself, which the API's port has as well: docs/adr/0008-management-port.md."""
+
+
+@health_router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """Tell that the process runs; a restart would not bring a dependency back."""
+    return {"status": "ok"}
+
+
+def management_app(*dependencies: Dependency) -> FastAPI:
+    """Return what answers on the management port.
 
     Args:
         dependencies: what /readyz asks; all at once, each within its own time-out.
     """
-    router = APIRouter(include_in_schema=False)
+    app = FastAPI(openapi_url=None)
+    install_error_handlers(app)
+    app.add_middleware(HeadRequests)
+    app.add_middleware(UnexpectedErrors)
+    app.include_router(health_router)
 
-    @router.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        """Tell that the process runs; a restart would not bring a dependency back."""
-        return {"status": "ok"}
-
-    @router.get("/readyz")
+    @app.get("/readyz")
     async def readyz() -> JSONResponse:
         """Tell whether requests can be served, and which dependency is away."""
         asked = await asyncio.gather(*map(_find_trouble, dependencies))
@@ -60,13 +75,13 @@ def management_router(*dependencies: Dependency) -> APIRouter:
             answer, status_code=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         )
 
-    @router.get("/metrics")
+    @app.get("/metrics")
     async def metrics_page() -> Response:
         """Return every metric in Prometheus' text format."""
         body, content_type = metrics.render()
         return Response(body, headers={"Content-Type": content_type})
 
-    return router
+    return app
 
 
 async def _find_trouble(dependency: Dependency) -> str | None:
@@ -75,3 +90,32 @@ async def _find_trouble(dependency: Dependency) -> str | None:
         return None if await dependency.is_reachable() else "it does not answer"
     except UnavailableError as error:
         return str(error)
+
+
+@asynccontextmanager
+async def serving_management(
+    app: FastAPI, listener: socket.socket, *, settings: HttpSettings, shutdown_timeout_s: float
+) -> AsyncIterator[None]:
+    """Serve the management port for as long as the context lasts, to the end of a drain.
+
+    Args:
+        app: of `management_app`.
+        listener: where.
+        settings: bounds of connections.
+        shutdown_timeout_s: how long requests in work may take at the end.
+    """
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(
+            serve(
+                app,
+                listener,
+                stop=stop,
+                settings=settings,
+                shutdown_timeout_s=shutdown_timeout_s,
+            )
+        )
+        try:
+            yield
+        finally:
+            stop.set()

@@ -24,6 +24,15 @@ class ControlSettings(FileSettings, HttpSettings):
 
     http_host: str = Field(default="0.0.0.0", description="address the API listens on")
     http_port: int = Field(default=8080, ge=0, le=65535)
+    management_host: str = Field(
+        default="0.0.0.0", description="address of /metrics, /readyz and /healthz"
+    )
+    management_port: int = Field(
+        default=9103,
+        ge=0,
+        le=65535,
+        description="and its port, which need not be reachable from where the API's callers are",
+    )
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         description="comma separated; each at least 16 characters, such as `openssl rand -hex 32`"
     )

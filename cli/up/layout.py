@@ -36,6 +36,7 @@ class Layout:
         redis_port: Redis.
         haproxy_port: HAProxy's own metrics.
         worker_port: The worker's metrics.
+        control_port: The control plane's metrics.
         gateways: The gateways, behind HAProxy.
     """
 
@@ -46,6 +47,7 @@ class Layout:
     redis_port: int
     haproxy_port: int
     worker_port: int
+    control_port: int
     gateways: tuple[Gateway, ...]
 
     @property
@@ -72,9 +74,9 @@ class Layout:
             "haproxy": self.haproxy_port,
             **{gateway.name: gateway.management_port for gateway in self.gateways},
             "worker": self.worker_port,
+            "control": self.control_port,
         }
-        local = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
-        return {**local, "control": self.http_url}
+        return {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
 
     def _authority(self, port: int) -> str:
         # A server that listens everywhere is reached here on the loopback address.
@@ -110,7 +112,7 @@ def choose_layout(
             )
     remembered = data.remembered_port("postgres")
     taken = {port for port in (ocpp_port, http_port, remembered) if port}
-    free = iter(free_ports(6 + 2 * gateway_count, host, excluded=taken))
+    free = iter(free_ports(7 + 2 * gateway_count, host, excluded=taken))
     postgres_port = remembered if remembered and is_free(remembered) else next(free)
     data.remember_port("postgres", postgres_port)
     return Layout(
@@ -121,6 +123,7 @@ def choose_layout(
         redis_port=next(free),
         haproxy_port=next(free),
         worker_port=next(free),
+        control_port=next(free),
         gateways=tuple(
             Gateway(name=f"gateway-{number}", ocpp_port=next(free), management_port=next(free))
             for number in range(1, gateway_count + 1)

@@ -85,6 +85,8 @@ class Services:
             {
                 "VOLTARO_HTTP_HOST": self._layout.host,
                 "VOLTARO_HTTP_PORT": str(self._layout.http_port),
+                "VOLTARO_MANAGEMENT_HOST": LOOPBACK,
+                "VOLTARO_MANAGEMENT_PORT": str(self._layout.control_port),
                 "VOLTARO_API_KEYS": api_key,
                 # Stations on other machines need another address than ours: the user's goes first.
                 "VOLTARO_PUBLIC_URL": os.environ.get("VOLTARO_PUBLIC_URL", self._layout.http_url),

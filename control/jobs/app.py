@@ -4,14 +4,11 @@ import asyncio
 from functools import partial
 
 import structlog
-from fastapi import FastAPI
 
-from control.errors import UnexpectedErrors, install_error_handlers
-from control.head_requests import HeadRequests
 from control.jobs.periodic import repeat
 from control.jobs.settings import WorkerSettings
 from control.jobs.sweeps import sweep_jobs
-from control.management import Dependency, management_router
+from control.management import Dependency, management_app
 from control.serving import listen, serve
 from shared.bus import client as bus
 from shared.bus.ownership import OwnershipRegistry
@@ -33,15 +30,9 @@ async def run(settings: WorkerSettings, stop: asyncio.Event) -> None:
             bus.open_redis(settings) as redis,
             asyncio.TaskGroup() as tasks,
         ):
-            app = FastAPI(openapi_url=None)
-            install_error_handlers(app)
-            app.add_middleware(HeadRequests)
-            app.add_middleware(UnexpectedErrors)
-            app.include_router(
-                management_router(
-                    Dependency("postgres", partial(pool.is_reachable, db), required=True),
-                    Dependency("redis", partial(bus.require_writable, redis), required=True),
-                )
+            app = management_app(
+                Dependency("postgres", partial(pool.is_reachable, db), required=True),
+                Dependency("redis", partial(bus.require_writable, redis), required=True),
             )
             jobs = sweep_jobs(db, OwnershipRegistry(redis), PodRequestSender(redis), settings)
             running = [tasks.create_task(repeat(job, jitter=settings.sweep_jitter)) for job in jobs]

@@ -79,7 +79,7 @@ async def running_pods(
         environment: further settings of the pods.
     """
     postgres = PostgresPair(directory)
-    free = iter(free_ports(9))
+    free = iter(free_ports(10))
     layout = Layout(
         host=LOOPBACK,
         ocpp_port=next(free),
@@ -88,6 +88,7 @@ async def running_pods(
         redis_port=next(free),
         haproxy_port=next(free),
         worker_port=next(free),
+        control_port=next(free),
         gateways=tuple(
             Gateway(name=name, ocpp_port=next(free), management_port=next(free))
             for name in ("gateway-1", "gateway-2")

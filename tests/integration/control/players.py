@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from control.app import running_api
+from control.management import serving_management
 from control.services import Services
 from control.serving import listen, serve
 from control.settings import ControlSettings
@@ -37,9 +38,10 @@ ACCEPTED = Outcome(state=CommandState.ACCEPTED, status="Accepted", response={"st
 
 @dataclass(frozen=True)
 class Api:
-    """The API behind a real socket, and a caller with its key."""
+    """The API behind a real socket, a caller with its key, and one of its management port."""
 
     client: httpx.AsyncClient
+    management: httpx.AsyncClient
     app: FastAPI
     stop: asyncio.Event
 
@@ -58,9 +60,12 @@ class Api:
 async def running(settings: ControlSettings) -> AsyncIterator[Api]:
     """Serve the API on a free port."""
     stop = asyncio.Event()
-    with listen("127.0.0.1", 0) as listener:
-        port = listener.getsockname()[1]
-        async with running_api(settings) as app:
+    with listen("127.0.0.1", 0) as listener, listen("127.0.0.1", 0) as management:
+        port, management_port = listener.getsockname()[1], management.getsockname()[1]
+        async with (
+            running_api(settings) as app,
+            serving_management(app.state.management, management, shutdown_timeout_s=2),
+        ):
             serving = asyncio.create_task(
                 serve(
                     app,
@@ -73,8 +78,11 @@ async def running(settings: ControlSettings) -> AsyncIterator[Api]:
             )
             headers = {"Authorization": f"Bearer {API_KEY}"}
             base_url = f"http://127.0.0.1:{port}"
-            async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=20) as client:
-                yield Api(client, app, stop)
+            async with (
+                httpx.AsyncClient(base_url=base_url, headers=headers, timeout=20) as client,
+                httpx.AsyncClient(base_url=f"http://127.0.0.1:{management_port}") as prober,
+            ):
+                yield Api(client, prober, app, stop)
             stop.set()
             await serving
 

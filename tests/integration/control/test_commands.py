@@ -289,7 +289,7 @@ async def test_redis_away_is_a_503_keeps_no_command_and_heals_by_itself(
         station = (await api.client.get("/v1/stations/CS-1")).json()
         assert station["online"] is True
         assert station["owner"] is None
-        ready = await api.client.get("/readyz")
+        ready = await api.management.get("/readyz")
         assert ready.status_code == 200
         assert ready.json()["dependencies"] == {"postgres": "ok", "redis": "away"}
         # A change whose closing of the connection cannot be carried out is not made.

@@ -11,16 +11,21 @@ from tests.support.relay import relay
 
 
 async def test_health_readiness_and_metrics_need_no_key(api: Api) -> None:
+    assert (await api.management.get("/healthz")).status_code == 200
+    ready = await api.management.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.json() == {"status": "ready", "dependencies": {"postgres": "ok", "redis": "ok"}}
+    metrics = await api.management.get("/metrics")
+    assert metrics.headers["content-type"].startswith("text/plain; version=")
+
+
+async def test_the_port_of_the_api_tells_strangers_only_that_it_lives(api: Api) -> None:
     async with httpx.AsyncClient(base_url=api.url) as stranger:
-        assert (await stranger.get("/healthz")).status_code == 200
-        ready = await stranger.get("/readyz")
-        assert ready.status_code == 200
-        assert ready.json() == {
-            "status": "ready",
-            "dependencies": {"postgres": "ok", "redis": "ok"},
-        }
-        metrics = await stranger.get("/metrics")
-        assert metrics.headers["content-type"].startswith("text/plain; version=")
+        assert (await stranger.get("/healthz")).json() == {"status": "ok"}
+        for path in ("/metrics", "/readyz"):
+            assert (await stranger.get(path)).status_code == 404
+            assert (await api.client.get(path)).status_code == 404
+    assert (await api.management.get("/v1/stations")).status_code == 404
 
 
 async def test_without_postgres_the_api_is_alive_but_not_ready(
@@ -30,20 +35,21 @@ async def test_without_postgres_the_api_is_alive_but_not_ready(
         await wire.cut()
         with structlog.testing.capture_logs():
             assert (await api.client.get("/healthz")).status_code == 200
-            ready = await api.client.get("/readyz")
+            assert (await api.management.get("/healthz")).status_code == 200
+            ready = await api.management.get("/readyz")
         assert ready.status_code == 503
         assert ready.json()["dependencies"] == {"postgres": "away", "redis": "ok"}
         await wire.mend()
-        assert (await api.client.get("/readyz")).status_code == 200
+        assert (await api.management.get("/readyz")).status_code == 200
 
 
 async def test_requests_are_counted_by_their_routes_template(
-    client: httpx.AsyncClient,
+    api: Api,
 ) -> None:
-    await client.get("/v1/stations/CS-4711")
-    await client.get("/v1/no/such/path")
-    await client.request("BREW", "/v1/stations")
-    page = (await client.get("/metrics")).text
+    await api.client.get("/v1/stations/CS-4711")
+    await api.client.get("/v1/no/such/path")
+    await api.client.request("BREW", "/v1/stations")
+    page = (await api.management.get("/metrics")).text
     name = "voltaro_control_http_requests_total"
     assert f'{name}{{method="GET",route="/v1/stations/{{station_id}}",status="404"}}' in page
     assert f'{name}{{method="GET",route="(none)",status="404"}}' in page

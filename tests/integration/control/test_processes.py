@@ -15,14 +15,17 @@ from tests.support.eventually import eventually
 MODULES = ["control", "control.jobs"]
 
 
-async def start(module: str, port: int, **environment: str) -> asyncio.subprocess.Process:
+async def start(
+    module: str, port: int, *, http_port: int = 0, **environment: str
+) -> asyncio.subprocess.Process:
+    """Start a process with its management port at `port`."""
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module),
         env={
             "PATH": os.environ["PATH"],
             "VOLTARO_API_KEYS": API_KEY,
             "VOLTARO_HTTP_HOST": "127.0.0.1",
-            "VOLTARO_HTTP_PORT": str(port),
+            "VOLTARO_HTTP_PORT": str(http_port),
             "VOLTARO_MANAGEMENT_HOST": "127.0.0.1",
             "VOLTARO_MANAGEMENT_PORT": str(port),
             **environment,
@@ -60,14 +63,18 @@ async def test_a_call_that_waits_for_a_station_does_not_hold_up_the_end(
     database_url: str, redis_url: str, pod: PodPlayer
 ) -> None:
     await pod.hold("CS-1")
-    (port,) = free_ports(1)
+    port, http_port = free_ports(2)
     process = await start(
-        "control", port, VOLTARO_DATABASE_URL=database_url, VOLTARO_REDIS_URL=redis_url
+        "control",
+        port,
+        http_port=http_port,
+        VOLTARO_DATABASE_URL=database_url,
+        VOLTARO_REDIS_URL=redis_url,
     )
     await eventually(lambda: ready(port), bool, timeout_s=30)
     headers = {"Authorization": f"Bearer {API_KEY}"}
     async with httpx.AsyncClient(headers=headers, timeout=20) as client:
-        url = f"http://127.0.0.1:{port}/v1/stations/CS-1/commands"
+        url = f"http://127.0.0.1:{http_port}/v1/stations/CS-1/commands"
         asking = asyncio.create_task(client.post(url, json={"type": "Reset"}))
         await pod.next_command()
         process.terminate()
@@ -93,11 +100,18 @@ async def test_a_process_that_cannot_reach_postgres_says_so_in_one_line_and_fail
     assert "Postgres at VOLTARO_DATABASE_URL does not answer" in line
 
 
-async def test_a_port_that_is_taken_is_said_in_one_line(database_url: str, redis_url: str) -> None:
+@pytest.mark.parametrize("management", [True, False])
+async def test_a_port_that_is_taken_is_said_in_one_line(
+    database_url: str, redis_url: str, *, management: bool
+) -> None:
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     process = await start(
-        "control", port, VOLTARO_DATABASE_URL=database_url, VOLTARO_REDIS_URL=redis_url
+        "control",
+        port if management else 0,
+        http_port=0 if management else port,
+        VOLTARO_DATABASE_URL=database_url,
+        VOLTARO_REDIS_URL=redis_url,
     )
     _, log = await asyncio.wait_for(process.communicate(), 30)
     server.close()
