@@ -67,7 +67,9 @@ class Cluster:
             gateway_count=options.gateways,
         )
         self._database_url = servers.postgres_url(
-            self._layout.postgres_port, self._credentials.postgres_password
+            self._layout.postgres_port,
+            self._credentials.application_password,
+            user=servers.POSTGRES_USER,
         )
         self._redis_url = servers.redis_url(
             self._layout.redis_port, self._credentials.redis_password
@@ -149,6 +151,14 @@ class Cluster:
                 servers.create_postgres, directory, self._credentials.postgres_password
             )
         await self._supervisor.start(servers.postgres(directory, self._layout.postgres_port))
+        # Here, as loading a driver takes time that the servers' start covers.
+        from shared.store.roles import provide_owner
+
+        await provide_owner(
+            servers.postgres_url(self._layout.postgres_port, self._credentials.postgres_password),
+            role=servers.POSTGRES_USER,
+            password=self._credentials.application_password,
+        )
 
     async def _start_control(self) -> None:
         await self._supervisor.start(self._services.control(self._credentials.api_key))

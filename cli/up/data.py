@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO
 
-from cli.up.account import server_account
+from cli.up.account import may_own, runs_as_others
 from cli.up.errors import UpError
 from cli.up.servers import POSTGRES_MAJOR_VERSION
 
@@ -25,17 +25,22 @@ _STATE = "up.json"
 # A file system's own: a volume just mounted here is empty all the same.
 _NOT_CONTENT = {"lost+found"}
 # Credentials of a later version than the directory may be; they are made when they are missing.
-_ADDED_LATER = {"files_signing_key"}
+_ADDED_LATER = {"files_signing_key", "application_password"}
 # How long what is left of a killed `voltaro up` may take to end.
 _LEFTOVERS_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """Secrets made at the first start."""
+    """Secrets made at the first start.
+
+    `postgres_password` is the superuser's, whom only `up` itself connects as, and
+    `application_password` that of the role which our processes connect as.
+    """
 
     api_key: str
     postgres_password: str
+    application_password: str
     redis_password: str
     station_password: str
     files_signing_key: str
@@ -46,6 +51,7 @@ class Credentials:
         return cls(
             api_key=f"vk_{secrets.token_hex(24)}",
             postgres_password=secrets.token_hex(24),
+            application_password=secrets.token_hex(24),
             redis_password=secrets.token_hex(24),
             # 16 to 40 characters (2.0.1, A00.FR.205).
             station_password=secrets.token_hex(16),
@@ -133,9 +139,8 @@ class DataDirectory:
                 f"{POSTGRES_MAJOR_VERSION}: keep it by choosing another --data, or start anew with "
                 "--reset, which removes all data."
             )
-        account = server_account()
         owner = self.postgres.stat().st_uid
-        if owner != (account.uid if account else os.geteuid()):
+        if not may_own(owner):
             raise UpError(
                 f"{self.postgres} belongs to the user with uid {owner}, as it was made by another "
                 "user: run `voltaro up` as that one, or choose another --data."
@@ -204,8 +209,8 @@ def _claim(path: Path) -> None:
     marker = path / _MARKER
     if path.exists() and not path.is_dir():
         raise UpError(f"{path} is not a directory: choose another one with --data.")
-    # Root's Postgres runs as another user, who must be let through to its own subdirectory.
-    path.mkdir(mode=0o711 if server_account() else 0o700, parents=True, exist_ok=True)
+    # Root's servers run as other users, who must be let through to their own subdirectories.
+    path.mkdir(mode=0o711 if runs_as_others() else 0o700, parents=True, exist_ok=True)
     if not marker.exists():
         content = sorted(entry.name for entry in path.iterdir() if entry.name not in _NOT_CONTENT)
         if content:

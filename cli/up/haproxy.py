@@ -1,8 +1,10 @@
 """The load balancer in front of the gateways: real HAProxy, configured from haproxy.cfg."""
 
+import signal
 from pathlib import Path
 from string import Template
 
+from cli.up.account import account_of, as_account
 from cli.up.errors import UpError
 from cli.up.layout import Layout
 from cli.up.ports import LOOPBACK
@@ -37,14 +39,28 @@ def haproxy(directory: Path, layout: Layout) -> Program:
         gateway_count=len(layout.gateways),
     )
     directory.mkdir(mode=0o700, exist_ok=True)
+    account = account_of(directory)
     configuration = directory / "haproxy.cfg"
+    configuration.unlink(missing_ok=True)
+    configuration.touch(mode=0o600)
     configuration.write_text(text, encoding="utf-8")
+    if account:
+        account.own(configuration)
+    binary = _binary()
+    orphan_signal = signal.SIGKILL
     return Program(
         name="haproxy",
-        argv=(_binary(), "-db", "-f", str(configuration)),
+        argv=as_account(
+            account,
+            (binary, "-db", "-f", str(configuration)),
+            (Path(binary), configuration),
+            orphan_signal,
+            ports=(layout.ocpp_port,),
+        ),
         env=server_environment(),
         is_ready=lambda _pid: is_ready(layout.management_urls["haproxy"]),
         stop_timeout_s=5.0,
+        orphan_signal=orphan_signal,
     )
 
 

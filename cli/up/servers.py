@@ -12,13 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from cli.up.account import Account, server_account
+from cli.up.account import Account, account_of, as_account, named_account
 from cli.up.errors import UpError
 from cli.up.ports import LOOPBACK
 from cli.up.program import Program, server_environment, tethered
 
 POSTGRES_MAJOR_VERSION = "18"
-POSTGRES_USER = "voltaro"
+POSTGRES_SUPERUSER = "voltaro"
+"""Whom only `up` itself knows."""
+POSTGRES_USER = "voltaro_application"
+"""Whom our own processes connect as: it owns its database, and nothing else."""
 POSTGRES_DATABASE = "voltaro"
 
 _NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
@@ -34,12 +37,12 @@ def create_postgres(directory: Path, password: str) -> None:
 
     Args:
         directory: Where the cluster is to be; must not exist.
-        password: Of the owner, POSTGRES_USER.
+        password: Of POSTGRES_SUPERUSER.
 
     Raises:
         UpError: `initdb` refused; the message holds its words.
     """
-    account = server_account()
+    account = named_account()
     unfinished = directory.with_name(f"{directory.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
@@ -55,7 +58,7 @@ def create_postgres(directory: Path, password: str) -> None:
             account,
             (
                 *(str(_postgres_binaries() / "initdb"), f"--pgdata={unfinished}"),
-                *(f"--username={POSTGRES_USER}", f"--pwfile={password_file}"),
+                *(f"--username={POSTGRES_SUPERUSER}", f"--pwfile={password_file}"),
                 *("--auth=scram-sha-256", "--no-instructions", "--encoding=UTF8"),
                 # The builtin provider sorts alike on every machine, whatever its C library.
                 *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
@@ -70,6 +73,7 @@ def create_postgres(directory: Path, password: str) -> None:
         paths=(unfinished,),
         stdin=f"CREATE DATABASE {POSTGRES_DATABASE};\n",
     )
+    account_of(unfinished)
     unfinished.rename(directory)
 
 
@@ -88,6 +92,7 @@ def postgres(directory: Path, port: int, *, settings: Mapping[str, str] = _NO_SE
     Raises:
         UpError: The binaries are not installed, or this user may not run them.
     """
+    account = account_of(directory)
     binary = _postgres_binaries() / "postgres"
     argv = [str(binary), "-D", str(directory)]
     every_setting = {
@@ -115,7 +120,7 @@ def postgres(directory: Path, port: int, *, settings: Mapping[str, str] = _NO_SE
 
     return Program(
         name="postgres",
-        argv=_as_server_account(server_account(), argv, (binary, directory), orphan_signal),
+        argv=as_account(account, argv, (binary, directory / "PG_VERSION"), orphan_signal),
         env=server_environment(),
         is_ready=is_ready,
         stop_signal=signal.SIGINT,  # "fast shutdown": does not wait for clients to go
@@ -124,9 +129,15 @@ def postgres(directory: Path, port: int, *, settings: Mapping[str, str] = _NO_SE
     )
 
 
-def postgres_url(port: int, password: str, database: str = POSTGRES_DATABASE) -> str:
+def postgres_url(
+    port: int,
+    password: str,
+    database: str = POSTGRES_DATABASE,
+    *,
+    user: str = POSTGRES_SUPERUSER,
+) -> str:
     """Return the URL of a database of a server made here."""
-    return f"postgresql://{POSTGRES_USER}:{password}@{LOOPBACK}:{port}/{database}"
+    return f"postgresql://{user}:{password}@{LOOPBACK}:{port}/{database}"
 
 
 def redis(directory: Path, port: int, password: str) -> Program:
@@ -146,8 +157,8 @@ def redis(directory: Path, port: int, password: str) -> Program:
     Raises:
         UpError: No Redis is installed, or this user may not run it.
     """
-    account = server_account()
     directory.mkdir(mode=0o700, exist_ok=True)
+    account = account_of(directory)
     configuration = directory / "redis.conf"
     # Written before it is filled, so that the password is never readable by others.
     configuration.unlink(missing_ok=True)
@@ -168,14 +179,13 @@ def redis(directory: Path, port: int, password: str) -> Program:
         encoding="utf-8",
     )
     if account:
-        account.own(directory)
         account.own(configuration)
     binary = _redis_binary()
     orphan_signal = signal.SIGKILL  # there is nothing to save
     argv = (str(binary), str(configuration))
     return Program(
         name="redis",
-        argv=_as_server_account(account, argv, (binary, configuration), orphan_signal),
+        argv=as_account(account, argv, (binary, configuration), orphan_signal),
         env=server_environment(),
         is_ready=lambda _pid: _redis_answers(port, password),
         stop_timeout_s=5.0,
@@ -228,20 +238,11 @@ def _redis_answers(port: int, password: str) -> bool:
     return answer == b"+OK\r\n+PONG\r\n"
 
 
-def _as_server_account(
-    account: Account | None,
-    argv: list[str] | tuple[str, ...],
-    paths: tuple[Path, ...],
-    orphan_signal: signal.Signals,
-) -> tuple[str, ...]:
-    return account.wrap(argv, paths, orphan_signal) if account else tuple(argv)
-
-
 def _run_to_end(
     account: Account | None, argv: tuple[str, ...], *, paths: tuple[Path, ...], stdin: str = ""
 ) -> None:
     binary = Path(argv[0])
-    command = _as_server_account(account, argv, (binary, *paths), signal.SIGKILL)
+    command = as_account(account, argv, (binary, *paths), signal.SIGKILL)
     result = subprocess.run(
         tethered(command, signal.SIGKILL),
         env=server_environment(),

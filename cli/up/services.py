@@ -1,10 +1,12 @@
 """Our own processes, as programs of the local cluster."""
 
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from cli.up.account import account_of, as_account
 from cli.up.layout import Gateway, Layout
 from cli.up.ports import LOOPBACK
 from cli.up.probes import has_station_online, is_ready
@@ -14,6 +16,9 @@ from cli.up.program import Program
 # VOLTARO_SHUTDOWN_TIMEOUT_S.
 _GATEWAY_STOP_TIMEOUT_S = 25.0
 _CONTROL_STOP_TIMEOUT_S = 15.0
+_ORPHAN_SIGNAL = signal.SIGKILL
+# What they read: the interpreter, the packages, and our own modules.
+_PYTHON = (Path(sys.executable), Path(sys.prefix, "lib"), Path(__file__))
 
 
 class Services:
@@ -34,10 +39,13 @@ class Services:
             layout: Where they listen.
             database_url: Of the cluster's Postgres.
             redis_url: Of the cluster's Redis.
-            files: Directory for firmware and logs.
+            files: Directory for firmware and logs; made if missing. Its owner runs them all.
             files_signing_key: Signs the URLs that stations are given.
         """
         self._layout = layout
+        files.mkdir(mode=0o700, exist_ok=True)
+        self._files = files
+        self._account = account_of(files)
         # The user's own environment is passed on, so that `VOLTARO_LOG_LEVEL=DEBUG voltaro up`
         # does what it says; what we decide comes after it.
         self._environment = {
@@ -58,9 +66,10 @@ class Services:
         """Describe the process that brings the schema up to date, and then ends."""
         return Program(
             name="migrate",
-            argv=_voltaro("migrate"),
+            argv=self._voltaro("migrate"),
             env=self._environment,
             is_ready=lambda _pid: True,
+            orphan_signal=_ORPHAN_SIGNAL,
         )
 
     def gateway(self, gateway: Gateway) -> Program:
@@ -93,6 +102,7 @@ class Services:
                 "VOLTARO_FILES_SIGNING_KEY": self._files_signing_key,
             },
             stop_timeout_s=_CONTROL_STOP_TIMEOUT_S,
+            ports=(self._layout.http_port,),
         )
 
     def worker(self) -> Program:
@@ -118,7 +128,7 @@ class Services:
         http_url = self._layout.http_url
         return Program(
             name="sim",
-            argv=_voltaro(
+            argv=self._voltaro(
                 "sim",
                 *("--url", self._layout.ocpp_url, "--stations", str(station_count)),
                 # In turns, so that both are there from two stations on.
@@ -126,21 +136,30 @@ class Services:
             ),
             env={**self._environment, "VOLTARO_SIM_PASSWORD": password},
             is_ready=lambda _pid: has_station_online(http_url, api_key),
+            orphan_signal=_ORPHAN_SIGNAL,
         )
 
     def _service(
-        self, name: str, command: str, own: Mapping[str, str], *, stop_timeout_s: float
+        self,
+        name: str,
+        command: str,
+        own: Mapping[str, str],
+        *,
+        stop_timeout_s: float,
+        ports: tuple[int, ...] = (),
     ) -> Program:
         management_url = self._layout.management_urls[name]
         return Program(
             name=name,
-            argv=_voltaro(command),
+            argv=self._voltaro(command, ports=ports),
             env={**self._environment, "VOLTARO_POD_NAME": name, **own},
             is_ready=lambda _pid: is_ready(management_url),
             stop_timeout_s=stop_timeout_s,
+            orphan_signal=_ORPHAN_SIGNAL,
         )
 
-
-def _voltaro(command: str, *options: str) -> tuple[str, ...]:
-    # -P: a directory called `control` where the user happens to stand is not ours.
-    return (sys.executable, "-P", "-m", "cli", command, *options)
+    def _voltaro(self, command: str, *options: str, ports: tuple[int, ...] = ()) -> tuple[str, ...]:
+        # -P: a directory called `control` where the user happens to stand is not ours.
+        argv = (sys.executable, "-P", "-m", "cli", command, *options)
+        paths = (*_PYTHON, self._files)
+        return as_account(self._account, argv, paths, _ORPHAN_SIGNAL, ports=ports)

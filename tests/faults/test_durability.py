@@ -50,7 +50,7 @@ async def test_what_was_acknowledged_is_stored_once_whoever_is_killed(
 async def test_a_commit_that_does_not_wait_for_the_disk_loses_messages(
     cluster: Cluster, finding: Finding
 ) -> None:
-    connection = await asyncpg.connect(cluster.database_url)
+    connection = await asyncpg.connect(cluster.superuser_url)
     try:
         await connection.execute("ALTER SYSTEM SET synchronous_commit = off")
         # As slow a writer as there is, so that few kills are enough.

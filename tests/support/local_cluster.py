@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
 
 from cli.up.program import Program
+from cli.up.servers import postgres_url
 
 _READY_TIMEOUT_S = 90.0
 _STOP_TIMEOUT_S = 60.0
@@ -68,6 +70,13 @@ class RunningCluster:
     @property
     def database_url(self) -> str:
         return str(self.report["database_url"])
+
+    @property
+    def superuser_url(self) -> str:
+        """The database as its superuser, whom the cluster's own processes do not know."""
+        file = self.data / "credentials.json"
+        password = json.loads(file.read_text(encoding="utf-8"))["postgres_password"]
+        return postgres_url(urlsplit(self.database_url).port or 0, password)
 
     @property
     def redis_url(self) -> str:

@@ -87,13 +87,15 @@ def running(program: Program, log_file: Path) -> Iterator[subprocess.Popen[bytes
 
 
 @contextmanager
-def running_postgres(directory: Path, *, durable: bool = False) -> Iterator[PostgresServer]:
+def running_postgres(
+    directory: Path, *, durable: bool = False, password: str = _PASSWORD
+) -> Iterator[PostgresServer]:
     """Run a new Postgres below a directory.
 
     Unless it is to be durable, it does not wait for the disk: the tests outlive no power cut.
     """
     cluster = directory / "postgres"
-    servers.create_postgres(cluster, _PASSWORD)
+    servers.create_postgres(cluster, password)
     (port,) = free_ports(1)
     settings = {} if durable else {"fsync": "off", "full_page_writes": "off"}
     program = servers.postgres(cluster, port, settings=settings)

@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from cli.up import servers
-from cli.up.account import server_account
+from cli.up.account import account_of
 from cli.up.ports import LOOPBACK, free_ports
 from cli.up.program import launch
 from tests.support.eventually import eventually
@@ -131,7 +131,7 @@ class PostgresPair:
         hosts = ",".join(
             f"{LOOPBACK}:{node.port}" for node in sorted(self._nodes, key=lambda node: node.name)
         )
-        credentials = f"{servers.POSTGRES_USER}:{_PASSWORD}"
+        credentials = f"{servers.POSTGRES_SUPERUSER}:{_PASSWORD}"
         return f"postgresql://{credentials}@{hosts}/{servers.POSTGRES_DATABASE}"
 
     async def start(self, *, synchronous: bool) -> None:
@@ -177,11 +177,9 @@ class PostgresPair:
 
 
 def _copy(primary: Node, standby: Node) -> None:
-    account = server_account()
     shutil.rmtree(standby.directory, ignore_errors=True)
     standby.directory.mkdir(mode=0o700)
-    if account:
-        account.own(standby.directory)
+    account = account_of(standby.directory)
     servers._run_to_end(
         account,
         (

@@ -50,7 +50,7 @@ async def test_a_half_made_cluster_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_what_initdb_says_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(servers, "POSTGRES_USER", "pg_reserved")
+    monkeypatch.setattr(servers, "POSTGRES_SUPERUSER", "pg_reserved")
     with pytest.raises(UpError, match=r"Postgres cannot be set up in .*pg_reserved"):
         servers.create_postgres(tmp_path / "postgres", "password")
     assert not (tmp_path / "postgres").exists()
