@@ -30,7 +30,7 @@ from gateway.management import serve_management
 from gateway.ocpp_log import OcppLog
 from gateway.ownership import Claims
 from gateway.quirks import QuirkCounter
-from gateway.quotas import StationQuotas
+from gateway.quotas import Quota, StationQuotas
 from gateway.reconciliation import Reconciler
 from gateway.security_reports import SecurityReports
 from gateway.server import OcppServer
@@ -113,7 +113,13 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
         )
         registry = OwnershipRegistry(redis)
         claims = Claims(db, registry)
-        ocpp_log = OcppLog(db, settings, pod_id=pod_id)
+        flapping, quotas = _guards(settings, ingest)
+        ocpp_log = OcppLog(
+            db,
+            settings,
+            pod_id=pod_id,
+            grant_kib=lambda station_id, kib: quotas.take(station_id, Quota.OCPP_LOG_KIB, kib),
+        )
         quirks = QuirkCounter(
             db,
             interval_s=settings.quirks_interval_s,
@@ -128,7 +134,6 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
             now=_now,
         )
         fence = Fence(pause_s=settings.pod_lease_s / 3)
-        flapping, quotas = _guards(settings, ingest)
         sender = PodRequestSender(redis)
         server = OcppServer(
             settings=settings,

@@ -10,8 +10,9 @@ beyond that is dropped and counted.
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from math import ceil
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -81,12 +82,14 @@ class OcppLog:
         db: where it is kept.
         settings: how much is logged, and how much may wait.
         pod_id: who we are.
+        grant_kib: says of a station how many of so many KiB are to be kept.
     """
 
     __slots__ = (
         "_anything",
         "_db",
         "_flushing",
+        "_grant_kib",
         "_interval_s",
         "_left_out",
         "_max_frame_bytes",
@@ -97,10 +100,18 @@ class OcppLog:
         "_waiting_bytes",
     )
 
-    def __init__(self, db: Database, settings: GatewaySettings, *, pod_id: str) -> None:
+    def __init__(
+        self,
+        db: Database,
+        settings: GatewaySettings,
+        *,
+        pod_id: str,
+        grant_kib: Callable[[str, int], int],
+    ) -> None:
         level = settings.ocpp_log_level
         self._db = db
         self._pod_id = pod_id
+        self._grant_kib = grant_kib
         self._anything = level is not LogLevel.OFF
         self._only_errors = level in {LogLevel.OFF, LogLevel.ERRORS}
         self._left_out = frozenset[str]() if level is LogLevel.ALL else PERIODIC_ACTIONS
@@ -148,10 +159,35 @@ class OcppLog:
         """Write what waits, and what is being written, or drop and count it."""
         async with self._flushing:
             waiting, self._waiting = self._waiting, []
+            waiting = self._within_quotas(waiting)
             for start in range(0, len(waiting), _MAX_ROWS):
                 chunk = waiting[start : start + _MAX_ROWS]
                 await self._write(chunk)
                 self._waiting_bytes -= sum(each[1] for each in chunk)
+
+    def _within_quotas(self, waiting: list[_Waiting]) -> list[_Waiting]:
+        """Leave out what stations say beyond their quotas, from the first that does not fit."""
+        said: dict[str, int] = {}
+        for exchange, size, _, _ in waiting:
+            said[exchange.station_id] = said.get(exchange.station_id, 0) + size
+        room = {
+            station_id: granted
+            for station_id, size in said.items()
+            if (granted := self._grant_kib(station_id, ceil(size / 1024)) * 1024) < size
+        }
+        if not room:
+            return waiting
+        kept = []
+        for each in waiting:
+            exchange, size, _, _ = each
+            if exchange.station_id in room:
+                room[exchange.station_id] -= size
+                if room[exchange.station_id] < 0:
+                    self._waiting_bytes -= size
+                    metrics.ocpp_log_dropped.labels("quota").inc()
+                    continue
+            kept.append(each)
+        return kept
 
     async def _write(self, chunk: Sequence[_Waiting]) -> None:
         try:

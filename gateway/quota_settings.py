@@ -70,6 +70,16 @@ class QuotaSettings(ServiceSettings):
     station_transfer_steps_per_hour: PositiveFloat = Field(
         default=60.0, description="and in the long run; an update has about six"
     )
+    station_ocpp_log_burst_kib: PositiveInt = Field(
+        default=51_200,
+        description="KiB of the OCPP log that one station fills at once; what is more is dropped "
+        "from it and counted",
+    )
+    station_ocpp_log_kib_per_hour: PositiveFloat = Field(
+        default=20_480.0,
+        description="and in the long run: 500 MB a day, three hundred times what a station says "
+        "that sends meter values once a minute",
+    )
     station_signing_requests_burst: PositiveInt = Field(
         default=10,
         description="certificate signing requests of one station at once; more are Rejected. Each "

@@ -37,6 +37,7 @@ class Quota(StrEnum):
     TRANSFER_STEPS = "transfer_steps"
     """Of firmware and logs."""
     SIGNING_REQUESTS = "signing_requests"
+    OCPP_LOG_KIB = "ocpp_log_kib"
     CONNECTORS = "connectors"
     VARIABLES = "variables"
     CONFIGURATION_KEYS = "configuration_keys"
@@ -120,6 +121,10 @@ class StationQuotas:
             Quota.TRANSFER_STEPS: (
                 settings.station_transfer_steps_burst,
                 settings.station_transfer_steps_per_hour,
+            ),
+            Quota.OCPP_LOG_KIB: (
+                settings.station_ocpp_log_burst_kib,
+                settings.station_ocpp_log_kib_per_hour,
             ),
             Quota.SIGNING_REQUESTS: (
                 settings.station_signing_requests_burst,

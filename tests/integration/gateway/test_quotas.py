@@ -242,6 +242,25 @@ async def test_too_many_signing_requests_are_rejected_before_they_are_read(
     assert await count(db, "certificate_signing_requests") == 3
 
 
+async def test_the_ocpp_log_has_room_for_others(db: Database, start_pod: StartPod) -> None:
+    await register(db)
+    await register(db, "CP-2")
+    async with start_pod(station_ocpp_log_burst_kib=20, ocpp_log_interval_s=0.2) as pod:
+        before = await beyond(pod, "ocpp_log_kib")
+        async with station_client(pod.url) as loud, station_client(pod.url, "CP-2") as other:
+            await loud.boot()
+            await other.boot()
+            for _ in range(60):
+                await say(loud, "DataTransfer", {"vendorId": "V", "data": "x" * 500})
+            await say(other, "DataTransfer", {"vendorId": "V", "data": "x" * 500})
+            await is_told_once(db, "ocpp_log_kib")
+        assert await beyond(pod, "ocpp_log_kib") > before
+    rows = await db.fetch("SELECT station_id, count(*) FROM ocpp_log GROUP BY station_id")
+    kept = {row["station_id"]: row["count"] for row in rows}
+    assert kept["CP-2"] == 2
+    assert 5 < kept["CP-1"] < 40
+
+
 async def test_a_new_connection_brings_no_new_quota(db: Database, start_pod: StartPod) -> None:
     await register(db)
     async with start_pod(station_security_events_burst=2) as pod:

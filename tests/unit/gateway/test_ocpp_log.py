@@ -17,6 +17,7 @@ def log(**settings: object) -> OcppLog:
         None,  # type: ignore[arg-type]  # nothing is written
         GatewaySettings(**{"database_url": "", "redis_url": "", **settings}),
         pod_id="pod",
+        grant_kib=lambda _station_id, kib: kib,
     )
 
 
