@@ -24,7 +24,7 @@ _COLUMNS = ", ".join(field.name for field in fields(ConfigurationItem))
 # What a station told of keys, without those that are new to one that has as many as it may; `told`
 # is made before. The count goes no further than it matters.
 _FITTING = """
-    known AS (
+    known AS MATERIALIZED (
         SELECT station_id, (
             SELECT count(*) FROM (
                 SELECT FROM configuration_keys AS kept WHERE kept.station_id = each.station_id

@@ -58,6 +58,13 @@ def _unnest(columns: Mapping[str, str]) -> str:
 
 
 _VARIABLE_KEY = {"station_id": "text", **_NAME, "attribute_type": "text"}
+_NOT_NULL = ("station_id", "component", "variable", "attribute_type")
+_NULLABLE = {
+    "component_instance": "''",
+    "variable_instance": "''",
+    "evse_id": "-1",
+    "connector_id": "-1",
+}
 _VARIABLE_REST = {
     **_ATTRIBUTE,
     "request_id": "integer",
@@ -65,6 +72,15 @@ _VARIABLE_REST = {
     "generated_at": "timestamptz",
 }
 _VARIABLE_COLUMNS = {**_VARIABLE_KEY, **_VARIABLE_REST}
+# Looked up in station_variables_by_name, because the unique index cannot look up what may be NULL.
+# A missing instance is not one of an empty name, hence the second half.
+_SAME_VARIABLE = " AND ".join(
+    (
+        *(f"known.{name} = told.{name}" for name in _NOT_NULL),
+        *(f"coalesce(known.{n}, {e}) = coalesce(told.{n}, {e})" for n, e in _NULLABLE.items()),
+        *(f"known.{name} IS NOT DISTINCT FROM told.{name}" for name in _NULLABLE),
+    )
+)
 # The join leaves out what a station says that was deleted meanwhile, and what an old connection
 # says once a newer one speaks for its station.
 _UPSERT_VARIABLES = f"""
@@ -75,7 +91,7 @@ _UPSERT_VARIABLES = f"""
                      AND {SPEAKS.format(epoch="told.epoch")}
     ),
     -- No further than it matters.
-    known AS (
+    known AS MATERIALIZED (
         SELECT station_id, (
             SELECT count(*) FROM (
                 SELECT FROM station_variables WHERE station_variables.station_id = each.station_id
@@ -87,11 +103,7 @@ _UPSERT_VARIABLES = f"""
     judged AS MATERIALIZED (
         SELECT told.*, known.count + told.number <= ${len(_VARIABLE_COLUMNS) + 1} OR EXISTS (
             SELECT FROM station_variables AS known
-            WHERE {
-    " AND ".join(f"known.{column} IS NOT DISTINCT FROM told.{column}" for column in _VARIABLE_KEY)
-}
-              -- These two alone are looked up in the index.
-              AND known.station_id = told.station_id AND known.component = told.component
+            WHERE {_SAME_VARIABLE}
         ) AS fits
         FROM told JOIN known USING (station_id)
     ),

@@ -11,6 +11,13 @@ STATEMENTS = (
     # then is in history all the same.
     "ALTER TABLE connectors ADD COLUMN history_behind boolean NOT NULL DEFAULT false",
     "CREATE INDEX connectors_behind ON connectors (station_id) WHERE history_behind",
+    # Whether a variable is known; see the statement that asks it.
+    """
+    CREATE INDEX station_variables_by_name ON station_variables (
+        station_id, component, variable, attribute_type, coalesce(component_instance, ''),
+        coalesce(variable_instance, ''), coalesce(evse_id, -1), coalesce(connector_id, -1)
+    )
+    """,
     # How many of them one station alone has shown.
     "CREATE INDEX quirks_by_last_station ON quirks (last_station_id)",
 )
