@@ -174,7 +174,7 @@ async def _dismiss(connection: Connection, dead_letter_ids: list[object]) -> Non
     await connection.execute(
         """
         UPDATE dead_letters SET status = $2, decided_by = $3, note = $4, decided_at = now(),
-                                redelivery = NULL
+                                session_id = NULL, redelivery = NULL
         WHERE dead_letter_id = ANY ($1)
         """,
         dead_letter_ids,

@@ -222,7 +222,7 @@ async def test_locks_cost_nothing_but_time(
             set_aside = await connection.fetchval("SELECT count(*) FROM dead_letters")
             await eventually(
                 lambda: connection.fetchval(
-                    "SELECT count(*) FROM dead_letters WHERE redelivery IS NOT NULL"
+                    "SELECT count(*) FROM dead_letters WHERE status <> 'dismissed'"
                 ),
                 lambda waiting: waiting == 0,
                 timeout_s=20,

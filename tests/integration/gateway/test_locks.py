@@ -170,6 +170,20 @@ async def test_a_start_that_was_set_aside_gets_the_id_that_its_station_was_told(
     assert {status for _, status in await letters(db)} == {"dismissed"}
 
 
+async def test_an_end_that_was_set_aside_and_names_no_transaction_is_a_stray_one(
+    db: Database, pod: Pod
+) -> None:
+    async with station_client(pod.url) as station:
+        await station.boot()
+        async with locked(db, "LOCK TABLE sessions IN EXCLUSIVE MODE"):
+            await station.call("StopTransaction", stop(999))
+    assert await redelivery.deliver(db, limit=10) == 0
+    letter = await db.fetchrow("SELECT reason, status, transaction_end FROM dead_letters")
+    assert letter["reason"] == "the station has no transaction with this id"
+    assert letter["status"] == "open"
+    assert letter["transaction_end"]["transaction_id"] == "999"
+
+
 async def test_many_that_wait_for_one_table_are_all_answered(db: Database, pod: Pod) -> None:
     ingest = pod.server._services.ingest
     async with locked(db, "LOCK TABLE meter_values IN ACCESS EXCLUSIVE MODE"):
