@@ -13,7 +13,7 @@ from shared.batching import Batcher
 from shared.bus.ownership import Claim, OwnershipRegistry
 from shared.domain.availability import Disconnection
 from shared.domain.stations import Connection, Ownership
-from shared.store import epochs, stations
+from shared.store import connections, epochs
 from shared.store.pool import Database
 from shared.store.retrying import try_again
 
@@ -31,10 +31,10 @@ class Claims:
 
     def __init__(self, db: Database, registry: OwnershipRegistry) -> None:
         self._claims: Batcher[Connection, Ownership | None] = Batcher(
-            lambda connections: try_again(partial(stations.claim, db, connections))
+            lambda claimed: try_again(partial(connections.claim, db, claimed))
         )
         self._releases: Batcher[Disconnection, None] = Batcher(
-            lambda disconnections: try_again(partial(stations.release, db, disconnections))
+            lambda disconnections: try_again(partial(connections.release, db, disconnections))
         )
         self._risers: Batcher[tuple[Ownership, int], Ownership | None] = Batcher(
             lambda refused: try_again(partial(epochs.rise, db, refused))

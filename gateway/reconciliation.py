@@ -18,7 +18,7 @@ from shared.bus.ownership import OwnershipRegistry
 from shared.domain.availability import Disconnection, DisconnectReason
 from shared.domain.errors import UnavailableError
 from shared.domain.stations import Ownership
-from shared.store import stations
+from shared.store import connections
 from shared.store.judgement import is_away
 from shared.store.pool import Database
 from shared.telemetry import metrics
@@ -97,7 +97,7 @@ class Reconciler:
         held = self._connections.all()
         online = {
             ownership.station_id: ownership
-            async for ownership in stations.list_online(self._db, self._pod_id)
+            async for ownership in connections.list_online(self._db, self._pod_id)
         }
         silent = [each for each in held if online.get(_id(each)) != each.station.ownership]
         await self.reassert([each for each in silent if self._connections.get(_id(each)) is each])
@@ -110,11 +110,11 @@ class Reconciler:
             )
             await asyncio.gather(*map(self._release, certain))
 
-    async def reassert(self, connections: list[StationConnection]) -> None:
+    async def reassert(self, held: list[StationConnection]) -> None:
         """Mark these online that are still ours, and give up those that have a newer connection."""
-        for start in range(0, len(connections), _CHUNK):
-            chunk = connections[start : start + _CHUNK]
-            ours = await stations.reassert(self._db, [each.station.ownership for each in chunk])
+        for start in range(0, len(held), _CHUNK):
+            chunk = held[start : start + _CHUNK]
+            ours = await connections.reassert(self._db, [each.station.ownership for each in chunk])
             for connection in chunk:
                 if _id(connection) not in ours:
                     metrics.claims_lost.inc()

@@ -16,7 +16,7 @@ async def write(db: KeptConnection) -> None:
             f"""
             WITH old AS (
                 SELECT probe_id FROM write_probes WHERE probed_at < now() - interval '{_KEPT_FOR}'
-                ORDER BY probe_id LIMIT 1000 FOR UPDATE SKIP LOCKED
+                ORDER BY write_probes.probe_id LIMIT 1000 FOR UPDATE SKIP LOCKED
             ), removed AS (
                 DELETE FROM write_probes USING old WHERE write_probes.probe_id = old.probe_id
             )

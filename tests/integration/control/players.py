@@ -29,7 +29,7 @@ from shared.bus.streams import (
 from shared.domain.commands import CommandRecord, CommandState, Outcome
 from shared.domain.stations import Connection, Ownership, RegistrationStatus, SecurityProfile
 from shared.settings import ServiceSettings
-from shared.store import commands, pods, stations
+from shared.store import commands, connections, pods, stations
 from shared.store.pool import Database
 
 API_KEY = "a-key-that-only-tests-use"
@@ -115,7 +115,7 @@ class PodPlayer:
             pod_id=self.pod_id,
             ocpp_version="1.6",
         )
-        (ownership,) = await stations.claim(self._db, [connection])
+        (ownership,) = await connections.claim(self._db, [connection])
         assert ownership is not None
         await self._registry.claim([ownership])
         self._held[station_id] = ownership

@@ -12,14 +12,14 @@ from shared.domain.stations import (
     ConnectorStatusReported,
     Ownership,
 )
-from shared.store import availability, facts, pods, stations
+from shared.store import availability, connections, facts, pods, stations
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually
 from tests.support.stations import register, station_client
 
 
-async def connections(db: Database) -> list[ConnectionSpan]:
+async def list_spans(db: Database) -> list[ConnectionSpan]:
     """Return the station's connections, oldest first."""
     spans = await availability.list_connections_before(db, "CP-1", before=None, limit=100)
     return spans[::-1]
@@ -27,14 +27,14 @@ async def connections(db: Database) -> list[ConnectionSpan]:
 
 async def ended(db: Database, count: int) -> list[ConnectionSpan]:
     return await eventually(
-        lambda: connections(db),
+        lambda: list_spans(db),
         lambda spans: len(spans) == count and spans[-1].disconnected_at is not None,
         timeout_s=5,
     )
 
 
 async def claim(db: Database, pod_id: str = "pod-1") -> Ownership:
-    (ownership,) = await stations.claim(
+    (ownership,) = await connections.claim(
         db,
         [
             Connection(
@@ -51,7 +51,7 @@ async def test_a_connection_lasts_from_its_claim_to_its_end(db: Database, gatewa
     before = datetime.now(UTC)
     async with station_client(gateway.url) as station:
         await station.boot()
-        (open_one,) = await connections(db)
+        (open_one,) = await list_spans(db)
         assert open_one.disconnected_at is None
         assert open_one.reason is None
         assert open_one.last_seen_at is not None  # its pod has a lease
@@ -117,7 +117,7 @@ async def test_what_a_dead_pod_held_ended_with_its_lease(db: Database) -> None:
     await claim(db)
     await asyncio.sleep(0.3)
     assert await put_offline(db) == 1
-    (span,) = await connections(db)
+    (span,) = await list_spans(db)
     assert span.reason is DisconnectReason.POD_DIED
     assert span.disconnected_at is not None
     assert span.disconnected_at < datetime.now(UTC) - timedelta(seconds=0.2)
@@ -129,8 +129,8 @@ async def test_a_pod_that_was_taken_for_dead_had_its_connection_all_the_time(db:
     ownership = await claim(db)
     await asyncio.sleep(0.05)
     await put_offline(db)
-    assert await stations.reassert(db, [ownership]) == {"CP-1"}
-    (span,) = await connections(db)
+    assert await connections.reassert(db, [ownership]) == {"CP-1"}
+    (span,) = await list_spans(db)
     assert (span.disconnected_at, span.reason) == (None, None)
 
 
@@ -144,10 +144,10 @@ async def test_a_connection_that_nobody_ended_ends_where_its_station_went_offlin
         "UPDATE stations SET online = false, disconnected_at = now() RETURNING disconnected_at"
     )
     disconnected_at = await db.fetchval(offline)
-    (span,) = await connections(db)
+    (span,) = await list_spans(db)
     assert span.disconnected_at == disconnected_at
     await claim(db)
-    first, second = await connections(db)
+    first, second = await list_spans(db)
     assert (first.disconnected_at, first.reason) == (
         disconnected_at,
         DisconnectReason.CONNECTION_LOST,

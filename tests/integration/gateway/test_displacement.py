@@ -10,7 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from shared.domain.stations import Connection, SecurityProfile
-from shared.store import pods, security_events, stations
+from shared.store import connections, pods, security_events, stations
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually
@@ -104,7 +104,7 @@ async def test_who_brings_no_password_gets_in_as_soon_as_a_killed_pods_lease_is_
 async def hold_by_a_killed_pod(db: Database, *, lease_s: float) -> None:
     """Leave behind what a pod does that was killed: its lease, and a station that is online."""
     await pods.renew_lease(db, pod_id="killed", pod_name="killed", lease_s=lease_s)
-    await stations.claim(
+    await connections.claim(
         db,
         [Connection(station_id="CP-1", connection_id="c", pod_id="killed", ocpp_version="1.6")],
     )

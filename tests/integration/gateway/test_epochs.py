@@ -14,7 +14,7 @@ from shared.bus.client import open_redis
 from shared.bus.ownership import OwnershipRegistry
 from shared.domain.stations import Connection, Ownership
 from shared.settings import ServiceSettings
-from shared.store import epochs, pods, station_removal, stations
+from shared.store import connections, epochs, pods, station_removal, stations
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import StartPod
 from tests.support.eventually import eventually
@@ -43,7 +43,7 @@ async def restore(db: Database) -> None:
 
 
 async def connect(db: Database, name: str, station_id: str = "CP-1") -> Ownership:
-    (ownership,) = await stations.claim(
+    (ownership,) = await connections.claim(
         db,
         [
             Connection(
@@ -234,9 +234,9 @@ async def test_a_connection_that_a_restore_forgot_does_not_displace_who_came_sin
     assert new.epoch < old.epoch
     await pods.renew_lease(db, pod_id=old.pod_id, pod_name="old", lease_s=60)
     await pods.renew_lease(db, pod_id=new.pod_id, pod_name="new", lease_s=60)
-    assert await stations.reassert(db, [old]) == set()
+    assert await connections.reassert(db, [old]) == set()
     assert await speaker(db) == (new.connection_id, new.epoch)
     # Its pod died meanwhile: then there is nobody else.
     await pods.remove(db, new.pod_id)
-    assert await stations.reassert(db, [old]) == {"CP-1"}
+    assert await connections.reassert(db, [old]) == {"CP-1"}
     assert await speaker(db) == (old.connection_id, old.epoch)

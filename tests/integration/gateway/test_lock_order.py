@@ -12,7 +12,7 @@ from shared.domain.availability import Disconnection, DisconnectReason
 from shared.domain.sessions import TransactionEnded, TransactionStarted
 from shared.domain.stations import Connection, Ownership
 from shared.domain.tokens import AuthorizationStatus
-from shared.store import facts, stations
+from shared.store import connections, facts
 from shared.store.pool import Database
 from tests.support.eventually import eventually
 from tests.support.stations import register
@@ -68,15 +68,15 @@ def disconnection(station_id: str) -> Disconnection:
 
 
 async def claim(db: Database) -> object:
-    return await stations.claim(db, [connection(SECOND), connection(FIRST)])
+    return await connections.claim(db, [connection(SECOND), connection(FIRST)])
 
 
 async def release(db: Database) -> object:
-    return await stations.release(db, [disconnection(SECOND), disconnection(FIRST)])
+    return await connections.release(db, [disconnection(SECOND), disconnection(FIRST)])
 
 
 async def reassert(db: Database) -> object:
-    return await stations.reassert(db, [ownership(SECOND), ownership(FIRST)])
+    return await connections.reassert(db, [ownership(SECOND), ownership(FIRST)])
 
 
 async def tell_starts_again(db: Database) -> object:
@@ -103,7 +103,7 @@ async def test_who_waits_for_the_first_row_does_not_hold_the_second(
     for station_id in (SECOND, FIRST):
         await register(db, station_id)
         await facts.write(db, [started(station_id)])
-    await stations.claim(db, [connection(SECOND), connection(FIRST)])
+    await connections.claim(db, [connection(SECOND), connection(FIRST)])
     async with db.acquire() as holder, holder.transaction():
         await holder.execute(lock)
         acting = asyncio.ensure_future(act(db))

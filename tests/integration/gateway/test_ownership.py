@@ -14,7 +14,7 @@ from shared.bus.ownership import OwnershipRegistry
 from shared.domain.availability import Disconnection, DisconnectReason
 from shared.domain.stations import Connection, Ownership, SecurityProfile
 from shared.settings import ServiceSettings
-from shared.store import pods, stations
+from shared.store import connections, pods, stations
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually
@@ -43,7 +43,7 @@ def connection(number: int, station_id: str = "CP-1") -> Connection:
 
 
 async def claim(db: Database, number: int) -> Ownership:
-    (ownership,) = await stations.claim(db, [connection(number)])
+    (ownership,) = await connections.claim(db, [connection(number)])
     assert ownership is not None
     return ownership
 
@@ -57,13 +57,13 @@ async def test_two_claims_of_one_station_in_one_batch_get_epochs_of_their_own(
     db: Database,
 ) -> None:
     await register(db)
-    ownerships = await stations.claim(db, [connection(1), connection(2)])
+    ownerships = await connections.claim(db, [connection(1), connection(2)])
     assert [ownership and ownership.epoch for ownership in ownerships] == [1, 2]
     assert (await stations.get(db, "CP-1")).pod_id == "pod-2"
 
 
 async def test_a_claim_of_a_deleted_station_gets_nothing(db: Database) -> None:
-    assert await stations.claim(db, [connection(1)]) == [None]
+    assert await connections.claim(db, [connection(1)]) == [None]
 
 
 async def test_a_late_release_harms_nobody(db: Database, registry: OwnershipRegistry) -> None:
@@ -80,7 +80,7 @@ async def test_a_late_release_harms_nobody(db: Database, registry: OwnershipRegi
         close_reason=None,
         last_heard_at=datetime.now(UTC),
     )
-    await stations.release(db, [late])
+    await connections.release(db, [late])
     assert (await stations.get(db, "CP-1")).online
     await registry.renew_lease("pod-2", lease_s=5)
     assert (await registry.find_routes(["CP-1"]))["CP-1"].pod_id == "pod-2"
@@ -113,7 +113,7 @@ async def test_a_dead_pods_stations_are_put_offline_and_no_others(db: Database) 
     await register(db, "CP-2")
     await pods.renew_lease(db, pod_id="pod-1", pod_name="pod", lease_s=-1)
     await pods.renew_lease(db, pod_id="pod-2", pod_name="pod", lease_s=10)
-    await stations.claim(db, [connection(1, "CP-1"), connection(2, "CP-2")])
+    await connections.claim(db, [connection(1, "CP-1"), connection(2, "CP-2")])
     assert await pods.sweep_dead(db) == [("pod-1", 1)]
     assert not (await stations.get(db, "CP-1")).online
     assert (await stations.get(db, "CP-2")).online
@@ -192,7 +192,7 @@ async def test_a_pod_that_was_taken_for_dead_takes_back_what_is_still_its_own(
         await mine.boot()
         await lost.boot()
         # As if it had been stopped past its lease: swept, and one station is elsewhere by now.
-        await stations.claim(db, [connection(9, "CP-2")])
+        await connections.claim(db, [connection(9, "CP-2")])
         await db.execute(
             """
             WITH dead AS (DELETE FROM pods)

@@ -37,7 +37,7 @@ from shared.domain.stations import (
     Station,
 )
 from shared.settings import DatabaseSettings, ServiceSettings
-from shared.store import commands, epochs, facts, pods, stations
+from shared.store import commands, connections, epochs, facts, pods, stations
 from shared.store.pool import Database, open_database
 from tests.faults.table import scaled
 from tests.support.stations import register
@@ -108,7 +108,7 @@ class Pods(RuleBasedStateMachine):
         station_id = f"{name}-{self.run_id}"
         model = self.models[station_id]
         claimed = self.wait_for(
-            stations.claim(
+            connections.claim(
                 self.db,
                 [
                     Connection(
@@ -166,7 +166,7 @@ class Pods(RuleBasedStateMachine):
             close_reason=None,
             last_heard_at=datetime.now(UTC),
         )
-        self.wait_for(stations.release(self.db, [ended]))
+        self.wait_for(connections.release(self.db, [ended]))
         (withdrawn,) = self.wait_for(self.registry.release([ownership]))
         assert withdrawn == (model.route == ownership)
         if withdrawn:
@@ -193,7 +193,7 @@ class Pods(RuleBasedStateMachine):
 
     def _reassert(self, pod_id: str) -> None:
         ownerships = self.held[pod_id]
-        ours = self.wait_for(stations.reassert(self.db, ownerships))
+        ours = self.wait_for(connections.reassert(self.db, ownerships))
         still = [each for each in ownerships if each.epoch == self.models[each.station_id].epoch]
         assert ours == {each.station_id for each in still}
         self.held[pod_id] = still

@@ -12,7 +12,7 @@ from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import PodRequestSender, RunCommand
 from shared.domain.stations import Connection, Ownership
 from shared.settings import ServiceSettings
-from shared.store import stations
+from shared.store import connections, stations
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import StartPod
 from tests.support.eventually import eventually
@@ -133,7 +133,7 @@ async def test_a_command_for_a_station_that_is_gone_ends_the_route_that_led_it_h
 
 async def _claim(db: Database, *, pod_id: str) -> Ownership:
     lost = Connection(station_id="CP-1", connection_id="lost", pod_id=pod_id, ocpp_version="1.6")
-    (ownership,) = await stations.claim(db, [lost])
+    (ownership,) = await connections.claim(db, [lost])
     assert ownership is not None
     return ownership
 
