@@ -25,9 +25,10 @@ from gateway.ocpp201 import PROTOCOL as OCPP201
 from gateway.ocpp_log import OcppLog
 from gateway.ownership import Claims
 from gateway.quirks import QuirkCounter
+from gateway.rates import Limits, Rate
 from gateway.routing import Protocol
 from gateway.settings import GatewaySettings
-from gateway.station_socket import Limits, Rate, StationSocket
+from gateway.station_socket import StationSocket
 from gateway.tls import server_context
 from gateway.turns import Turns
 from shared.bus.streams import CloseConnection, PodRequestSender

@@ -14,7 +14,6 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -24,6 +23,8 @@ from websockets.exceptions import InvalidMessage
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Event, State
 
+from gateway.fragments import Fragments
+from gateway.rates import Limits
 from gateway.turns import Turns
 from shared.domain.stations import Credentials, SecurityProfile
 from shared.telemetry import metrics
@@ -41,7 +42,6 @@ _LARGE_BYTES = 4 * 1024
 _FRAME_BYTES = 64
 # Inflated, this may be a thousand times as much.
 _MAX_COMPRESSED_BYTES = 1024
-_MAX_FRAGMENTS = 4096
 # Messages below both are counted as frames alone: at the default of 100 in a second they come to
 # what a station may send, and to what it may cost, by default.
 _FEW_BYTES = 1280
@@ -52,30 +52,6 @@ PING_TIMEOUT_REASON = "keepalive ping timeout"
 
 _WHOLE_MESSAGE = (Opcode.TEXT, Opcode.BINARY)
 _PART_OF_MESSAGE = (*_WHOLE_MESSAGE, Opcode.CONT)
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """How much of something is taken: a token bucket.
-
-    `per_s` are taken in a second in the long run, `burst` at once after a calm.
-    """
-
-    per_s: float
-    burst: float
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What is taken from a connection.
-
-    Frames of any kind, bytes of messages that are not short, and seconds of a processor for those
-    that are not cheap.
-    """
-
-    frames: Rate
-    message_bytes: Rate
-    processor_s: Rate
 
 
 class StationSocket(ServerConnection):
@@ -109,14 +85,14 @@ class StationSocket(ServerConnection):
     # What has been read and is not handed over yet; little is read meanwhile.
     _waiting: deque[Event]
     _unparsed: bytearray
-    _fragments: bytearray | None = None
-    _fragment_count = 0
+    _fragments: Fragments
     _in_turn = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep little for a station that sends more than it reads."""
         self._waiting = deque()
         self._unparsed = bytearray()
+        self._fragments = Fragments()
         super().connection_made(transport)
         connected = transport.get_extra_info("socket")
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
@@ -313,8 +289,10 @@ class StationSocket(ServerConnection):
         if event.fin and event.opcode in _WHOLE_MESSAGE:
             message = bytes(event.data)
         elif event.opcode in _PART_OF_MESSAGE:
-            whole = self._add_fragment(event)
+            whole = self._fragments.add(event)
             if whole is None:
+                if self._fragments.too_many:
+                    self._refuse_fragments()
                 return
             message = whole
         else:
@@ -325,25 +303,12 @@ class StationSocket(ServerConnection):
         if took_s > _SHORT_S or len(message) > _FEW_BYTES:
             self._charge(took_s, len(message))
 
-    def _add_fragment(self, fragment: Frame) -> bytes | None:
-        """Return the message that a fragment is the last one of, if it is.
-
-        `max_size` bounds what they hold, but some may hold nothing.
-        """
-        if self._fragments is None:
-            self._fragments, self._fragment_count = bytearray(), 0
-        self._fragments += fragment.data
-        self._fragment_count += 1
-        if fragment.fin:
-            message, self._fragments = bytes(self._fragments), None
-            return message
-        if self._fragment_count > _MAX_FRAGMENTS:
-            self._waiting.clear()
-            self._unparsed.clear()
-            self.protocol.fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
-            self.send_data()
-            self.loop.call_later(self.close_timeout or 0, self.transport.abort)
-        return None
+    def _refuse_fragments(self) -> None:
+        self._waiting.clear()
+        self._unparsed.clear()
+        self.protocol.fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
+        self.send_data()
+        self.loop.call_later(self.close_timeout or 0, self.transport.abort)
 
     def _charge(self, took_s: float, size_bytes: int) -> None:
         """Count a message that was long, or took long."""
