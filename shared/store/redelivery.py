@@ -130,7 +130,7 @@ async def _write_ends_told_since(connection: Connection, station_ids: list[str])
              AND sessions.transaction_id = letter.transaction_end ->> 'transaction_id'
         WHERE letter.station_id = ANY ($1) AND letter.transaction_end IS NOT NULL
           AND letter.status IN ('open', 'matched')
-        ORDER BY dead_letters.dead_letter_id FOR UPDATE OF letter
+        ORDER BY letter.dead_letter_id FOR UPDATE OF letter
         """,
         station_ids,
     )
