@@ -20,6 +20,8 @@ log = structlog.get_logger()
 # faulty: its ends are an operator's to give to sessions.
 _MAX_LETTERS = 1000
 _MAX_SESSIONS = 1000
+# Pairs of them: so many take half a second of a processor.
+_MAX_PAIRS = 100_000
 # Of one station, the newest, among which the last value of each session is looked for. A value a
 # minute fills them in a month.
 _MAX_VALUES = 50_000
@@ -39,7 +41,7 @@ async def match(db: Database, station_ids: Sequence[str], limits: Limits) -> Non
         evses = await _count_evses(connection, sorted(letters))
         for station_id, strays in sorted(letters.items()):
             opened = sessions.get(station_id, [])
-            if len(strays) > _MAX_LETTERS or len(opened) > _MAX_SESSIONS:
+            if _are_too_many(len(strays), len(opened)):
                 metrics.stray_ends_not_matched.inc()
                 log.warning(
                     "stray ends are not matched, as the station has too many: dismiss those that "
@@ -50,6 +52,10 @@ async def match(db: Database, station_ids: Sequence[str], limits: Limits) -> Non
                 )
                 continue
             await _match_station(connection, strays, opened, evses.get(station_id, 0), limits)
+
+
+def _are_too_many(letters: int, sessions: int) -> bool:
+    return letters > _MAX_LETTERS or sessions > _MAX_SESSIONS or letters * sessions > _MAX_PAIRS
 
 
 async def _match_station(
