@@ -22,6 +22,8 @@ from tests.support.raw_websocket import RawWebSocket, frame, raw_websocket
 GATEWAY = "gateway-1"
 SENDERS = 5
 PHASE_S = scaled(2.0, 6.0)
+# Until they have sent what is given at once after a calm.
+SETTLE_S = 2.0
 P99_S = 0.05
 BOOT = b'[2,"b","BootNotification",{"chargePointVendor":"V","chargePointModel":"M"}]'
 NO_BUDGETS = {
@@ -71,8 +73,12 @@ async def senders(url: str, ids: Sequence[str], kinds: Sequence[str]) -> AsyncIt
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def share(cluster: Cluster, kinds: Sequence[Sequence[str]]) -> list[Shared]:
-    """Measure what stations that behave wait beside five senders of each of these."""
+async def share(cluster: Cluster, kinds: Sequence[Sequence[str]]) -> tuple[float, list[Shared]]:
+    """Measure what stations that behave wait alone, and beside five senders of each of these.
+
+    Returns:
+        The p99 of their waits alone, and what was found.
+    """
     url, pid = cluster.gateway_urls[GATEWAY], cluster.pids[GATEWAY]
     good = [f"GOOD-{number}" for number in range(10)]
     found = []
@@ -81,18 +87,21 @@ async def share(cluster: Cluster, kinds: Sequence[Sequence[str]]) -> list[Shared
         sockets = [await stack.enter_async_context(open_socket(url, each)) for each in good]
         for each in sockets:
             await each.boot()
+        async with asking(sockets) as others:
+            await asyncio.sleep(PHASE_S)
+        before_s = others.p99_s()
         for round_, sent in enumerate(kinds):
             bad = [f"BAD-{round_}-{number}" for number in range(SENDERS)]
             await register(cluster, bad)
             async with senders(url, bad, sent):
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(SETTLE_S)
                 began_s, cpu_before_s = time.monotonic(), cpu_s(pid)
                 async with asking(sockets) as others:
                     await asyncio.sleep(PHASE_S)
                 seconds = time.monotonic() - began_s
                 busy = (cpu_s(pid) - cpu_before_s) / seconds
                 found.append(Shared(others.p99_s(), others.longest_s, busy))
-    return found
+    return before_s, found
 
 
 async def said_away(cluster: Cluster) -> bool:
@@ -102,7 +111,8 @@ async def said_away(cluster: Cluster) -> bool:
     return not ready.is_success
 
 
-def tell(finding: Finding, kinds: Sequence[str], found: Sequence[Shared]) -> None:
+def tell(finding: Finding, kinds: Sequence[str], before_s: float, found: Sequence[Shared]) -> None:
+    finding.tell(p99_ms_alone=1000 * before_s)
     finding.times = len(kinds) * SENDERS
     for kind, each in zip(kinds, found, strict=True):
         name = f"{kind} p99 ms" if FULL or len(kinds) < 3 else f"{kind[:24]}"
@@ -120,10 +130,11 @@ async def test_costly_messages_cost_only_their_sender(tmp_path: Path, finding: F
     kinds = [*([[kind] for kind in KINDS] if FULL else [["samples with mendable words"]]), KINDS]
     with running_cluster(tmp_path / "data") as running:
         async with with_client(running) as cluster:
-            found = await share(cluster, kinds)
+            before_s, found = await share(cluster, kinds)
             assert not await said_away(cluster)
-    tell(finding, [each[0] if len(each) == 1 else MIXED for each in kinds], found)
-    assert max(each.p99_s for each in found) < P99_S
+    tell(finding, [each[0] if len(each) == 1 else MIXED for each in kinds], before_s, found)
+    # A machine that is busy otherwise lets them wait alone already.
+    assert max(each.p99_s for each in found) < P99_S + 2 * before_s
 
 
 @invariant(15, "the same, with no budget of bytes or of time", control=True)
@@ -133,7 +144,7 @@ async def test_without_a_budget_costly_messages_take_what_there_is(
 ) -> None:
     with running_cluster(tmp_path / "data", environment=NO_BUDGETS) as running:
         async with with_client(running) as cluster:
-            (found,) = await share(cluster, [KINDS])
-    tell(finding, [MIXED], [found])
+            before_s, (found,) = await share(cluster, [KINDS])
+    tell(finding, [MIXED], before_s, [found])
     assert found.p99_s > P99_S
-    assert found.processor_share > 0.5
+    assert found.p99_s > 3 * before_s
