@@ -7,9 +7,11 @@ looked at, and a sweep once a second looks; a request costs no timer.
 
 import asyncio
 import time
+from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import h11
 import structlog
@@ -62,6 +64,8 @@ class Connections:
         # others are a load balancer's, which may be about to use them.
         self._waiting: dict[BoundedProtocol, None] = {}
         self._idle: dict[BoundedProtocol, None] = {}
+        # Answered, and waiting for their clients to close as well: these go before all others.
+        self._closing: dict[BoundedProtocol, None] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -71,7 +75,7 @@ class Connections:
         self._open.add(connection)
         if len(self._open) <= self._max_open:
             return True
-        longest = next(iter(self._waiting or self._idle), None)
+        longest = next(iter(self._closing or self._waiting or self._idle), None)
         if longest is None:
             return False
         longest.give_way()
@@ -92,10 +96,16 @@ class Connections:
         self.note_work(connection)
         (self._idle if proven else self._waiting)[connection] = None
 
+    def note_closing(self, connection: "BoundedProtocol") -> None:
+        """Note that a connection is only waited for to be closed."""
+        self.note_work(connection)
+        self._closing[connection] = None
+
     def note_work(self, connection: "BoundedProtocol") -> None:
         """Note that a connection does not wait any more."""
         self._waiting.pop(connection, None)
         self._idle.pop(connection, None)
+        self._closing.pop(connection, None)
 
     def sweep(self) -> None:
         """Close what has had its time."""
@@ -143,6 +153,42 @@ def _check_framing(request: h11.Request) -> None:
         raise h11.RemoteProtocolError("Transfer-Encoding came with HTTP/1.0")
 
 
+class _Transport:
+    """A connection's transport, whose `close` lets a client read its answer first.
+
+    Closing a socket with something unread resets it, and a client that still sends the body that
+    was refused never sees why (RFC 9112 §9.6). So only our half is closed, until the client closes
+    its own or its time is over.
+
+    Args:
+        transport: the real one.
+        on_linger: called when only our half is closed.
+    """
+
+    def __init__(self, transport: asyncio.Transport, on_linger: Callable[[], None]) -> None:
+        self._transport = transport
+        self._on_linger = on_linger
+        self.may_have_more = False
+        self.lingers = False
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a transport has
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        return self.lingers or self._transport.is_closing()
+
+    def close(self) -> None:
+        if self.lingers:
+            return
+        if not self.may_have_more or self._transport.is_closing():
+            self._transport.close()
+            return
+        self.lingers = True
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        self._on_linger()
+
+
 class BoundedProtocol(H11Protocol):
     """One connection."""
 
@@ -168,7 +214,8 @@ class BoundedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it if there are too many."""
-        super().connection_made(transport)
+        self._closer = _Transport(transport, partial(self._all.note_closing, self))
+        super().connection_made(cast("asyncio.Transport", self._closer))
         if self._all.admit(self):
             self._await_head()
             return
@@ -193,12 +240,14 @@ class BoundedProtocol(H11Protocol):
     def on_head(self, request: h11.Request) -> None:
         """Note that a request head is whole."""
         self._method = request.method
+        self._closer.may_have_more = True
         self._all.note_work(self)
         self._await_body(time.monotonic())
 
     def on_request_complete(self) -> None:
         """Note that all of a request is here."""
         self._awaited = _Awaited.NOTHING
+        self._closer.may_have_more = False
         if self.conn.our_state is h11.DONE:  # it was answered before its body had come
             self._await_next()
 
@@ -217,6 +266,13 @@ class BoundedProtocol(H11Protocol):
         """Note that something was."""
         self._unread_since = None
         super().resume_writing()
+
+    def shutdown(self) -> None:
+        """End with the server."""
+        if self._closer.lingers:
+            self._abort()
+        else:
+            super().shutdown()
 
     def give_way(self) -> None:
         """Close a connection that waits for a request, for another one."""
@@ -305,6 +361,7 @@ class BoundedProtocol(H11Protocol):
         """Answer what cannot be read, and close: nobody knows where the next request begins."""
         error = self._parser.error
         self._count("malformed")
+        self._closer.may_have_more = True
         self._refuse(
             _PROBLEM_OF_STATUS.get(
                 HTTPStatus(error.error_status_hint if error else HTTPStatus.BAD_REQUEST),

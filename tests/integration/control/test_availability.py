@@ -98,7 +98,9 @@ async def test_maintenance_that_is_noted_afterwards_counts_and_can_be_taken_back
     assert (first["excluded_s"], second["excluded_s"]) == (0, 3 * 86400)
     assert second["uptime_percent"] == round(22 / 31 * 100, 4)
 
-    changed = await client.patch(location, json={"evse_id": None, "starts_at": "2025-05-11T00:00Z"})
+    changed = await client.patch(
+        location, json={"evse_id": None, "starts_at": "2025-05-11T00:00:00Z"}
+    )
     assert changed.status_code == 200, changed.text
     first, second = await uptime(client)
     assert (first["excluded_s"], second["excluded_s"]) == (86400, 4 * 86400)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -43,8 +44,8 @@ async def test_3000_half_sent_requests_hold_up_nobody_and_are_all_closed_in_time
         answers = await asyncio.gather(*(each.answer(timeout_s=20) for each in half))
         assert {(each.status, each.problem) for each in answers} == {(408, "request-timeout")}
         assert await asyncio.gather(*(each.rest() for each in half)) == [b""] * 3000
-        assert slowest_s < 2
-        assert time.monotonic() - began < 15
+        assert slowest_s < 4, "others waited as long as the half-sent requests were there"
+        assert time.monotonic() - began < 30
         for each in half:
             each.close()
 
@@ -243,3 +244,28 @@ async def test_an_upgrade_is_one_line_in_the_log_and_a_plain_answer(
     (line,) = logs
     assert "stations connect to a gateway" in line["event"]
     assert "pip install" not in capfd.readouterr().err
+
+
+async def test_who_still_sends_a_body_that_was_refused_can_read_why(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings(http_head_timeout_s=2)
+    async with running(settings) as api, connected(api.url) as client:
+        await client.send(HEAD + b"Content-Length: 9000000\r\n\r\n")
+        for _ in range(90):
+            await client.send(b" " * 100_000)
+        answer = await client.answer()
+        assert (answer.status, answer.problem) == (413, "body-too-large")
+        assert await client.rest() == b""
+
+
+async def test_who_never_closes_behind_a_refusal_is_cut_off(make_settings: MakeSettings) -> None:
+    settings = make_settings(http_head_timeout_s=1)
+    async with running(settings) as api, connected(api.url) as client:
+        await client.send(HEAD + b"Content-Length: 9000000\r\n\r\n")
+        assert (await client.answer()).status == 413
+        async with asyncio.timeout(10):
+            with suppress(ConnectionError):
+                while True:
+                    await client.send(b" " * 1000)
+                    await asyncio.sleep(0.05)
