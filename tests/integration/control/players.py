@@ -64,7 +64,9 @@ async def running(settings: ControlSettings) -> AsyncIterator[Api]:
         port, management_port = listener.getsockname()[1], management.getsockname()[1]
         async with (
             running_api(settings) as app,
-            serving_management(app.state.management, management, shutdown_timeout_s=2),
+            serving_management(
+                app.state.management, management, settings=settings, shutdown_timeout_s=2
+            ),
         ):
             serving = asyncio.create_task(
                 serve(
