@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from redis import Redis
@@ -91,6 +92,15 @@ async def seconds_until_commands_go(cluster: Cluster, station_ids: list[str]) ->
     return time.monotonic() - began
 
 
+def has_ended(pid: int) -> bool:
+    """Tell whether a process is no more, or only waits for its parent to notice."""
+    try:
+        facts = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return True
+    return facts.rpartition(")")[2].split()[0] == "Z"
+
+
 async def refuse(
     cluster: Cluster,
     prefix: str,
@@ -119,7 +129,9 @@ async def refuse(
                 seen.answered += len(acknowledged.meter_values) - answered
             seen.recovered_s.append(await seconds_until_commands_go(cluster, idle[:5]))
         after = cluster.pids
-        seen.ended = [name for name, pid in before.items() if after.get(name) != pid]
+        seen.ended = [
+            name for name, pid in before.items() if after.get(name) != pid or has_ended(pid)
+        ]
         seen.dropped = sum(each.connections - 1 for each in stations) + acknowledged.resent
     seen.lost = (await audit(cluster.database_url, acknowledged)).total_lost
     return seen
