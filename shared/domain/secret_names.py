@@ -78,7 +78,7 @@ _PARAMETERS = _set("auth code jwt sas sid sig signature")
 _INSTANCE = re.compile(r"\[([^\[\]]*)\]")
 _EVSE = re.compile(r"\([0-9, ]*\)")
 _ATTRIBUTE = re.compile(r"/(?:Actual|Target|MinSet|MaxSet)$")
-_NAME_MAX_LENGTH = 512
+_NAME_MAX_LENGTH = 128
 _NAMES_REMEMBERED = 4096
 
 _operators: frozenset[str] = frozenset()
@@ -135,26 +135,33 @@ def _words(name: str) -> list[str]:
     return [word.lower() for word in _WORD.findall(name)]
 
 
-def _is_secret(words: list[str]) -> bool:
+def _is_secret(words: Sequence[str]) -> bool:
+    """Tell by the words of a name, from the last one on, in a time that grows with their number."""
     if not words or words[0] in _ASKS:
         return False
-    return any(
-        _names_a_secret(words, index) and _ABOUT.isdisjoint(words[index + 1 :])
-        for index in range(len(words))
+    at_the_end = True
+    for index in range(len(words) - 1, -1, -1):
+        word, before = words[index], words[index - 1] if index else ""
+        if before not in _HARMLESS.get(word, ()) and (
+            _is_strong(before, word) or (at_the_end and _is_secret_at_the_end(before, word))
+        ):
+            return True
+        if word in _ABOUT:
+            return False
+        at_the_end = at_the_end and word in _IDLE
+    return False
+
+
+def _is_strong(before: str, word: str) -> bool:
+    return (
+        word in _STRONG
+        or (before, word) in _PAIRS
+        or _ANYWHERE.search(word) is not None
+        or _STRONG_RUN.fullmatch(word) is not None
     )
 
 
-def _names_a_secret(words: Sequence[str], index: int) -> bool:
-    word = words[index]
-    before = words[index - 1] if index else ""
-    if before in _HARMLESS.get(word, ()):
-        return False
-    if word in _STRONG or (before, word) in _PAIRS:
-        return True
-    if _ANYWHERE.search(word) or _STRONG_RUN.fullmatch(word):
-        return True
-    if not _IDLE.issuperset(words[index + 1 :]):
-        return False
+def _is_secret_at_the_end(before: str, word: str) -> bool:
     return (
         word in _AT_THE_END
         or (before, word) in _PAIRS_AT_THE_END
