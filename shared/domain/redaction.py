@@ -40,7 +40,9 @@ _VARIABLE_MEMBERS = frozenset(
 _PRIVATE_KEY = "PRIVATE KEY-----"
 _SCHEMES = ("Basic ", "Bearer ", "Digest ")
 _URL = re.compile(r"(?<=://)[^\s\"'<>]+")
-_PAIR = re.compile(r"""([A-Za-z][A-Za-z0-9_.\-]{0,63})=("[^"]*"|'[^']*'|[^\s&;,"'<>]+)""")
+_PAIR = re.compile(
+    r"""(?<![A-Za-z0-9_.\-])([A-Za-z][A-Za-z0-9_.\-]{0,63})=("[^"]*"|'[^']*'|[^\s&;,"'<>]+)"""
+)
 _AUTHORITY_END = re.compile(r"[/?#\\]")
 # Longer text is no JSON that somebody put into a string.
 _JSON_MAX_LENGTH = 65_536
