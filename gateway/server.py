@@ -13,6 +13,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from gateway import quirks
+from gateway.budget import Limits, Rate
 from gateway.connection import StationConnection
 from gateway.disconnection import disconnection
 from gateway.door import Door
@@ -25,7 +26,6 @@ from gateway.ocpp201 import PROTOCOL as OCPP201
 from gateway.ocpp_log import OcppLog
 from gateway.ownership import Claims
 from gateway.quirks import QuirkCounter
-from gateway.rates import Limits, Rate
 from gateway.routing import Protocol
 from gateway.settings import GatewaySettings
 from gateway.station_socket import StationSocket

@@ -23,8 +23,8 @@ from websockets.exceptions import InvalidMessage
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Event, State
 
+from gateway.budget import FEW_BYTES, SHORT_S, Limits, Spent
 from gateway.fragments import Fragments
-from gateway.rates import Limits
 from gateway.turns import Turns
 from shared.domain.stations import Credentials, SecurityProfile
 from shared.telemetry import metrics
@@ -42,10 +42,6 @@ _LARGE_BYTES = 4 * 1024
 _FRAME_BYTES = 64
 # Inflated, this may be a thousand times as much.
 _MAX_COMPRESSED_BYTES = 1024
-# Messages below both are counted as frames alone: at the default of 100 in a second they come to
-# what a station may send, and to what it may cost, by default.
-_FEW_BYTES = 1280
-_SHORT_S = 0.0005
 
 PING_TIMEOUT_REASON = "keepalive ping timeout"
 """Reason in the close frame that nobody may read."""
@@ -72,14 +68,12 @@ class StationSocket(ServerConnection):
     _deliver: Callable[[bytes], None] | None = None
     _context: Context
     _turns: Turns | None = None
-    _limits: Limits | None = None
+    _spent: Spent | None = None
     _frame_interval_s = 0.0
     _burst_s = 0.0
-    # When each bucket is full again, by `perf_counter`; it is empty while that is more than a burst
+    # When the bucket is full again, by `perf_counter`; it is empty while that is more than a burst
     # away.
     _full_at_s = 0.0
-    _bytes_full_at_s = 0.0
-    _processor_full_at_s = 0.0
     _pause: asyncio.TimerHandle | None = None
     _throttled = False
     # What has been read and is not handed over yet; little is read meanwhile.
@@ -129,7 +123,7 @@ class StationSocket(ServerConnection):
 
         Without this everything is taken, and at once.
         """
-        self._limits = limits
+        self._spent = Spent(limits)
         self._turns = turns
         self._frame_interval_s = 1 / limits.frames.per_s
         self._burst_s = limits.frames.burst / limits.frames.per_s
@@ -300,7 +294,7 @@ class StationSocket(ServerConnection):
             return
         self._context.run(deliver, message)
         took_s = perf_counter() - now_s
-        if took_s > _SHORT_S or len(message) > _FEW_BYTES:
+        if took_s > SHORT_S or len(message) > FEW_BYTES:
             self._charge(took_s, len(message))
 
     def _refuse_fragments(self) -> None:
@@ -312,32 +306,11 @@ class StationSocket(ServerConnection):
 
     def _charge(self, took_s: float, size_bytes: int) -> None:
         """Count a message that was long, or took long."""
-        limits = self._limits
-        if limits is None:
+        if self._spent is None:
             return
-        now_s = perf_counter()
-        self._processor_full_at_s = (
-            max(self._processor_full_at_s, now_s) + took_s / limits.processor_s.per_s
-        )
-        self._bytes_full_at_s = (
-            max(self._bytes_full_at_s, now_s) + size_bytes / limits.message_bytes.per_s
-        )
-        if self._pause is None and self._may_send_at_s() > now_s:
-            self._pause_reading("processor" if took_s > _SHORT_S else "bytes")
-
-    def _may_send_at_s(self) -> float:
-        """Return when no bucket is empty any more, by `perf_counter`."""
-        limits = self._limits
-        if limits is None:
-            return 0.0
-        return max(
-            full_at_s - rate.burst / rate.per_s
-            for full_at_s, rate in (
-                (self._full_at_s, limits.frames),
-                (self._bytes_full_at_s, limits.message_bytes),
-                (self._processor_full_at_s, limits.processor_s),
-            )
-        )
+        self._spent.add(size_bytes, took_s)
+        if self._pause is None and self._spent.may_send_at_s() > perf_counter():
+            self._pause_reading("processor" if took_s > SHORT_S else "bytes")
 
     def pause_writing(self) -> None:
         """Stop reading, as the answers to what is read could not be sent."""
@@ -368,7 +341,10 @@ class StationSocket(ServerConnection):
 
     def _end_pause(self, latest_s: float) -> None:
         """Read again, unless what came together with the first frame too many takes longer."""
-        left_s = min(self._may_send_at_s(), latest_s) - perf_counter()
+        may_send_at_s = self._full_at_s - self._burst_s
+        if self._spent is not None:
+            may_send_at_s = max(may_send_at_s, self._spent.may_send_at_s())
+        left_s = min(may_send_at_s, latest_s) - perf_counter()
         self._pause = None
         if left_s > 0:
             self._pause = self.loop.call_later(left_s, self._end_pause, latest_s)
