@@ -117,14 +117,15 @@ async def test_json_that_says_it_is_utf_8_is_read(client: httpx.AsyncClient) -> 
         assert_problem(response, 422, "invalid-input")
 
 
-async def test_what_answers_get_answers_head_without_a_body(client: httpx.AsyncClient) -> None:
+async def test_what_answers_get_answers_head_without_a_body(api: Api) -> None:
+    client = api.client
     await client.post("/v1/stations", json={"station_id": "CS-1"})
     for path in ("/v1/stations", "/v1/stations/CS-1", "/healthz", "/docs", "/v1/nothing"):
         got, head = await client.get(path), await client.head(path)
         assert (head.status_code, head.content) == (got.status_code, b"")
         assert head.headers["content-length"] == got.headers["content-length"]
         assert head.headers["content-type"] == got.headers["content-type"]
-    page = (await client.get("/metrics")).text
+    page = (await api.prober.get("/metrics")).text
     assert 'method="HEAD",route="/v1/stations/{station_id}",status="200"' in page
 
 

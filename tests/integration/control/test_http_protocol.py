@@ -21,7 +21,7 @@ GET = b"GET /healthz HTTP/1.1\r\nHost: api\r\n\r\n"
 
 
 async def refused(api: Api, reason: str) -> float:
-    page = (await api.client.get("/metrics")).text
+    page = (await api.prober.get("/metrics")).text
     name = f'voltaro_control_http_refused_connections_total{{reason="{reason}"}} '
     return sum(float(line.removeprefix(name)) for line in page.splitlines() if name in line)
 
