@@ -1,5 +1,6 @@
 """Turns every error into problem details."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -24,12 +25,14 @@ from shared.domain.errors import (
     VoltaroError,
 )
 from shared.store.judgement import is_away, is_locked
+from shared.store.retrying import RETRY_DELAYS_S, may_be_the_connection
 from shared.telemetry.errors import describe_error
 
 log = structlog.get_logger()
 
 _CLIENT_CLOSED_REQUEST = 499
 _ECHO_MAX_LENGTH = 200
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 # The most special class comes first.
 #
@@ -174,7 +177,8 @@ def _methods_at(request: Request) -> list[str]:
 class UnexpectedErrors:
     """ASGI middleware: what nobody foresaw is logged, and told without its internals.
 
-    Postgres being away may surface from any statement, so it is told apart here.
+    Postgres being away may surface from any statement, so it is told apart here. A connection that
+    ended says the same for a moment: what only reads is tried again on a fresh one first.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -192,12 +196,24 @@ class UnexpectedErrors:
             answering = True
             await send(message)
 
-        try:
-            await self._app(scope, receive, watched_send)
-        except Exception as error:
-            if answering:
-                raise  # half an answer is out: uvicorn logs this and closes the connection
-            await _response_to(error, scope)(scope, receive, send)
+        asked = dict(scope)  # routing writes into it
+        delays_s = iter(RETRY_DELAYS_S if scope["method"] in _SAFE_METHODS else ())
+        while True:
+            try:
+                await self._app(scope, receive, watched_send)
+            except Exception as error:
+                if answering:
+                    raise  # half an answer is out: uvicorn logs this and closes the connection
+                again = is_away(error) and may_be_the_connection(error)
+                delay_s = next(delays_s, None) if again else None
+                if delay_s is None:
+                    await _response_to(error, scope)(scope, receive, send)
+                    return
+            else:
+                return
+            await asyncio.sleep(delay_s)
+            scope.clear()
+            scope.update(asked)
 
 
 def _response_to(error: Exception, scope: Scope) -> ProblemResponse:

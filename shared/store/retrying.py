@@ -10,7 +10,7 @@ from shared.store.judgement import Judgement, judge
 Result = TypeVar("Result")
 
 # A server that ends a connection has another one within milliseconds; who needs longer is away.
-_RETRY_DELAYS_S = (0.0, 0.05, 0.2)
+RETRY_DELAYS_S = (0.0, 0.05, 0.2)
 
 
 async def try_again(work: Callable[[], Awaitable[Result]]) -> Result:
@@ -22,17 +22,18 @@ async def try_again(work: Callable[[], Awaitable[Result]]) -> Result:
     Raises:
         Exception: what the last try raised.
     """
-    for delay_s in _RETRY_DELAYS_S:
+    for delay_s in RETRY_DELAYS_S:
         try:
             return await work()
         except Exception as error:
-            if not _may_be_the_connection(error):
+            if not may_be_the_connection(error):
                 raise
         await asyncio.sleep(delay_s)
     return await work()
 
 
-def _may_be_the_connection(error: Exception) -> bool:
+def may_be_the_connection(error: Exception) -> bool:
+    """Tell whether a fresh connection may help, soon enough to wait for it."""
     if isinstance(error, VoltaroError | TimeoutError):
         return False
     return judge(error) in {Judgement.AWAY, Judgement.UNCLEAR}
