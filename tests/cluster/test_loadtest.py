@@ -116,7 +116,8 @@ async def test_a_run_that_meets_everything_ends_with_0_and_a_lost_row_is_found_a
         await connection.execute(
             "DELETE FROM meter_values WHERE (station_id, sampled_at) IN "
             "(SELECT station_id, sampled_at FROM meter_values WHERE station_id LIKE 'LOAD-%' "
-            "AND transaction_id IS NOT NULL LIMIT 1)"
+            "AND transaction_id IS NOT NULL GROUP BY station_id, sampled_at "
+            "HAVING count(*) = 1 LIMIT 1)"
         )
     finally:
         await connection.close()

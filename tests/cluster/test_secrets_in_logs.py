@@ -44,7 +44,10 @@ def secrets_of_processes(cluster: Cluster) -> set[str]:
     """Return what the processes were told that nobody else may know."""
     found: set[str] = set()
     for pid in cluster.pids.values():
-        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except FileNotFoundError:  # killed, and its successor is not in the report yet
+            continue
         for name, _, value in (each.decode().partition("=") for each in environment):
             if not name.startswith("VOLTARO_"):
                 continue

@@ -118,7 +118,11 @@ async def test_a_station_that_sends_too_much_costs_only_itself(
 @invariant(15, "the same, with no limit of how much a station may send", control=True)
 @pytest.mark.timeout(300)
 async def test_without_a_limit_a_flood_is_answered(tmp_path: Path, finding: Finding) -> None:
-    environment = {"VOLTARO_STATION_FRAMES_PER_S": "1000000"}
+    environment = {
+        "VOLTARO_STATION_FRAMES_PER_S": "1000000",
+        "VOLTARO_STATION_BYTES_PER_S": "1000000000",
+        "VOLTARO_STATION_PROCESSOR_SHARE": "1000",
+    }
     with running_cluster(tmp_path / "data", environment=environment) as running:
         async with with_client(running) as cluster:
             flooded = await flood(cluster)

@@ -208,7 +208,12 @@ async def test_a_station_that_does_not_read_costs_only_itself(
 @invariant(15, "the same, with no limit of how many messages may wait", control=True)
 @pytest.mark.timeout(300)
 async def test_without_a_limit_a_flood_is_kept_in_memory(tmp_path: Path, finding: Finding) -> None:
-    environment = {"VOLTARO_MAX_QUEUED_CALLS": "1000000"}
+    environment = {
+        "VOLTARO_STATION_FRAMES_PER_S": "1000000",
+        "VOLTARO_STATION_BYTES_PER_S": "1000000000",
+        "VOLTARO_STATION_PROCESSOR_SHARE": "1000",
+        "VOLTARO_MAX_QUEUED_CALLS": "1000000",
+    }
     with running_cluster(tmp_path / "data", environment=environment) as running:
         async with with_client(running) as cluster:
             flooded = await flood_gateway(cluster, [0, 0], until_closed=False)

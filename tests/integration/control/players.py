@@ -170,7 +170,8 @@ class PodPlayer:
 async def playing_pod(
     db: Database, settings: ServiceSettings, pod_id: str = "pod-1-abcdef"
 ) -> AsyncIterator[PodPlayer]:
-    async with open_redis(settings) as redis:
+    # The reader of a real pod goes on after a time-out; this one plays only what it is told to.
+    async with open_redis(settings.model_copy(update={"redis_timeout_s": 10.0})) as redis:
         pod = PodPlayer(db, redis, pod_id)
         await pod.start()
         yield pod

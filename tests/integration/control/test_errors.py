@@ -125,7 +125,7 @@ async def test_what_answers_get_answers_head_without_a_body(api: Api) -> None:
         assert (head.status_code, head.content) == (got.status_code, b"")
         assert head.headers["content-length"] == got.headers["content-length"]
         assert head.headers["content-type"] == got.headers["content-type"]
-    page = (await api.prober.get("/metrics")).text
+    page = (await api.management.get("/metrics")).text
     assert 'method="HEAD",route="/v1/stations/{station_id}",status="200"' in page
 
 

@@ -78,7 +78,7 @@ async def test_of_a_batch_with_one_that_cannot_be_read_the_others_are_settled(
     for each in ids[1:]:
         await end(db, each, "3000")
     async with unreadable(db, ids[0]):
-        assert await settle_due(db, make_worker(**IMPATIENT | {"settle_retry_s": 100})) == 9
+        assert await settle_due(db, make_worker(settle_timeout_s=0.8, settle_retry_s=100)) == 9
         assert [(await the_session(db, each)).billable for each in ids] == [False] + [True] * 9
         row = await db.fetchrow(
             "SELECT settle_failures, settle_at - now() AS wait FROM sessions "

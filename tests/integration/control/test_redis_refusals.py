@@ -45,7 +45,7 @@ async def test_what_needs_redis_is_refused_with_its_reason_and_nothing_is_kept(
             assert word in assert_problem(changed, 503, "unavailable")["detail"]
             removed = await api.client.delete("/v1/stations/CS-1")
             assert word in assert_problem(removed, 503, "unavailable")["detail"]
-            ready = await api.client.get("/readyz")
+            ready = await api.management.get("/readyz")
             assert ready.status_code == 200
             assert ready.json()["dependencies"] == {"postgres": "ok", "redis": "away"}
             assert word in ready.json()["reasons"]["redis"]

@@ -106,7 +106,7 @@ async def test_a_long_charge_is_found_page_by_page(db: Database) -> None:
     [
         ("DELETE FROM meter_values WHERE energy_wh = 1", 1, "the reading of"),
         ("UPDATE sessions SET ended_at = NULL", 1, "the end of transaction"),
-        ("UPDATE sessions SET started_at = now() + interval '1 day'", 1, "the start of"),
+        ("UPDATE sessions SET started_at = started_at - interval '1 hour'", 1, "the start of"),
         ("DELETE FROM sessions", 5, "of LOAD-0-0 was acknowledged and is not stored"),
     ],
 )
