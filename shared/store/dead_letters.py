@@ -14,6 +14,8 @@ from shared.store import session_history
 from shared.store.fingerprints import fingerprint
 from shared.store.pool import Connection, Database
 
+DELIVERED_BY = "voltaro"
+"""Who has dismissed a letter that was written where it belongs after all."""
 _UNKNOWN_TRANSACTION = "the station has no transaction with this id"
 
 _COLUMNS = ", ".join(
@@ -35,6 +37,9 @@ async def insert(
 ) -> None:
     """Keep facts; the same fact again is kept once.
 
+    One that has been delivered since is to be delivered again: what it says was true, then perhaps
+    another thing, and is true again.
+
     Args:
         connection: where.
         letters: each with the reason why it is here, and with what the worker is to deliver.
@@ -42,10 +47,31 @@ async def insert(
     await connection.executemany(
         """
         INSERT INTO dead_letters (station_id, kind, reason, fact, fingerprint, redelivery)
-        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
+        VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (station_id, kind, fingerprint) DO UPDATE
+        SET reason = excluded.reason, redelivery = excluded.redelivery, received_at = now(),
+            status = 'open', transaction_end = NULL, decided_by = NULL, decided_at = NULL,
+            note = NULL
+        WHERE excluded.redelivery IS NOT NULL
+          AND dead_letters.status = 'dismissed' AND dead_letters.decided_by = $7
         """,
-        [(*_row(fact, reason), redelivery) for fact, reason, redelivery in letters],
+        [(*_row(fact, reason), redelivery, DELIVERED_BY) for fact, reason, redelivery in letters],
     )
+
+
+async def find_redelivery(connection: Connection, fact: AnyFact) -> str | None:
+    """Return what the worker is to deliver of a fact that was kept, now or when it came before."""
+    station_id, kind, _, _, print_ = _row(fact, "")
+    redelivery: str | None = await connection.fetchval(
+        """
+        SELECT redelivery FROM dead_letters
+        WHERE station_id = $1 AND kind = $2 AND fingerprint = $3 AND status = 'open'
+        """,
+        station_id,
+        kind,
+        print_,
+    )
+    return redelivery
 
 
 def _row(fact: AnyFact, reason: str) -> tuple[Any, ...]:

@@ -162,7 +162,7 @@ async def write_dead_letters(db: KeptConnection, facts: Sequence[SetAside]) -> l
 
     Returns:
         What `write` would have: a `TransactionStarted` still gets an id that is unique, because the
-        station needs one to go on.
+        station needs one to go on. Told again, it gets the one that the worker will give it.
     """
     async with db.acquire() as connection, connection.transaction():
         results = [
@@ -182,7 +182,16 @@ async def write_dead_letters(db: KeptConnection, facts: Sequence[SetAside]) -> l
                 for each, transaction_id in zip(facts, results, strict=True)
             ],
         )
+        for position, each in enumerate(facts):
+            if each.because_of_a_lock and isinstance(each.fact, TransactionStarted):
+                told = await dead_letters.find_redelivery(connection, each.fact)
+                if told is not None:
+                    results[position] = _read_redelivery(told).transaction_id
     return results
+
+
+def _read_redelivery(told: str) -> Redelivery:
+    return msgspec.json.decode(told, type=Redelivery)
 
 
 def _redelivery(fact: Fact, transaction_id: str | None) -> str | None:

@@ -1,6 +1,7 @@
 """Dead letters that are nobody's fault: the worker writes them where they belong."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -10,12 +11,11 @@ from shared.domain.dead_letters import DeadLetterStatus
 from shared.domain.sessions import TransactionEnded, TransactionStarted
 from shared.store import dead_letters, facts
 from shared.store.facts import KINDS, Fact, Redelivery
-from shared.store.judgement import is_locked, is_refused
+from shared.store.judgement import is_away, is_locked, is_refused
 from shared.store.pool import Connection, Database
 
 log = structlog.get_logger()
 
-_DECIDED_BY = "voltaro"
 _DELIVERED = "written where it belongs, once the lock was gone"
 # An end that was told while its start was delivered looked for it when it was not there yet.
 _SECOND_LOOK_AFTER_S = 2.0
@@ -44,6 +44,7 @@ async def deliver(db: Database, *, limit: int) -> int:
     )
     delivered: list[Fact] = []
     blocked: set[str] = set()
+    away: Exception | None = None
     for letter in letters:
         if letter["station_id"] in blocked:
             continue
@@ -55,13 +56,21 @@ async def deliver(db: Database, *, limit: int) -> int:
                 blocked.add(letter["station_id"])
             elif is_refused(error) or isinstance(error, msgspec.MsgspecError):
                 await _leave_to_a_person(db, dead_letter_id, error)
-            else:
-                raise
+            elif is_away(error):
+                away = error
+                break
+            else:  # whatever it is, it is no other letter's
+                log.exception(
+                    "a dead letter could not be delivered", dead_letter_id=str(dead_letter_id)
+                )
+                blocked.add(letter["station_id"])
     starts = [fact for fact in delivered if isinstance(fact, TransactionStarted)]
     if starts:
         await asyncio.sleep(_SECOND_LOOK_AFTER_S)
         async with db.acquire() as connection, connection.transaction():
             await _write_ends_told_since(connection, sorted({each.station_id for each in starts}))
+    if away is not None:
+        raise away
     return len(delivered)
 
 
@@ -72,7 +81,7 @@ async def _deliver(db: Database, dead_letter_id: object) -> list[Fact]:
         await connection.execute("SET LOCAL lock_timeout = '50ms'")
         letter = await connection.fetchrow(
             """
-            SELECT kind, redelivery FROM dead_letters
+            SELECT kind, redelivery, received_at FROM dead_letters
             WHERE dead_letter_id = $1 AND redelivery IS NOT NULL AND status = 'open'
             FOR UPDATE SKIP LOCKED
             """,
@@ -87,7 +96,13 @@ async def _deliver(db: Database, dead_letter_id: object) -> list[Fact]:
             return []
         (result,) = await facts.write_with(connection, [fact])
         if isinstance(fact, TransactionStarted) and told.transaction_id != result:
-            await _rename(connection, fact, made=result, told=told.transaction_id)
+            await _rename(
+                connection,
+                fact,
+                made=result,
+                told=told.transaction_id,
+                told_at=letter["received_at"],
+            )
         await _dismiss(connection, [dead_letter_id])
     return [fact]
 
@@ -102,20 +117,29 @@ async def _is_known(connection: Connection, end: TransactionEnded) -> bool:
 
 
 async def _rename(
-    connection: Connection, start: TransactionStarted, *, made: str | None, told: str | None
+    connection: Connection,
+    start: TransactionStarted,
+    *,
+    made: str | None,
+    told: str | None,
+    told_at: datetime,
 ) -> None:
-    """Give a new session the id that its station knows, and the end that it has told since.
+    """Give a session the id that its station knows, and the end that it has told since.
 
-    One that was there already is that of an earlier telling, whose id the station knows as well.
+    A station tells a start again because it never got the answer, so that the id which it was told
+    last is the one that it knows: of a session that is older than the letter, the letter's.
     """
     renamed = await connection.fetchval(
         """
         UPDATE sessions SET transaction_id = $3
-        WHERE station_id = $1 AND transaction_id = $2 AND created_at = now() RETURNING true
+        WHERE station_id = $1 AND transaction_id = $2
+          AND (created_at = now() OR created_at < $4 AND ended_by IS DISTINCT FROM 'station')
+        RETURNING true
         """,
         start.station_id,
         made,
         told,
+        told_at,
     )
     if renamed:
         await _write_ends_told_since(connection, [start.station_id])
@@ -179,6 +203,6 @@ async def _dismiss(connection: Connection, dead_letter_ids: list[object]) -> Non
         """,
         dead_letter_ids,
         DeadLetterStatus.DISMISSED,
-        _DECIDED_BY,
+        dead_letters.DELIVERED_BY,
         _DELIVERED,
     )

@@ -10,11 +10,12 @@ import pytest
 
 from control.jobs.retention import make_partitions
 from shared.domain.errors import UnavailableError
+from shared.domain.local_lists import LocalListVersionReported
 from shared.domain.meter_values import MeterSample, MeterValue, MeterValuesReported
 from shared.store import facts, redelivery
 from shared.store.migrate import migrate
 from shared.store.partitions import DailyTable
-from shared.store.pool import Database
+from shared.store.pool import Database, KeptConnection
 from tests.integration.gateway.conftest import StartPod
 from tests.support.eventually import eventually
 from tests.support.pods import Pod
@@ -168,6 +169,67 @@ async def test_a_start_that_was_set_aside_gets_the_id_that_its_station_was_told(
         "ended_by": "station",
     }
     assert {status for _, status in await letters(db)} == {"dismissed"}
+
+
+async def ended_session(db: Database, pod: Pod, transaction_id: int) -> dict[str, Any]:
+    async with station_client(pod.url) as station:
+        await station.boot()
+        await station.call("StopTransaction", stop(transaction_id))
+    return dict(await db.fetchrow("SELECT transaction_id, ended_by FROM sessions"))
+
+
+async def test_a_start_that_is_told_again_under_the_lock_gets_the_same_id(
+    db: Database, pod: Pod
+) -> None:
+    told = []
+    async with locked(db, "LOCK TABLE sessions IN SHARE MODE"):
+        for _ in range(2):  # as a station does whose connection was lost before the answer
+            async with station_client(pod.url) as station:
+                await station.boot()
+                told.append(await start(station))
+    assert await redelivery.deliver(db, limit=10) == 1
+    assert told[0] == told[1]
+    ended = await ended_session(db, pod, told[1])
+    assert ended == {"transaction_id": str(told[1]), "ended_by": "station"}
+
+
+async def test_a_start_that_is_told_again_gets_the_id_that_was_told_last(
+    db: Database, pod: Pod
+) -> None:
+    async with station_client(pod.url) as station:
+        await station.boot()
+        first = await start(station)
+        async with locked(db, "LOCK TABLE sessions IN SHARE MODE"):
+            second = await start(station)  # the first answer was lost
+    assert await redelivery.deliver(db, limit=10) == 1
+    assert first != second
+    ended = await ended_session(db, pod, second)
+    assert ended == {"transaction_id": str(second), "ended_by": "station"}
+
+
+async def test_what_was_told_again_after_the_lock_keeps_its_id(db: Database, pod: Pod) -> None:
+    async with station_client(pod.url) as station:
+        await station.boot()
+        async with locked(db, "LOCK TABLE sessions IN SHARE MODE"):
+            first = await start(station)
+        second = await start(station)  # the first answer was lost
+        assert await redelivery.deliver(db, limit=10) == 1
+    assert first != second
+    ended = await ended_session(db, pod, second)
+    assert ended == {"transaction_id": str(second), "ended_by": "station"}
+
+
+async def test_what_was_delivered_once_is_delivered_again_if_it_is_told_again(
+    db: Database,
+) -> None:
+    await register(db)
+    told = LocalListVersionReported(station_id="CP-1", version=5)
+    connection = KeptConnection(db)
+    aside = [facts.SetAside(told, "a lock", because_of_a_lock=True)]
+    for _ in range(2):
+        await facts.write_dead_letters(connection, aside)
+        assert await redelivery.deliver(db, limit=10) == 1
+    await connection.give_back()
 
 
 async def test_an_end_that_was_set_aside_and_names_no_transaction_is_a_stray_one(
