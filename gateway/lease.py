@@ -119,13 +119,11 @@ class LeaseKeeper:
         while True:
             try:
                 await self._keep_in_redis()
-            except UnavailableError as error:
+            except Exception as error:  # noqa: BLE001 - a pod that ends helps none of its stations
                 if self.redis_trouble is None:
-                    log.warning(
-                        "no commands come here for now, stations and what they say do",
-                        error=str(error),
-                    )
-                self.redis_trouble = str(error)
+                    _tell("no commands come here for now, stations and what they say do", error)
+                known = isinstance(error, UnavailableError)
+                self.redis_trouble = str(error) if known else describe_error(error)
                 await asyncio.sleep(min(_REDIS_RETRY_INTERVAL_S, interval_s))
                 continue
             if self.redis_trouble is not None:

@@ -12,10 +12,11 @@ from shared.domain.stations import Ownership
 from shared.store.pool import Database
 
 SPEAKS = """
-    ({epoch} IN (stations.epoch, stations.raised_from) OR stations.connection_id IS NULL)
+    CASE WHEN stations.connection_id IS NULL THEN {epoch} > stations.epoch
+         ELSE {epoch} IN (stations.epoch, stations.raised_from) END
 """
 """Condition on `stations`: what has this epoch was said by the connection that speaks for it, or
-the database has not heard of any.
+the database has not heard of any since the station was registered.
 """
 
 LOCKED = """

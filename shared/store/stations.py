@@ -60,6 +60,9 @@ async def create(
 ) -> Station:
     """Register a station.
 
+    Its epoch is that of the newest connection until now, of any station: one of another box that
+    had the same id before does not speak for it.
+
     Raises:
         ConflictError: the id is taken, or certificates of another station are called so.
     """
@@ -68,8 +71,10 @@ async def create(
         f"""
         INSERT INTO stations (station_id, name, security_profile, password_hash,
                               registration_status, heartbeat_interval_s,
-                              certificate_serial_number)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+                              certificate_serial_number, epoch)
+        SELECT $1, $2, $3::smallint, $4, $5, $6::integer, $7,
+               CASE WHEN is_called THEN last_value ELSE last_value - 1 END
+        FROM station_epochs
         ON CONFLICT DO NOTHING
         RETURNING {_COLUMNS}
         """,  # noqa: S608 - column names of a dataclass

@@ -224,6 +224,24 @@ async def test_a_connection_that_a_restore_forgot_stays_and_takes_its_station_ba
         assert connector.status == "Available"
 
 
+async def test_a_connection_from_before_speaks_not_for_who_is_registered_again(
+    db: Database, start_pod: StartPod
+) -> None:
+    await register(db)
+    async with start_pod(reconcile_interval_s=0.3) as gateway, station_client(gateway.url) as old:
+        await old.boot()
+        # While Redis is away nobody tells the pod, and a new box has the id at once.
+        await station_removal.delete(db, "CP-1")
+        await register(db)
+        answer = await old.call("StatusNotification", STATUS)
+        assert answer[0] == 3
+        assert await stations.list_connectors(db, ["CP-1"]) == []
+        with pytest.raises(ConnectionClosed, match="replaced"):
+            await asyncio.wait_for(old.receive(), 5)
+        assert not (await stations.get(db, "CP-1")).online
+        assert (await speaker(db))[0] is None
+
+
 async def test_a_connection_that_a_restore_forgot_does_not_displace_who_came_since(
     db: Database,
 ) -> None:
@@ -240,3 +258,24 @@ async def test_a_connection_that_a_restore_forgot_does_not_displace_who_came_sin
     await pods.remove(db, new.pod_id)
     assert await connections.reassert(db, [old]) == {"CP-1"}
     assert await speaker(db) == (old.connection_id, old.epoch)
+
+
+async def test_a_pod_that_may_not_raise_epochs_goes_on(
+    db: Database, start_pod: StartPod, registry: OwnershipRegistry
+) -> None:
+    await register(db)
+    async with start_pod(pod_lease_s=0.3) as gateway, station_client(gateway.url) as station:
+        await station.boot()
+        far = Ownership(station_id="CP-1", epoch=500, pod_id="pod-gone", connection_id="gone")
+        await registry.claim([far])
+        # Of a database that somebody restored without all that belongs to it.
+        await db.execute("ALTER SEQUENCE station_epochs RENAME TO gone")
+        (connection,) = gateway.server.all()
+        connection.announced = False
+        await asyncio.sleep(0.5)
+        assert (await station.call("StatusNotification", STATUS))[0] == 3
+        await db.execute("ALTER SEQUENCE gone RENAME TO station_epochs")
+        await eventually(
+            lambda: registry.find_routes(["CP-1"]),
+            lambda routes: "CP-1" in routes and routes["CP-1"].epoch > far.epoch,
+        )
