@@ -12,6 +12,7 @@ from shared.domain.certificates import CertificateBelonging, PresentedCertificat
 from shared.domain.stations import Credentials, SecurityProfile
 from shared.store import client_certificates
 from shared.store.pool import Database
+from shared.store.retrying import try_again
 
 _REASONS = {
     CertificateBelonging.REVOKED: "that was revoked",
@@ -29,7 +30,7 @@ class ClientCertificates:
 
     def __init__(self, db: Database) -> None:
         self._belongings: Batcher[tuple[str, PresentedCertificate], CertificateBelonging] = Batcher(
-            partial(client_certificates.find_belongings, db)
+            lambda presented: try_again(partial(client_certificates.find_belongings, db, presented))
         )
 
     async def run(self) -> None:

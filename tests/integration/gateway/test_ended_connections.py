@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from gateway.client_certificates import ClientCertificates
 from gateway.ingest import Ingest
 from gateway.settings import GatewaySettings
+from shared.domain.certificates import PresentedCertificate
 from shared.domain.meter_values import MeterSample, MeterValue, MeterValuesReported
 from shared.settings import DatabaseSettings
 from shared.store import stations
@@ -184,3 +186,19 @@ async def test_a_pod_goes_on_whatever_ends(db: Database, wire: Relay, start_pod:
         async with station_client(gateway.url) as again:
             assert (await again.boot())["status"] == "Accepted"
     assert await db.fetchval("SELECT count(*) FROM dead_letters") == 0
+
+
+async def test_whose_a_certificate_is_is_asked_again_on_a_fresh_connection(
+    db: Database, half_dead: Database
+) -> None:
+    await register(db)
+    certificates = ClientCertificates(half_dead)
+    (credentials,) = await stations.get_credentials(db, ["CP-1"])
+    assert credentials is not None
+    judging = asyncio.create_task(certificates.run())
+    try:
+        async with asyncio.timeout(0.8 * END_DELAY_S):
+            found = await certificates.judge(credentials, PresentedCertificate(common_name="CP-9"))
+        assert found is None
+    finally:
+        judging.cancel()
