@@ -189,6 +189,8 @@ class Authenticator:
                 return Throttled(wait_s)
             proven = await self._find_proven(hashes, password, before_hashing)
         if proven is None:
+            # What was right once and is not any more gets no further tries than anything else.
+            self._cache.pop(proof, None)
             return Refused(credentials is not None, "a wrong password", guessed=True)
         if credentials is None:  # `_nobody` has no password; this is for the reader
             return Refused(known=False, reason="an unknown station")

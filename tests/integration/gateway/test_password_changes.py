@@ -203,6 +203,22 @@ async def test_a_pod_that_remembers_the_old_one_forgets_it_when_another_saw_the_
         assert not await comes_in(first, PASSWORD)
 
 
+async def test_a_password_that_counts_no_longer_is_tried_no_more_often_than_others(
+    db: Database, start_pod: StartPod
+) -> None:
+    await register(db)
+    statuses = []
+    async with start_pod(station_failures=3) as pod:
+        assert await comes_in(pod, PASSWORD)
+        await stations.update(db, "CP-1", {"password_hash": hash_cheaply(KEY)})
+        for _ in range(5):
+            with pytest.raises(InvalidStatus) as refused:
+                async with station_client(pod.url):
+                    pass
+            statuses.append(refused.value.response.status_code)
+    assert statuses == [401, 401, 401, 429, 429]
+
+
 async def test_a_second_change_takes_the_place_of_the_one_before(
     db: Database, redis: Redis, gateway: Pod
 ) -> None:
