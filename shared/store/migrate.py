@@ -6,6 +6,8 @@ from pathlib import Path
 import structlog
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -29,10 +31,11 @@ _PARTITIONS_AHEAD_DAYS = 8
 async def migrate(
     database_url: str, *, connect_timeout_s: float, lock_wait_s: float = 600.0
 ) -> None:
-    """Run every migration that the database has not seen, all in one transaction.
+    """Run every migration that the database has not seen, each in a transaction of its own.
 
-    Pods may do this at the same time: an advisory lock lets one work and the others find it done. A
-    lock that somebody holds on a table is waited for in short tries.
+    So what one has locked is free again while the next one works; the code before lives with each
+    of them. Pods may do this at the same time: an advisory lock lets one work and the others find
+    it done. A lock that somebody holds on a table is waited for in short tries.
 
     Args:
         database_url: `postgresql://…`, as in the settings.
@@ -40,7 +43,7 @@ async def migrate(
         lock_wait_s: how long to try while somebody holds a lock.
 
     Raises:
-        UnavailableError: somebody holds a lock for longer; nothing was changed.
+        UnavailableError: somebody holds a lock for longer; what was done before stays.
     """
     hosts = Hosts(
         database_url,
@@ -62,8 +65,8 @@ async def migrate(
                 raise UnavailableError(
                     "somebody holds a lock on what is to be changed for longer than "
                     f"{lock_wait_s:g} s, such as a backup or an open transaction "
-                    "(pg_stat_activity shows it): end it, or run this again later; nothing was "
-                    "changed"
+                    "(pg_stat_activity shows it): end it, or run this again later, which goes on "
+                    "where this has stopped"
                 )
             await asyncio.sleep(_BETWEEN_TRIES_S)
     finally:
@@ -72,9 +75,8 @@ async def migrate(
 
 async def _try_to_migrate(engine: AsyncEngine) -> bool:
     try:
-        async with engine.begin() as connection:
-            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
-            await connection.run_sync(_upgrade)
+        while await _take_a_step(engine):
+            pass
         async with engine.begin() as connection:  # what a lock is in the way of, the worker makes
             today = "(now() AT TIME ZONE 'UTC')::date"
             for ensure in (
@@ -91,8 +93,19 @@ async def _try_to_migrate(engine: AsyncEngine) -> bool:
     return True
 
 
-def _upgrade(connection: Connection) -> None:
+async def _take_a_step(engine: AsyncEngine) -> bool:
+    async with engine.begin() as connection:
+        await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+        return await connection.run_sync(_upgrade)
+
+
+def _upgrade(connection: Connection) -> bool:
+    """Run the next migration; return whether there was one."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    head = ScriptDirectory.from_config(config).get_current_head()
+    if MigrationContext.configure(connection).get_current_revision() == head:
+        return False
+    command.upgrade(config, "+1")
+    return True

@@ -12,12 +12,14 @@ from control.jobs.retention import make_partitions
 from shared.domain.errors import UnavailableError
 from shared.domain.local_lists import LocalListVersionReported
 from shared.domain.meter_values import MeterSample, MeterValue, MeterValuesReported
+from shared.settings import DatabaseSettings
 from shared.store import facts, redelivery
 from shared.store.migrate import migrate
 from shared.store.partitions import DailyTable
-from shared.store.pool import Database, KeptConnection
+from shared.store.pool import Database, KeptConnection, open_database
 from tests.integration.gateway.conftest import StartPod
 from tests.support.eventually import eventually
+from tests.support.former_schema import make_former
 from tests.support.pods import Pod
 from tests.support.stations import StationClient, register, station_client
 
@@ -317,24 +319,43 @@ async def test_a_backup_is_in_the_way_of_partitions_and_they_are_in_nobodys(db: 
     assert await db.fetchval("SELECT to_regclass($1)", f"meter_values_{day:%Y%m%d}")
 
 
-async def test_a_migration_waits_for_a_lock_in_short_tries(db: Database, database_url: str) -> None:
-    await db.execute("UPDATE alembic_version SET version_num = '0010'")
-    for what in (
-        "TABLE write_probes",
-        "INDEX dead_letters_to_deliver",
-        "FUNCTION attach_daily_partition",
-    ):
-        await db.execute(f"DROP {what}")
-    await db.execute("ALTER TABLE dead_letters DROP COLUMN redelivery")
-    async with locked(db, "LOCK TABLE dead_letters IN ACCESS SHARE MODE"):
-        with pytest.raises(UnavailableError, match="nothing was changed"):
-            await migrate(database_url, connect_timeout_s=5, lock_wait_s=0.1)
-        migrating = asyncio.create_task(migrate(database_url, connect_timeout_s=5, lock_wait_s=30))
-        for _ in range(10):  # who comes behind it waits for one try at most
-            with within(1):
-                await db.fetch("SELECT FROM dead_letters LIMIT 1")
-            await asyncio.sleep(0.1)
-    await migrating
-    assert await eventually(
-        lambda: db.fetchval("SELECT version_num FROM alembic_version"), lambda at: at >= "0011"
-    )
+async def test_a_migration_waits_for_a_lock_in_short_tries(empty_database_url: str) -> None:
+    await make_former(empty_database_url, "0010")
+    async with open_database(DatabaseSettings(database_url=empty_database_url)) as former:
+        async with locked(former, "LOCK TABLE dead_letters IN ACCESS SHARE MODE"):
+            with pytest.raises(UnavailableError, match="holds a lock"):
+                await migrate(empty_database_url, connect_timeout_s=5, lock_wait_s=0.1)
+            migrating = asyncio.create_task(
+                migrate(empty_database_url, connect_timeout_s=5, lock_wait_s=30)
+            )
+            for _ in range(10):  # who comes behind it waits for one try at most
+                with within(1):
+                    await former.fetch("SELECT FROM dead_letters LIMIT 1")
+                await asyncio.sleep(0.1)
+        await migrating
+        assert await former.fetchval("SELECT version_num FROM alembic_version") >= "0011"
+
+
+async def test_what_one_migration_has_locked_is_free_while_the_next_one_works(
+    empty_database_url: str,
+) -> None:
+    await make_former(empty_database_url, "0010")
+    async with open_database(DatabaseSettings(database_url=empty_database_url)) as former:
+        await former.execute("INSERT INTO stations (station_id, epoch) VALUES ('CP-1', 7)")
+        # The last of them cannot go on before this is over, as if its index took that long.
+        async with locked(former, "LOCK TABLE station_variables IN ROW EXCLUSIVE MODE"):
+            migrating = asyncio.create_task(
+                migrate(empty_database_url, connect_timeout_s=5, lock_wait_s=30)
+            )
+            await eventually(
+                lambda: former.fetchval("SELECT version_num FROM alembic_version"),
+                lambda at: at >= "0016",
+            )
+            for _ in range(10):
+                with within(0.3):
+                    assert await former.fetchval("SELECT epoch FROM stations FOR UPDATE") == 7
+                    await former.fetch("SELECT FROM sessions")
+                    await former.fetch("SELECT FROM connectors")
+                await asyncio.sleep(0.05)
+        await migrating
+        assert await former.fetchval("SELECT last_value FROM station_epochs") == 8

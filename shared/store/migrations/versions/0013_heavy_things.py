@@ -6,9 +6,6 @@ revision = "0013"
 down_revision = "0012"
 
 STATEMENTS = (
-    # How often in a row working a session out failed. The default needs no rewrite of the table
-    # (PostgreSQL documentation, ALTER TABLE).
-    "ALTER TABLE sessions ADD COLUMN settle_failures integer NOT NULL DEFAULT 0",
     # A queued command of a station that is offline is parked by the first sweep that meets it, and
     # none looks at it again before the station is back. Workers from before this migration do not
     # know that and look at all.
@@ -44,6 +41,9 @@ STATEMENTS = (
         FOR EACH ROW WHEN (NEW.online AND NOT OLD.online)
         EXECUTE FUNCTION take_back_parked_commands()
     """,
+    # How often in a row working a session out failed. The default needs no rewrite of the table
+    # (PostgreSQL documentation, ALTER TABLE).
+    "ALTER TABLE sessions ADD COLUMN settle_failures integer NOT NULL DEFAULT 0",
 )
 
 
