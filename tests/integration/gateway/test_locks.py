@@ -234,6 +234,22 @@ async def test_what_was_delivered_once_is_delivered_again_if_it_is_told_again(
     await connection.give_back()
 
 
+async def test_a_letter_that_cannot_be_read_keeps_no_other_from_its_delivery(db: Database) -> None:
+    connection = KeptConnection(db)
+    for station_id in ("CP-1", "CP-2"):
+        await register(db, station_id)
+        told = LocalListVersionReported(station_id=station_id, version=5)
+        aside = [facts.SetAside(told, "a lock", because_of_a_lock=True)]
+        await facts.write_dead_letters(connection, aside)
+    await connection.give_back()
+    # As a newer version writes it, whose worker has not started yet.
+    await db.execute("UPDATE dead_letters SET kind = 'ToldTomorrow' WHERE station_id = 'CP-1'")
+    assert await redelivery.deliver(db, limit=10) == 1
+    assert await letters(db) == [
+        ("ToldTomorrow", "open"), ("LocalListVersionReported", "dismissed")
+    ]  # fmt: skip
+
+
 async def test_an_end_that_was_set_aside_and_names_no_transaction_is_a_stray_one(
     db: Database, pod: Pod
 ) -> None:
