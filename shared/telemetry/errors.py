@@ -12,14 +12,15 @@ from shared.domain.redaction import REDACTED
 
 _MAX_LENGTH = 2000
 # What Postgres tells beside its message: rows and parameters.
-_BELOW_THE_MESSAGE = re.compile(r"\n\s*(?:DETAIL|CONTEXT|QUERY|STATEMENT|WHERE):.*", re.DOTALL)
+_BELOW_THE_MESSAGE = re.compile(r"\n[^\S\n]*(?:DETAIL|CONTEXT|QUERY|STATEMENT|WHERE):.*", re.DOTALL)
 _SECRETS = (
     (re.compile(r"\$(?:argon2\w*|2[aby]|scrypt)\$[^\s'\")]+"), REDACTED),
     (re.compile(r"(://[^\s/:@'\"]*:)[^\s/@'\"]+@"), rf"\g<1>{REDACTED}@"),
     (re.compile(r"\b(Basic|Bearer) +[\w+/=.~-]{4,}", re.IGNORECASE), rf"\g<1> {REDACTED}"),
     (
         re.compile(
-            r"([?&][\w-]*(?:sig|token|secret|key|passw|credential)[\w-]*=)[^\s&'\"]+", re.IGNORECASE
+            r"([?&][\w-]{0,40}(?:sig|token|secret|key|passw|credential)[\w-]{0,40}=)[^\s&'\"]+",
+            re.IGNORECASE,
         ),
         rf"\g<1>{REDACTED}",
     ),

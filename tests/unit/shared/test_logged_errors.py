@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -48,6 +49,16 @@ def test_what_looks_like_a_secret_is_hidden(text: str, seen: str) -> None:
 )
 def test_other_texts_stay_as_they_are(text: str) -> None:
     assert without_secrets(text) == text
+
+
+@pytest.mark.parametrize("text", ["\n  " * 660, "?" + "sig" * 660, "?a&" * 660, "://a:" * 400])
+def test_no_text_takes_long(text: str) -> None:
+    def takes_s() -> float:
+        began = time.process_time()
+        without_secrets(text)
+        return time.process_time() - began
+
+    assert min(takes_s() for _ in range(5)) < 0.003
 
 
 def test_an_error_without_words_is_its_type() -> None:
