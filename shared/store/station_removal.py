@@ -5,6 +5,13 @@ from shared.domain.stations import Ownership
 from shared.store.commands import WITHOUT_SECRETS
 from shared.store.pool import Database
 
+_CANCEL = f"""
+    UPDATE commands
+    SET state = 'cancelled', finished_at = now(), error_code = 'Cancelled',
+        error_description = 'the station was deleted before it was sent', {WITHOUT_SECRETS}
+    WHERE station_id = $1 AND state = 'queued'
+"""  # noqa: S608 - a part of the statement
+
 
 async def delete(db: Database, station_id: str) -> Ownership | None:
     """Forget a station and what is known of it; its sessions, and what was asked of it, stay.
@@ -18,6 +25,9 @@ async def delete(db: Database, station_id: str) -> Ownership | None:
         NotFoundError: there is no such station.
     """
     async with db.acquire() as connection, connection.transaction():
+        # Commands before their station, in the order of whoever sends a new password: the two would
+        # wait for each other in a circle. And once more, for those that were asked meanwhile.
+        await connection.execute(_CANCEL, station_id)
         station = await connection.fetchrow(
             """
             SELECT station_id, epoch, pod_id, connection_id, online FROM stations
@@ -27,15 +37,7 @@ async def delete(db: Database, station_id: str) -> Ownership | None:
         )
         if station is None:
             raise NotFoundError(f"there is no station {station_id!r}")
-        await connection.execute(
-            f"""
-            UPDATE commands
-            SET state = 'cancelled', finished_at = now(), error_code = 'Cancelled',
-                error_description = 'the station was deleted before it was sent', {WITHOUT_SECRETS}
-            WHERE station_id = $1 AND state = 'queued'
-            """,  # noqa: S608 - the text above
-            station_id,
-        )
+        await connection.execute(_CANCEL, station_id)
         await connection.execute(
             """
             UPDATE certificate_signing_requests

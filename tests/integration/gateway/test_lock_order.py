@@ -9,10 +9,11 @@ import asyncpg
 import pytest
 
 from shared.domain.availability import Disconnection, DisconnectReason
+from shared.domain.commands import ChangeConfiguration
 from shared.domain.sessions import TransactionEnded, TransactionStarted
 from shared.domain.stations import Connection, Ownership
 from shared.domain.tokens import AuthorizationStatus
-from shared.store import connections, facts
+from shared.store import commands, connections, facts, station_removal
 from shared.store.pool import Database
 from tests.support.eventually import eventually
 from tests.support.stations import register
@@ -124,3 +125,29 @@ async def _count_waiting(db: Database) -> int:
             "AND datname = current_database()"
         )
     )
+
+
+async def test_who_deletes_a_station_and_who_sends_it_a_password_wait_in_no_circle(
+    db: Database,
+) -> None:
+    await register(db)
+    held = Connection(station_id="CP-1", connection_id="c", pod_id="p", ocpp_version="1.6")
+    await connections.claim(db, [held])
+    record, _ = await commands.create(
+        db,
+        station_id="CP-1",
+        command=ChangeConfiguration(key="AuthorizationKey", value="00" * 20),
+        timeout_s=60,
+        password_hash="hash",
+    )
+    async with db.acquire() as somebody, somebody.transaction():
+        await somebody.execute("SELECT FROM stations FOR UPDATE")
+        deleting = asyncio.create_task(station_removal.delete(db, "CP-1"))
+        await asyncio.sleep(0.2)
+        taking = asyncio.create_task(
+            commands.take_for_sending(db, record.command_id, connection_id="c", pod_id="p")
+        )
+        await asyncio.sleep(0.2)
+    assert (await deleting) is not None
+    assert (await taking) is None
+    assert (await commands.get(db, record.command_id)).state == "cancelled"
