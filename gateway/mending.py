@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeAlias
 
 from gateway.conversions import CONVERSIONS
+from gateway.habits import Habits
 from gateway.schemas import Violation, plain
 from shared.domain.quirks import QuirkKind
 
@@ -14,7 +15,7 @@ _MAX_UNKNOWN_MEMBERS = 100
 # Longer ones are no words of the specification in another spelling.
 _MAX_WORD_LENGTH = 100
 # Vendors' texts run over by a few characters, not by pages.
-_MAX_TEXT_LENGTH = 500
+MAX_TEXT_LENGTH = 500
 _EXAMPLE_LENGTH = 60
 
 # Registers may have fractions of a watt hour, which the domain keeps exactly.
@@ -59,9 +60,9 @@ Deviations: TypeAlias = dict[tuple[QuirkKind, str], Deviation]
 
 
 class Round:
-    """One pass over all violations."""
+    """One pass over all violations; `habits` are told what is done about each."""
 
-    def __init__(self, action: str, payload: dict[str, Any], now: str) -> None:
+    def __init__(self, action: str, payload: dict[str, Any], now: str, habits: Habits) -> None:
         self.mended: Deviations = {}
         self.tolerated: Deviations = {}
         self.harmful: Violation | None = None
@@ -69,6 +70,8 @@ class Round:
         self._action = action
         self._payload = payload
         self._now = now
+        self._habits = habits
+        self._kept: list[tuple[Callable[[tuple[str | int, ...]], None], tuple[str | int, ...]]] = []
         # By the list they stand in: list itself, and the positions of the samples to drop.
         self._doomed: dict[int, tuple[list[Any], set[int]]] = {}
 
@@ -90,6 +93,11 @@ class Round:
             for position in sorted(positions, reverse=True):
                 del samples[position]
 
+    def keep_tolerated(self) -> None:
+        """Make habits of what is tolerated: only now that nothing around it is dropped."""
+        for keep, path in self._kept:
+            keep(path)
+
     def additional_properties(self, violation: Violation) -> bool:
         """Rename members in other letter case, and leave out those that mean nothing to us."""
         if len(violation.names) > _MAX_UNKNOWN_MEMBERS:
@@ -101,8 +109,10 @@ class Round:
             if meant is not None and meant != name and meant not in parent:
                 parent[meant] = parent.pop(name)
                 self._mend(QuirkKind.WRONG_CASE, (*violation.path, meant), name)
+                self._habits.rename(violation.path, name, meant)
             else:
                 del parent[name]
+                self._habits.drop(violation.path, name, meant if meant != name else None)
                 needless = needless or name or "(no name)"
         if needless:
             self._mend(QuirkKind.ADDITIONAL_MEMBER, violation.path, needless)
@@ -118,14 +128,15 @@ class Round:
             self._tolerate(QuirkKind.MISSING_MEMBER, path, "")
             return True
         if name in LISTS:
-            implied: Any = []
+            imply: Callable[[], Any] = list
         elif name in _TIMES:
-            implied = self._now
+            imply = self._tell_now
         elif name in _IMPLIED:
-            implied = _IMPLIED[name]
+            imply = partial(_IMPLIED.__getitem__, name)
         else:
-            return self._doom_sample(path, "")
-        self._at(violation.path)[name] = implied
+            return self._doom_sample(path, None)
+        self._at(violation.path)[name] = imply()
+        self._habits.fill_in(path, imply)
         self._mend(QuirkKind.MISSING_MEMBER, path, "")
         return True
 
@@ -149,6 +160,8 @@ class Round:
                 fraction = isinstance(value, float) and kind == "integer"
                 quirk = QuirkKind.FRACTION if fraction else _QUIRK_OF_TYPE[kind]
                 self._mend(quirk, path, "" if kind == "array" else value)
+                if not fraction:  # which is right where it is .0
+                    self._habits.convert(path, type(value), convert)
                 return True
         return False
 
@@ -167,16 +180,15 @@ class Round:
             if meant is None and name == "unit" and _UNITS.get(word) in violation.names:
                 meant = _UNITS[word]
         if meant is not None:
-            parent[name] = meant
-            self._mend(QuirkKind.WRONG_CASE, path, word)
+            self._say(meant, path, QuirkKind.WRONG_CASE)
         elif word in _OLD_WORDS.get((self._action, str(name)), ()):
             self._tolerate(QuirkKind.UNKNOWN_WORD, path, word)
         elif other := _other_word(str(name), violation.names):
-            parent[name] = other
-            self._mend(QuirkKind.UNKNOWN_WORD, path, word)
+            self._say(other, path, QuirkKind.UNKNOWN_WORD)
         elif name == "context" and SAMPLES in path:
             del parent[name]
             self._mend(QuirkKind.UNKNOWN_WORD, path, word)
+            self._habits.leave_out(path, word)
         else:
             return self._doom_sample(path, word)
         return True
@@ -184,9 +196,11 @@ class Round:
     def too_long(self, violation: Violation) -> bool:
         """Keep what is a little too long."""
         value = self._at(violation.path)
-        if isinstance(value, str) and len(value) > _MAX_TEXT_LENGTH:
+        if isinstance(value, str) and len(value) > MAX_TEXT_LENGTH:
             return False
         self._tolerate(QuirkKind.TOO_LONG, violation.path, f"{len(value)}")
+        if isinstance(value, str):
+            self._kept.append((self._habits.keep_long, violation.path))
         return True
 
     def too_short(self, violation: Violation) -> bool:
@@ -197,20 +211,29 @@ class Round:
         """Keep an empty list."""
         if violation.path[-1:] and violation.path[-1] in LISTS:
             self._tolerate(QuirkKind.TOO_FEW, violation.path, "")
+            self._kept.append((self._habits.keep_empty, violation.path))
             return True
         return False
 
     def _leave_out(self, path: tuple[str | int, ...]) -> bool:
         parent, name = self._at(path[:-1]), path[-1]
-        kind = QuirkKind.NULL_MEMBER if parent[name] is None else QuirkKind.EMPTY_MEMBER
+        value = parent[name]
+        kind = QuirkKind.NULL_MEMBER if value is None else QuirkKind.EMPTY_MEMBER
         if isinstance(parent, list):
             return False
         del parent[name]
         self._mend(kind, path, "")
+        self._habits.leave_out(path, value)
         return True
 
-    def _doom_sample(self, path: tuple[str | int, ...], example: object) -> bool:
-        """Drop the sample that `path` leads into; False if it leads elsewhere."""
+    def _say(self, word: str, path: tuple[str | int, ...], kind: QuirkKind) -> None:
+        parent, name = self._at(path[:-1]), path[-1]
+        said, parent[name] = parent[name], word
+        self._mend(kind, path, said)
+        self._habits.convert(path, said, lambda _: word)
+
+    def _doom_sample(self, path: tuple[str | int, ...], word: str | None) -> bool:
+        """Drop the sample that `path` leads into, for a word or a lack; False if elsewhere."""
         if SAMPLES not in path or path[-1] not in _SAMPLE_MEMBERS:
             return False
         end = path.index(SAMPLES) + 1
@@ -218,8 +241,13 @@ class Round:
         if not isinstance(samples, list) or not isinstance(position, int):
             return False
         self._doomed.setdefault(id(samples), (samples, set()))[1].add(position)
-        self._mend(QuirkKind.SAMPLE_DROPPED, path, example)
+        self._mend(QuirkKind.SAMPLE_DROPPED, path, word or "")
+        if len(path) == end + 2:
+            self._habits.doom(path, word)
         return True
+
+    def _tell_now(self) -> str:
+        return self._now
 
     def _mend(self, kind: QuirkKind, path: tuple[str | int, ...], example: object) -> None:
         add(self.mended, kind, path, example)
