@@ -16,6 +16,7 @@ from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.asking import ask, outcome
 from tests.support.eventually import eventually
+from tests.support.long_charges import MAX_BYTES, end_16
 from tests.support.ocpp201 import tell
 from tests.support.stations import register, station_client
 
@@ -132,3 +133,30 @@ async def test_a_flood_of_made_up_quirks_is_bounded(db: Database, start_pod: Sta
                 await station.call("DataTransfer", {"vendorId": "V", f"x{number}": number})
         found = await eventually(lambda: listed(db), lambda found: found and found[0].count == 200)
     assert len(found) == 1
+
+
+def _as_a_station_might_say_it(sample: dict[str, Any]) -> None:
+    sample |= {"value": float(sample["value"]), "measurand": sample["measurand"].lower(), "x": None}
+
+
+async def test_all_samples_of_a_long_charge_that_all_deviate_are_kept(
+    db: Database, gateway: Pod
+) -> None:
+    await register(db)
+    async with station_client(gateway.url) as station:
+        await tell(station, "BootNotification", BOOT)
+        start = {"connectorId": 1, "idTag": "TAG", "meterStart": 100}
+        started = await tell(
+            station, "StartTransaction", {**start, "timestamp": "2026-01-02T03:00:00Z"}
+        )
+        end = end_16(_as_a_station_might_say_it, MAX_BYTES - 200)
+        await tell(station, "StopTransaction", {**end, "transactionId": started["transactionId"]})
+        found = await eventually(lambda: listed(db), bool)
+    minutes = len(end["transactionData"])
+    assert minutes > 300
+    rows = await db.fetch("SELECT jsonb_array_length(samples) AS samples FROM meter_values")
+    assert [row["samples"] for row in rows] == [10] * minutes
+    assert {(quirk.action, quirk.kind, quirk.count) for quirk in found} == {
+        ("StopTransaction", kind, 1)
+        for kind in ("text_as_number", "wrong_case", "additional_member")
+    }
