@@ -8,7 +8,7 @@ What is never guessed: who charges, where, and how much. An EVSE, a token or a r
 missing stays missing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -20,6 +20,7 @@ from gateway.mending import (
     SAMPLES,
     Deviation,
     Deviations,
+    Lesson,
     Round,
     add,
     places,
@@ -102,6 +103,7 @@ class _Mending:
         self._now = now
         self._places_left = _MAX_PLACES
         self._habits = Habits(MAX_TEXT_LENGTH)
+        self._in_portions = False
         self._looked_into = 1
 
     def mend(self, schema: Schema, payload: dict[str, Any]) -> None:
@@ -119,10 +121,11 @@ class _Mending:
                 raise _TooMuchError
             # A member in other letter case is one too many and one missing: it is renamed first.
             violations.sort(key=lambda violation: violation.kind != "AdditionalProperties")
-            round_ = Round(self._action, payload, self._now, self._habits)
+            round_ = Round(self._action, payload, self._now)
             for violation in violations:
                 round_.take(violation)
             round_.drop_samples()
+            self._learn(round_.lessons)
             self.found |= round_.mended
             if round_.mended:
                 continue
@@ -130,7 +133,8 @@ class _Mending:
                 raise round_.harmful.error()
             if not round_.unsettled:
                 self.found |= round_.tolerated
-                round_.keep_tolerated()
+                # Only now that nothing around it is dropped.
+                self._learn(round_.tolerations)
                 return
             break
         schema.validate(payload)
@@ -152,6 +156,7 @@ class _Mending:
             return
         if member != name:
             add(self.found, QuirkKind.WRONG_CASE, (member,), name)
+        self._in_portions = True
         outer, inner = schema.split(member)
         rest[member] = []
         try:
@@ -161,6 +166,11 @@ class _Mending:
         rest[member] = join([self._mend_portion(inner, member, each) for each in portions])
         payload.clear()
         payload.update(rest)
+
+    def _learn(self, lessons: Iterable[Lesson]) -> None:
+        if self._in_portions:
+            for lesson, *arguments in lessons:
+                lesson(self._habits, *arguments)
 
     def _mend_portion(self, schema: Schema, member: str, portion: Portion) -> Portion:
         """Mend a portion as others were mended, and place by place only what is not right then."""

@@ -55,23 +55,29 @@ class Deviation:
     example: str = ""
 
 
+Lesson: TypeAlias = tuple[Any, ...]
+"""A method of `Habits` and its arguments: told only if there are others to mend like this one."""
+
 Deviations: TypeAlias = dict[tuple[QuirkKind, str], Deviation]
 """Each by its kind and member: however often something deviates in one way, it is named once."""
 
 
 class Round:
-    """One pass over all violations; `habits` are told what is done about each."""
+    """One pass over all violations.
 
-    def __init__(self, action: str, payload: dict[str, Any], now: str, habits: Habits) -> None:
+    `mended` and `tolerated` name what was done, `lessons` and `tolerations` are that for others.
+    """
+
+    def __init__(self, action: str, payload: dict[str, Any], now: str) -> None:
         self.mended: Deviations = {}
         self.tolerated: Deviations = {}
+        self.lessons: list[Lesson] = []
+        self.tolerations: list[Lesson] = []
         self.harmful: Violation | None = None
         self.unsettled = False
         self._action = action
         self._payload = payload
         self._now = now
-        self._habits = habits
-        self._kept: list[tuple[Callable[[tuple[str | int, ...]], None], tuple[str | int, ...]]] = []
         # By the list they stand in: list itself, and the positions of the samples to drop.
         self._doomed: dict[int, tuple[list[Any], set[int]]] = {}
 
@@ -93,11 +99,6 @@ class Round:
             for position in sorted(positions, reverse=True):
                 del samples[position]
 
-    def keep_tolerated(self) -> None:
-        """Make habits of what is tolerated: only now that nothing around it is dropped."""
-        for keep, path in self._kept:
-            keep(path)
-
     def additional_properties(self, violation: Violation) -> bool:
         """Rename members in other letter case, and leave out those that mean nothing to us."""
         if len(violation.names) > _MAX_UNKNOWN_MEMBERS:
@@ -109,10 +110,12 @@ class Round:
             if meant is not None and meant != name and meant not in parent:
                 parent[meant] = parent.pop(name)
                 self._mend(QuirkKind.WRONG_CASE, (*violation.path, meant), name)
-                self._habits.rename(violation.path, name, meant)
+                self.lessons.append((Habits.rename, violation.path, name, meant))
             else:
                 del parent[name]
-                self._habits.drop(violation.path, name, meant if meant != name else None)
+                self.lessons.append(
+                    (Habits.drop, violation.path, name, meant if meant != name else None)
+                )
                 needless = needless or name or "(no name)"
         if needless:
             self._mend(QuirkKind.ADDITIONAL_MEMBER, violation.path, needless)
@@ -136,7 +139,7 @@ class Round:
         else:
             return self._doom_sample(path, None)
         self._at(violation.path)[name] = imply()
-        self._habits.fill_in(path, imply)
+        self.lessons.append((Habits.fill_in, path, imply))
         self._mend(QuirkKind.MISSING_MEMBER, path, "")
         return True
 
@@ -161,7 +164,7 @@ class Round:
                 quirk = QuirkKind.FRACTION if fraction else _QUIRK_OF_TYPE[kind]
                 self._mend(quirk, path, "" if kind == "array" else value)
                 if not fraction:  # which is right where it is .0
-                    self._habits.convert(path, type(value), convert)
+                    self.lessons.append((Habits.convert, path, type(value), convert))
                 return True
         return False
 
@@ -188,7 +191,7 @@ class Round:
         elif name == "context" and SAMPLES in path:
             del parent[name]
             self._mend(QuirkKind.UNKNOWN_WORD, path, word)
-            self._habits.leave_out(path, word)
+            self.lessons.append((Habits.leave_out, path, word))
         else:
             return self._doom_sample(path, word)
         return True
@@ -200,7 +203,7 @@ class Round:
             return False
         self._tolerate(QuirkKind.TOO_LONG, violation.path, f"{len(value)}")
         if isinstance(value, str):
-            self._kept.append((self._habits.keep_long, violation.path))
+            self.tolerations.append((Habits.keep_long, violation.path))
         return True
 
     def too_short(self, violation: Violation) -> bool:
@@ -211,7 +214,7 @@ class Round:
         """Keep an empty list."""
         if violation.path[-1:] and violation.path[-1] in LISTS:
             self._tolerate(QuirkKind.TOO_FEW, violation.path, "")
-            self._kept.append((self._habits.keep_empty, violation.path))
+            self.tolerations.append((Habits.keep_empty, violation.path))
             return True
         return False
 
@@ -223,14 +226,14 @@ class Round:
             return False
         del parent[name]
         self._mend(kind, path, "")
-        self._habits.leave_out(path, value)
+        self.lessons.append((Habits.leave_out, path, value))
         return True
 
     def _say(self, word: str, path: tuple[str | int, ...], kind: QuirkKind) -> None:
         parent, name = self._at(path[:-1]), path[-1]
         said, parent[name] = parent[name], word
         self._mend(kind, path, said)
-        self._habits.convert(path, said, lambda _: word)
+        self.lessons.append((Habits.convert, path, said, lambda _: word))
 
     def _doom_sample(self, path: tuple[str | int, ...], word: str | None) -> bool:
         """Drop the sample that `path` leads into, for a word or a lack; False if elsewhere."""
@@ -243,7 +246,7 @@ class Round:
         self._doomed.setdefault(id(samples), (samples, set()))[1].add(position)
         self._mend(QuirkKind.SAMPLE_DROPPED, path, word or "")
         if len(path) == end + 2:
-            self._habits.doom(path, word)
+            self.lessons.append((Habits.doom, path, word))
         return True
 
     def _tell_now(self) -> str:

@@ -1,6 +1,5 @@
 """What deviates again and again in one message: mended like one by one, and quickly."""
 
-import copy
 import itertools
 import json
 import math
@@ -97,7 +96,7 @@ Found = tuple[dict[str, Any], set[tuple[str, str]]] | None
 def found_in(message: tuple[Any, list[Any]], *, max_weight: int) -> Found:
     """Return what is made of a message whose lists are looked through in pieces beyond a weight."""
     (version, name, member, rest), list_ = message
-    payload = copy.deepcopy({**rest, member: list_})
+    payload = json.loads(json.dumps({**rest, member: list_}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(leniency, "_MAX_WEIGHT", max_weight)
         patch.setattr(leniency, "_PORTION_WEIGHT", 60)
