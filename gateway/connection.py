@@ -22,6 +22,7 @@ from gateway.leniency import Deviation
 from gateway.quirks import QuirkLog
 from gateway.routing import AnsweredCall, Protocol, to_payload
 from gateway.station_socket import StationSocket
+from gateway.steps import Steps, finish
 from shared.domain.commands import Command
 from shared.domain.ocpp_log import CALL_RESULT, NoAnswer
 from shared.domain.quirks import QuirkKind
@@ -196,7 +197,9 @@ class StationConnection:
         """Take up what came while the fence was closed."""
         held, self._held = self._held, []
         for data in held:
-            self._receive(data)
+            rest = self._receive(data)
+            if rest is not None:
+                finish(rest)
 
     def give_up(self) -> None:
         """Say no more, as the station speaks through a newer connection."""
@@ -247,19 +250,37 @@ class StationConnection:
         """
         return self.protocol.read_answer(self._handlers, action, call)
 
-    def _receive(self, data: bytes) -> None:
+    def _receive(self, data: bytes) -> Steps[None] | None:
+        """Take a message; what is returned is still to be done, before the next one."""
         if self._stopping or self._closer is not None:
-            return  # it stays unanswered, and the station sends it again
+            return None  # it stays unanswered, and the station sends it again
         now_s = time.monotonic()
         if now_s > self._fence.passable_until_s and self._fence.is_closed():
             self._hold(data)
-            return
+            return None
         try:
             event = self._peer.receive(data)
         except UnicodeDecodeError:
             self._close_soon(CloseCode.INVALID_DATA, "a text message has to be UTF-8")
-            return
+            return None
         self.heard_at_s = now_s
+        if isinstance(event, rpc.Heavy):
+            return self._receive_rest(event, data, now_s)
+        self._take(event, data, now_s)
+        return None
+
+    def _receive_rest(self, heavy: rpc.Heavy, data: bytes, received_at_s: float) -> Steps[None]:
+        event = yield from heavy.steps
+        if self._stopping or self._closer is not None:
+            return
+        if time.monotonic() > self._fence.passable_until_s and self._fence.is_closed():
+            if isinstance(event, rpc.Call):
+                self._peer.finish(event.message_id)
+            self._hold(data)
+            return
+        self._take(event, data, received_at_s)
+
+    def _take(self, event: rpc.Event, data: bytes, now_s: float) -> None:
         match event:
             case rpc.Call():
                 self._receive_call(event)

@@ -27,10 +27,11 @@ from gateway.mending import (
 )
 from gateway.portions import Portion, divide, find_heavy_list, join
 from gateway.schemas import Schema
+from gateway.steps import Steps, finish
 from gateway.weight import weigh
 from shared.domain.quirks import QuirkKind
 
-__all__ = ["Deviation", "Note", "mend", "mend_and_note"]
+__all__ = ["Deviation", "Note", "is_heavy", "mend", "mend_and_note", "mend_and_note_in_steps"]
 
 # A mended member may show another violation, such as a text that is a number and too large. Nothing
 # real needs more rounds than this.
@@ -49,6 +50,11 @@ Note: TypeAlias = Callable[[str, Deviation], None]
 """Takes an Action and how its message deviates."""
 
 
+def is_heavy(payload: dict[str, Any]) -> bool:
+    """Tell whether there is so much in a payload that it is not mended in one go."""
+    return weigh(payload, _MAX_WEIGHT) > _MAX_WEIGHT
+
+
 def mend(action: str, schema: Schema, payload: dict[str, Any], now: str) -> list[Deviation]:
     """Mend a payload, in place, and name what was wrong with it.
 
@@ -64,9 +70,15 @@ def mend(action: str, schema: Schema, payload: dict[str, Any], now: str) -> list
     Raises:
         CallRefusedError: it is beyond mending; `payload` may be half mended.
     """
+    return finish(_mend_in_steps(action, schema, payload, now))
+
+
+def _mend_in_steps(
+    action: str, schema: Schema, payload: dict[str, Any], now: str
+) -> Steps[list[Deviation]]:
     mending = _Mending(action, now)
-    if weigh(payload, _MAX_WEIGHT) > _MAX_WEIGHT:
-        mending.mend_in_portions(schema, payload)
+    if is_heavy(payload):
+        yield from mending.mend_in_portions(schema, payload)
         return list(mending.found.values())
     try:
         mending.mend(schema, payload)
@@ -81,9 +93,16 @@ def mend_and_note(action: str, schema: Schema, payload: dict[str, Any], note: No
     Raises:
         CallRefusedError: it is beyond mending; that is noted as well.
     """
+    finish(mend_and_note_in_steps(action, schema, payload, note))
+
+
+def mend_and_note_in_steps(
+    action: str, schema: Schema, payload: dict[str, Any], note: Note
+) -> Steps[None]:
+    """Do the same in steps of some milliseconds."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     try:
-        found = mend(action, schema, payload, now)
+        found = yield from _mend_in_steps(action, schema, payload, now)
     except CallRefusedError as error:
         note(action, Deviation(QuirkKind.REFUSED, error.member, error.code))
         raise
@@ -140,7 +159,7 @@ class _Mending:
             break
         schema.validate(payload)
 
-    def mend_in_portions(self, schema: Schema, payload: dict[str, Any]) -> None:
+    def mend_in_portions(self, schema: Schema, payload: dict[str, Any]) -> Steps[None]:
         """Mend a payload that is heavy because of one long list.
 
         Raises:
@@ -151,7 +170,7 @@ class _Mending:
         rest = {key: value for key, value in payload.items() if key != name}
         portions = None
         if name is not None and member is not None and member not in rest:
-            portions = divide(payload[name], _PORTION_WEIGHT, schema.members)
+            portions = yield from divide(payload[name], _PORTION_WEIGHT, schema.members)
         if member is None or portions is None:
             schema.validate(payload)
             return
@@ -164,7 +183,10 @@ class _Mending:
             self.mend(outer, rest)
         except _TooMuchError:
             outer.validate(rest)
-        rest[member] = join([self._mend_portion(inner, member, each) for each in portions])
+        for portion in portions:
+            yield
+            self._mend_portion(inner, member, portion)
+        rest[member] = join(portions)
         payload.clear()
         payload.update(rest)
 
@@ -173,23 +195,22 @@ class _Mending:
             for lesson, *arguments in lessons:
                 lesson(self._habits, *arguments)
 
-    def _mend_portion(self, schema: Schema, member: str, portion: Portion) -> Portion:
+    def _mend_portion(self, schema: Schema, member: str, portion: Portion) -> None:
         """Mend a portion as others were mended, and place by place only what is not right then."""
         items = portion.items
         if schema.allows({member: items}):
-            return portion
+            return
         if self._places_left > 0 or member not in LISTS:
             mended = self._habits.apply(schema, member, items)
             if mended is not None:
                 portion.items = mended
-                return portion
+                return
         portion.items = items = items.copy()
         waiting = self._mend_items(schema, member, items)
         if waiting and member not in LISTS:
             schema.validate({member: items})
         elif waiting:
             portion.items = self._drop_invalid(schema, member, portion, waiting)
-        return portion
 
     def _mend_items(self, schema: Schema, member: str, items: list[Any]) -> set[int]:
         """Look into one item, then into two, four and so on: what they tell holds for the rest.

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.steps import Steps
 from gateway.weight import weigh
 
 _MAX_MEMBERS = 200
@@ -31,8 +32,10 @@ def find_heavy_list(container: object, most: int) -> str | None:
     return heavy[0] if len(heavy) == 1 and isinstance(container[heavy[0]], list) else None
 
 
-def divide(items: list[Any], most: int, members: frozenset[str]) -> list[Portion] | None:
+def divide(items: list[Any], most: int, members: frozenset[str]) -> Steps[list[Portion] | None]:
     """Return a list in portions that weigh no more than `most`; what was a list is a copy.
+
+    A step is what makes a portion.
 
     Args:
         items: the list.
@@ -53,10 +56,11 @@ def divide(items: list[Any], most: int, members: frozenset[str]) -> list[Portion
         if weight > left and begun:
             portions.append(Portion(begun))
             begun, left = [], most
+            yield
         if weight <= most:
             begun.append(item)
             left -= weight
-        elif parts := _divide_item(item, most, members):
+        elif parts := (yield from _divide_item(item, most, members)):
             portions += parts
         else:
             return None
@@ -65,9 +69,13 @@ def divide(items: list[Any], most: int, members: frozenset[str]) -> list[Portion
     return portions
 
 
-def _divide_item(item: Any, most: int, members: frozenset[str]) -> list[Portion]:  # noqa: ANN401 - any JSON
+def _divide_item(
+    item: Any,  # noqa: ANN401 - any JSON
+    most: int,
+    members: frozenset[str],
+) -> Steps[list[Portion]]:
     name = find_heavy_list(item, most)
-    parts = divide(item[name], most, members) if name in members else None
+    parts = (yield from divide(item[name], most, members)) if name in members else None
     if parts is None or any(part.part_of is not None for part in parts):
         return []
     return [

@@ -18,6 +18,7 @@ from gateway.errors import CallRefusedError, ErrorCode
 from gateway.leniency import Deviation, Note
 from gateway.routing import Protocol, Route
 from gateway.schemas import plain
+from gateway.steps import Steps
 from shared.domain.quirks import QuirkKind
 
 _CALL, _CALL_RESULT, _CALL_ERROR = 2, 3, 4
@@ -118,7 +119,17 @@ class Ignored:
     reason: IgnoredReason
 
 
-Event: TypeAlias = Call | CallResult | CallError | Refusal | Ignored
+@dataclass(frozen=True, slots=True)
+class Heavy:
+    """A CALL with so much to mend that it is done in steps, which end in what the CALL is.
+
+    Nothing else of the connection is to be received before.
+    """
+
+    steps: Steps[Call | Refusal]
+
+
+Event: TypeAlias = Call | CallResult | CallError | Refusal | Ignored | Heavy
 
 
 def encode_call(message_id: str, action: str, payload: Mapping[str, Any]) -> bytes:
@@ -220,9 +231,23 @@ class Peer:
             except CallRefusedError:
                 if self._note is None:
                     raise
+                if leniency.is_heavy(payload):
+                    return Heavy(self._mend(message_id, route, payload, data, self._note))
                 leniency.mend_and_note(action, route.request, payload, self._note)
         except CallRefusedError as error:
             return self.refuse(message_id, action, error.code, str(error))
+        return self._take(message_id, route, payload, data)
+
+    def _mend(
+        self, message_id: str, route: Route, payload: dict[str, Any], data: bytes, note: Note
+    ) -> Steps[Call | Refusal]:
+        try:
+            yield from leniency.mend_and_note_in_steps(route.action, route.request, payload, note)
+        except CallRefusedError as error:
+            return self.refuse(message_id, route.action, error.code, str(error))
+        return self._take(message_id, route, payload, data)
+
+    def _take(self, message_id: str, route: Route, payload: dict[str, Any], data: bytes) -> Call:
         self._in_work.add(message_id)
         names = route.names
         return Call(message_id, route, {names[key]: value for key, value in payload.items()}, data)

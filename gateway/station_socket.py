@@ -25,6 +25,7 @@ from websockets.protocol import Event, State
 
 from gateway.budget import FEW_BYTES, SHORT_S, Limits, Spent
 from gateway.fragments import Fragments
+from gateway.steps import Steps, Unfinished
 from gateway.turns import Turns
 from shared.domain.stations import Credentials, SecurityProfile
 from shared.telemetry import metrics
@@ -65,7 +66,7 @@ class StationSocket(ServerConnection):
     proven_hash: str | None = None
     # Told of a socket that sent no HTTP request.
     on_unreadable: Callable[["StationSocket"], None] | None = None
-    _deliver: Callable[[bytes], None] | None = None
+    _deliver: Callable[[bytes], Steps[None] | None] | None = None
     _context: Context
     _turns: Turns | None = None
     _spent: Spent | None = None
@@ -79,6 +80,7 @@ class StationSocket(ServerConnection):
     # What has been read and is not handed over yet; little is read meanwhile.
     _waiting: deque[Event]
     _unparsed: bytearray
+    _unfinished: Unfinished | None = None
     _fragments: Fragments
     _in_turn = False
 
@@ -100,6 +102,7 @@ class StationSocket(ServerConnection):
         # It stays unanswered, and the station sends it again.
         self._waiting.clear()
         self._unparsed.clear()
+        self._unfinished = None
         super().connection_lost(exc)
         self.recv_messages.resume = _do_nothing
 
@@ -128,13 +131,14 @@ class StationSocket(ServerConnection):
         self._frame_interval_s = 1 / limits.frames.per_s
         self._burst_s = limits.frames.burst / limits.frames.per_s
 
-    def deliver_to(self, deliver: Callable[[bytes], None]) -> None:
+    def deliver_to(self, deliver: Callable[[bytes], Steps[None] | None]) -> None:
         """Have messages handed over as they arrive, and in their turn those that have arrived.
 
         The context (what is bound to each log line) is that of the caller.
 
         Args:
-            deliver: takes a message; must not raise, and cannot wait.
+            deliver: takes a message; must not raise, and cannot wait. What it returns is done in
+                further turns, and the next message is handed over after that.
         """
         self._deliver = deliver
         self._context = copy_context()
@@ -207,7 +211,7 @@ class StationSocket(ServerConnection):
 
     def data_received(self, data: bytes) -> None:
         """Hand over what was read, or have it wait for its turn if it is long."""
-        if self._waiting or self._unparsed:
+        if self._waiting or self._unparsed or self._unfinished is not None:
             self._unparsed += data
             self.transport.pause_reading()
             return
@@ -252,6 +256,9 @@ class StationSocket(ServerConnection):
     def _take_turn(self) -> None:
         """Hand over what waits first: one message, or some that are short."""
         self._in_turn = False
+        if self._unfinished is not None:
+            self._continue(self._unfinished)
+            return
         if not self._waiting and self._unparsed:
             count = _MAX_COMPRESSED_BYTES if self.protocol.extensions else len(self._unparsed)
             piece = self._unparsed[:count]
@@ -266,6 +273,15 @@ class StationSocket(ServerConnection):
         while waiting and self._pause is None and (size := _size(waiting[0])) <= left_bytes:
             left_bytes -= size + _FRAME_BYTES
             self.process_event(waiting.popleft())
+            if self._unfinished is not None:
+                break
+        self._go_on()
+
+    def _continue(self, unfinished: Unfinished) -> None:
+        """Go on with a message for a turn."""
+        if unfinished.go_on():
+            self._unfinished = None
+            self._charge(unfinished.took_s, unfinished.size_bytes)
         self._go_on()
 
     def process_event(self, event: Event) -> None:
@@ -292,9 +308,14 @@ class StationSocket(ServerConnection):
         else:
             super().process_event(event)
             return
-        self._context.run(deliver, message)
+        rest = self._context.run(deliver, message)
         took_s = perf_counter() - now_s
-        if took_s > SHORT_S or len(message) > FEW_BYTES:
+        if rest is not None:
+            self._unfinished = Unfinished(
+                rest, self._context, size_bytes=len(message), took_s=took_s
+            )
+            self._go_on()
+        elif took_s > SHORT_S or len(message) > FEW_BYTES:
             self._charge(took_s, len(message))
 
     def _refuse_fragments(self) -> None:
@@ -356,10 +377,11 @@ class StationSocket(ServerConnection):
         stopped = self._pause is not None or self.paused or self.recv_messages.paused
         if stopped or self.transport.is_closing():
             return
-        if not (self._waiting or self._unparsed):
+        unfinished = self._unfinished is not None
+        if not (self._waiting or self._unparsed or unfinished):
             self.transport.resume_reading()
         elif not self._in_turn:
-            if len(self._waiting) > 1 or self._unparsed:
+            if len(self._waiting) > 1 or self._unparsed or unfinished:
                 self.transport.pause_reading()
             self._in_turn = True
             (self._turns or Turns()).join(self._take_turn)

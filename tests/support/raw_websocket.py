@@ -46,6 +46,10 @@ class RawWebSocket:
             length = int.from_bytes(await self._reader.readexactly(2 if length < 127 else 8))
         return first & 0x0F, await self._reader.readexactly(length)
 
+    def abort(self) -> None:
+        """Leave without a word."""
+        self._writer.transport.abort()
+
     async def close_code(self) -> int:
         """Return the code that the server closes with, whatever it says before."""
         while True:

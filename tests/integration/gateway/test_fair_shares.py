@@ -126,6 +126,35 @@ async def test_costly_messages_that_come_in_one_piece_take_a_turn_each(
     assert together.longest_s < 4 * alone.longest_s
 
 
+@pytest.mark.parametrize("kind", ["samples with mendable words", "one member too many per sample"])
+async def test_a_long_message_with_much_to_mend_takes_many_turns_and_the_next_one_waits(
+    db: Database, gateway: Pod, kind: str
+) -> None:
+    await register(db)
+    async with booted(gateway) as station, asyncio.timeout(20), watching() as turn:
+        processor_s = time.thread_time()
+        await station.send(costly_frame(kind))
+        await station.send(HEARTBEAT)
+        assert await station.answers(2) == ["m", "h"]
+        processor_s = time.thread_time() - processor_s
+    assert turn.longest_s < processor_s / 4
+    assert await db.fetchval("SELECT sum(jsonb_array_length(samples)) FROM meter_values") > 1_000
+
+
+async def test_a_station_that_leaves_while_its_message_is_mended_is_forgotten(
+    db: Database, gateway: Pod
+) -> None:
+    await register(db)
+    for _ in range(3):
+        async with booted(gateway) as station:
+            await station.send(costly_frame("samples with mendable words"))
+            await asyncio.sleep(0.005)
+            station.websocket.abort()
+    async with booted(gateway) as station, asyncio.timeout(20):
+        await station.send(HEARTBEAT)
+        assert await station.answers(1) == ["h"]
+
+
 async def test_what_waits_for_its_turn_keeps_its_order(db: Database, start_pod: StartPod) -> None:
     """Whole messages, fragments, and the close that comes behind them."""
     await register(db)
