@@ -1,11 +1,13 @@
 """Looking things up that are remembered in this process."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from gateway.authorization.memory import Memory
 from gateway.errors import StoreAwayError
+from gateway.patience import Patience
 from shared.batching import Batcher
 from shared.store.judgement import is_away, is_refused
 from shared.telemetry import metrics
@@ -24,21 +26,19 @@ async def hold(read: Callable[[], Awaitable[Value]], *, hold_s: float) -> Value:
         Exception: Postgres refuses the question, or nobody knows what is wrong and several tries
             have not helped.
     """
-    clock = asyncio.get_running_loop().time
-    give_up_at = clock() + hold_s
-    attempt = 0
-    while True:
-        try:
-            async with asyncio.timeout_at(give_up_at):  # also of a Postgres that hangs
-                return await read()
-        except Exception as error:
-            if is_refused(error) or not (is_away(error) or attempt < _UNCLEAR_RETRIES):
-                raise
-            delay_s = _RETRY_DELAYS_S[min(attempt, len(_RETRY_DELAYS_S) - 1)]
-            if clock() + delay_s >= give_up_at:
-                raise StoreAwayError from error
-        attempt += 1
-        await asyncio.sleep(delay_s)
+    with Patience(hold_s) as patience:
+        for attempt in itertools.count():
+            try:
+                async with patience.limit():  # also of a Postgres that hangs
+                    return await read()
+            except Exception as error:
+                if is_refused(error) or not (is_away(error) or attempt < _UNCLEAR_RETRIES):
+                    raise
+                delay_s = _RETRY_DELAYS_S[min(attempt, len(_RETRY_DELAYS_S) - 1)]
+                if delay_s >= patience.left_s:
+                    raise StoreAwayError from error
+            await asyncio.sleep(delay_s)
+    raise AssertionError("unreachable: the loop above does not end by itself")
 
 
 class Lookup(Generic[Value]):
