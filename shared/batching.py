@@ -5,7 +5,10 @@ latency of one round trip, a big one gets big batches, and nothing waits for a t
 """
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import accumulate
+from math import inf
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -26,6 +29,7 @@ class Batcher(Generic[Item, Result]):
         flush: takes a batch, returns one result per item in the same order, or `Later`. What it
             raises reaches every waiter of that batch.
         max_items: the largest batch.
+        max_weight: the heaviest batch, unless one item alone is heavier.
     """
 
     def __init__(
@@ -33,10 +37,13 @@ class Batcher(Generic[Item, Result]):
         flush: Callable[[list[Item]], Awaitable[Sequence[Result] | Later[Result]]],
         *,
         max_items: int = 1000,
+        max_weight: float = inf,
     ) -> None:
         self._flush = flush
         self._max_items = max_items
+        self._max_weight = max_weight
         self._items: list[Item] = []
+        self._weights: list[int] = []
         self._futures: list[asyncio.Future[Result]] = []
         self._ended = False
         self._wakeup = asyncio.Event()
@@ -47,7 +54,7 @@ class Batcher(Generic[Item, Result]):
         """Return how many items wait for the next flush."""
         return len(self._items)
 
-    def submit(self, item: Item) -> asyncio.Future[Result]:
+    def submit(self, item: Item, weight: int = 1) -> asyncio.Future[Result]:
         """Queue `item` for the next flush; the future gets its result.
 
         Cancelling the future does not take the item back. It is cancelled already if `run` has
@@ -58,6 +65,7 @@ class Batcher(Generic[Item, Result]):
             future.cancel()
             return future
         self._items.append(item)
+        self._weights.append(weight)
         self._futures.append(future)
         self._wakeup.set()
         self._idle.clear()
@@ -85,8 +93,16 @@ class Batcher(Generic[Item, Result]):
         """Wait until everything submitted so far, and since, has been flushed."""
         await self._idle.wait()
 
+    def _count(self) -> int:
+        """Return how many items the next batch has."""
+        weights = self._weights[: self._max_items]
+        if sum(weights) <= self._max_weight:
+            return len(weights)
+        return max(1, bisect_right(list(accumulate(weights)), self._max_weight))
+
     async def _flush_once(self) -> None:
-        count = self._max_items
+        count = self._count()
+        del self._weights[:count]
         items, self._items = self._items[:count], self._items[count:]
         futures, self._futures = self._futures[:count], self._futures[count:]
         try:

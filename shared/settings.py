@@ -37,7 +37,7 @@ class DatabaseSettings(LoggingSettings):
     )
     database_pool_size: PositiveInt = Field(
         default=8,
-        description="connections a process holds at most; group commit uses one or two at a time",
+        description="connections a process holds at most; group commit uses three at a time",
     )
     database_connect_timeout_s: PositiveFloat = Field(
         default=5.0, description="longer counts as Postgres being away"

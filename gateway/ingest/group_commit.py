@@ -1,15 +1,23 @@
-"""Facts of many stations, committed together; what cannot be is written apart, and fails alone."""
+"""Facts of many stations, committed together; what cannot be is written apart, and fails alone.
+
+What is heavy has a lane of its own: Postgres takes some of the longest messages in for as long as a
+thousand usual ones, whose stations would wait for them. What one station says stays in order all
+the same, as it is answered one CALL after the other. Over a new connection it may say something
+light before the heavy message of the old one is committed: as with a station that has moved to
+another pod, facts are genuine in whatever order they come. Two lanes lock the rows of many stations
+in one order, as two pods do.
+"""
 
 import asyncio
-import itertools
 from collections.abc import Callable, Sequence
 
 import structlog
 
-from gateway.errors import StoreAwayError
+from gateway.ingest.lane import Lane
 from gateway.ingest.sifting import Sifter
+from gateway.ingest.weighing import HEAVY, weigh
+from gateway.patience import patient_timeout
 from gateway.settings import GatewaySettings
-from shared.batching import Batcher, Later
 from shared.store import facts as store
 from shared.store import write_probe
 from shared.store.facts import Fact
@@ -20,10 +28,11 @@ from shared.telemetry.errors import describe_error
 
 log = structlog.get_logger()
 
-_RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 _PROBE_INTERVAL_S = 0.5
-# What nobody knows may be the end of a connection; a second one must be looked at fact by fact.
-_UNCLEAR_RETRIES = 1
+# Of a batch, unless one fact alone is heavier. That of the light ones is a thousand usual messages;
+# that of the heavy ones is what takes Postgres some ten milliseconds, as the next ones wait for it.
+_LIGHT_BATCH = 100 * HEAVY
+_HEAVY_BATCH = 20 * HEAVY
 
 
 class Ingest:
@@ -39,16 +48,23 @@ class Ingest:
         self, db: Database, settings: GatewaySettings, *, on_away: Callable[[], None]
     ) -> None:
         self._db = db
-        self._connection = KeptConnection(db)
         self._quotas = settings.row_quotas
         self._hold_s = settings.ingest_hold_s
         self._on_away = on_away
-        self._batcher: Batcher[Fact, str | None] = Batcher(
-            self._flush, max_items=settings.ingest_max_batch
-        )
         self._sifter = Sifter(db, quotas=self._quotas, hold_s=self._hold_s, on_away=self._give_up)
+        self._light, self._heavy = (
+            Lane(
+                db,
+                settings,
+                max_weight=max_weight,
+                sifter=self._sifter,
+                is_available=lambda: self.available,
+                on_away=self._give_up,
+            )
+            for max_weight in (_LIGHT_BATCH, _HEAVY_BATCH)
+        )
         self._away = asyncio.Event()
-        self._unwritten: Sequence[Fact] = ()
+        self._unwritten: list[Fact] = []
         metrics.ingest_available.set(1)
 
     @property
@@ -62,59 +78,23 @@ class Ingest:
         Its result is what `shared.store.facts.write` gives for it. It raises `StoreAwayError` if
         nothing can be committed: the station must not be answered then.
         """
-        return self._batcher.submit(fact)
+        weight = weigh(fact)
+        return (self._light if weight < HEAVY else self._heavy).submit(fact, weight)
 
     async def run(self) -> None:
         """Commit until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._batcher.run())
-                tasks.create_task(self._sifter.run())
-                tasks.create_task(self._probe())
-        finally:
-            await self._connection.give_back()
+        async with asyncio.TaskGroup() as tasks:
+            for run in (self._light.run, self._heavy.run, self._sifter.run, self._probe):
+                tasks.create_task(run())
 
     async def drain(self) -> None:
         """Wait until everything submitted has been committed or given up."""
-        await self._batcher.drain()
+        await self._light.drain()
+        await self._heavy.drain()
         await self._sifter.drain()
 
-    async def _flush(self, facts: Sequence[Fact]) -> "list[str | None] | Later[str | None]":
-        metrics.ingest_flush_facts.observe(len(facts))
-        with metrics.ingest_flush_seconds.time():
-            return await self._write(facts)
-
-    async def _write(self, facts: Sequence[Fact]) -> "list[str | None] | Later[str | None]":
-        """Try until Postgres is there, but not longer than answers may be held.
-
-        A Postgres that hangs counts like one that is gone: the write itself is given up as well.
-        Only Postgres' own word is about the facts, and a lock is no outage: these are written
-        apart, while the next ones are committed.
-        """
-        clock = asyncio.get_running_loop().time
-        give_up_at = clock() + self._hold_s
-        unclear = 0
-        for attempt in itertools.count():
-            if not self.available:
-                raise StoreAwayError
-            try:
-                async with asyncio.timeout_at(give_up_at):
-                    return await store.write(self._connection, facts, quotas=self._quotas)
-            except Exception as error:
-                judgement = judge(error)
-                unclear += judgement is Judgement.UNCLEAR
-                known = judgement in {Judgement.REFUSED, Judgement.LOCKED}
-                if known or unclear > _UNCLEAR_RETRIES:
-                    return Later(self._sifter.add(facts, error, give_up_at=give_up_at))
-                if clock() >= give_up_at:
-                    self._give_up(facts, error)
-                    raise StoreAwayError from error
-            if judgement is Judgement.AWAY:
-                await asyncio.sleep(_RETRY_DELAYS_S[min(attempt, len(_RETRY_DELAYS_S) - 1)])
-        raise AssertionError("unreachable: the loop above does not end by itself")
-
     def _give_up(self, facts: Sequence[Fact], error: Exception) -> None:
-        self._unwritten = facts
+        self._unwritten += facts
         if self.available:
             log.error(
                 "Postgres is away: sockets are closed unanswered, so that stations keep their "
@@ -133,7 +113,7 @@ class Ingest:
             await self._away.wait()
             while not await self._can_write():  # noqa: ASYNC110 - Postgres sets no Event
                 await asyncio.sleep(_PROBE_INTERVAL_S)
-            self._unwritten = ()
+            self._unwritten = []
             self._away.clear()
             metrics.ingest_available.set(1)
             log.info("Postgres is back: stations are let in again")
@@ -147,7 +127,7 @@ class Ingest:
         """
         connection = KeptConnection(self._db)
         try:
-            async with asyncio.timeout(self._hold_s):
+            async with patient_timeout(self._hold_s):
                 await write_probe.write(connection)
                 await self._try_unwritten(connection)
         except Exception as error:  # noqa: BLE001 - whatever it is, stations stay away a while longer

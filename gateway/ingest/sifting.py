@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from gateway.errors import StoreAwayError
+from gateway.patience import patient_timeout
 from shared.store import facts as store
 from shared.store import write_probe
 from shared.store.facts import Fact, SetAside
@@ -79,15 +80,16 @@ class Sifter:
         self._idle.set()
 
     def add(
-        self, facts: Sequence[Fact], error: Exception, *, give_up_at: float
+        self, facts: Sequence[Fact], error: Exception, *, within_s: float
     ) -> list[asyncio.Future[str | None]]:
         """Take facts that could not be written together; each future is that of a fact.
 
         Args:
             facts: what is to be written.
             error: why it was not.
-            give_up_at: until when answers may be held, by the loop's clock.
+            within_s: how long answers may still be held.
         """
+        give_up_at = _now() + within_s
         loop = asyncio.get_running_loop()
         taken = [_Sifted(fact, loop.create_future(), give_up_at, error) for fact in facts]
         self._waiting += taken
@@ -191,7 +193,7 @@ class Sifter:
 
     async def _takes_writes(self) -> bool:
         try:
-            async with asyncio.timeout(self._hold_s):
+            async with patient_timeout(self._hold_s):
                 await write_probe.write(self._connection)
         except Exception:  # noqa: BLE001 - it says no, whatever it is
             return False
@@ -242,7 +244,7 @@ class Sifter:
         """Write, but no longer than the last of these facts may be held."""
         now = _now()
         held_until = max(each.give_up_at for each in facts)
-        async with asyncio.timeout_at(max(held_until, now + _ROUND_S)):
+        async with patient_timeout(max(held_until - now, _ROUND_S)):
             return await write()
 
 

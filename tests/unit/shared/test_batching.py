@@ -64,6 +64,16 @@ async def test_a_batch_has_a_largest_size() -> None:
     assert server.batches == [[0, 1], [2, 3], [4]]
 
 
+async def test_a_batch_has_a_largest_weight_and_what_is_heavier_goes_alone() -> None:
+    server = Server()
+    batcher = Batcher(server.flush, max_items=4, max_weight=10)
+    async with running(batcher):
+        weights = [1, 9, 1, 30, 2, 2, 2, 2, 2]
+        waits = [batcher.submit(number, weight) for number, weight in enumerate(weights)]
+        assert await asyncio.gather(*waits) == [2 * number for number in range(9)]
+    assert server.batches == [[0, 1], [2], [3], [4, 5, 6, 7], [8]]
+
+
 async def test_a_failure_reaches_every_waiter_of_its_batch_and_nobody_else() -> None:
     server = Server()
     batcher = Batcher(server.flush)
