@@ -25,6 +25,7 @@ from gateway.ocpp16 import PROTOCOL as OCPP16
 from gateway.ocpp201 import PROTOCOL as OCPP201
 from gateway.ocpp_log import OcppLog
 from gateway.ownership import Claims
+from gateway.patience import patient_timeout
 from gateway.quirks import QuirkCounter
 from gateway.routing import Protocol
 from gateway.settings import GatewaySettings
@@ -271,7 +272,7 @@ class OcppServer:
         credentials = socket.credentials
         try:
             # No longer than an answer may take: the socket is open, and the station waits.
-            async with asyncio.timeout(self._settings.ingest_hold_s):
+            async with patient_timeout(self._settings.ingest_hold_s):
                 ownership = await self._claims.claim(
                     Connection(
                         station_id=credentials.station_id,

@@ -19,8 +19,11 @@ from shared.settings import DatabaseSettings
 from shared.store import facts as store
 from shared.store.facts import Fact
 from shared.store.pool import Database, open_database
+from tests.integration.gateway.conftest import StartPod
 from tests.support.eventually import eventually
+from tests.support.raw_websocket import frame, raw_websocket
 from tests.support.relay import relay
+from tests.support.stations import register
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 SAMPLE: MeterSample = {
@@ -148,3 +151,14 @@ async def test_a_loop_that_stands_still_does_not_say_that_postgres_is_away(
             await asyncio.gather(*waits)
     assert away == []
     assert await db.fetchval("SELECT count(*) FROM meter_values") == 2
+
+
+async def test_nor_does_it_turn_away_who_comes_in(db: Database, start_pod: StartPod) -> None:
+    await register(db)
+    async with start_pod(ingest_hold_s=0.5) as gateway:
+        for _ in range(3):
+            async with raw_websocket(gateway.url) as station, asyncio.timeout(10):
+                time.sleep(1.0)  # noqa: ASYNC251 - its claim is under way
+                await station.send(frame(b'[2,"h","Heartbeat",{}]'))
+                _, answer = await station.receive()
+                assert b'"h"' in answer
