@@ -35,6 +35,9 @@ class RawWebSocket:
         try:
             for frame in frames:
                 await self.send(frame)
+                # As long as little waits, `drain` does not wait at all, and whoever shares the
+                # event loop, such as the server, would stand still for seconds.
+                await asyncio.sleep(0)
         except ConnectionError:
             pass
 
