@@ -164,7 +164,7 @@ async def test_a_fault_of_the_driver_in_one_fact_sets_that_fact_aside_and_no_oth
 ) -> None:
     facts = batch(20)
     # Nothing that a station says comes out like this; it stands for whatever a library chokes on.
-    facts[7].meter_values[0].samples = [object()]  # type: ignore[list-item]
+    facts[7].meter_values[0].samples[0] = {"value": "1", "unit": object()}  # type: ignore[typeddict-item]
     async with running_ingest(db) as ingest, asyncio.timeout(10):
         await asyncio.gather(*map(ingest.submit, facts))
     assert await db.fetchval("SELECT count(*) FROM meter_values") == 19
