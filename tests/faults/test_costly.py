@@ -31,6 +31,8 @@ NO_BUDGETS = {
     "VOLTARO_STATION_BYTES_PER_S": "1000000000",
 }
 MIXED = "all kinds mixed"
+# Decoded in one go, however long that takes: no steps help who waits.
+INDIVISIBLE = "numbers"
 
 
 @dataclass
@@ -133,8 +135,8 @@ async def test_costly_messages_cost_only_their_sender(tmp_path: Path, finding: F
             before_s, found = await share(cluster, kinds)
             assert not await said_away(cluster)
     tell(finding, [each[0] if len(each) == 1 else MIXED for each in kinds], before_s, found)
-    # A machine that is busy otherwise lets them wait alone already.
-    assert max(each.p99_s for each in found) < P99_S + 2 * before_s
+    # Tests that run beside this one let them wait alone already.
+    assert max(each.p99_s for each in found) < P99_S + (0 if FULL else 2 * before_s)
 
 
 @invariant(15, "the same, with no budget of bytes or of time", control=True)
@@ -144,7 +146,7 @@ async def test_without_a_budget_costly_messages_take_what_there_is(
 ) -> None:
     with running_cluster(tmp_path / "data", environment=NO_BUDGETS) as running:
         async with with_client(running) as cluster:
-            before_s, (found,) = await share(cluster, [KINDS])
-    tell(finding, [MIXED], before_s, [found])
-    assert found.p99_s > P99_S
+            before_s, (found,) = await share(cluster, [[INDIVISIBLE]])
+    tell(finding, [INDIVISIBLE], before_s, [found])
+    assert found.processor_share > 0.5
     assert found.p99_s > 3 * before_s
