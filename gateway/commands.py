@@ -11,8 +11,14 @@ import structlog
 from websockets.frames import CloseCode
 
 from gateway import rpc
-from gateway.connection import ConnectionLostError, StationConnection, TooLateError
-from gateway.errors import CallRefusedError, CannotBeSaidError, StoreAwayError
+from gateway.connection import StationConnection
+from gateway.errors import (
+    CallRefusedError,
+    CannotBeSaidError,
+    ConnectionLostError,
+    StoreAwayError,
+    TooLateError,
+)
 from gateway.ingest import Ingest
 from gateway.liveness import Liveness
 from gateway.quotas import Quota, StationQuotas

@@ -7,20 +7,27 @@ command of ours is read, and the other way round.
 import asyncio
 import time
 from collections import deque
-from typing import Any, TypeAlias
+from typing import Any
 
 import structlog
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
 from gateway import rpc
-from gateway.errors import CallRefusedError, ErrorCode, StoreAwayError
+from gateway.answers import Answer, encode_result, refuse
+from gateway.errors import (
+    CallRefusedError,
+    ConnectionLostError,
+    ErrorCode,
+    StoreAwayError,
+    TooLateError,
+)
 from gateway.exchange_log import ExchangeLog
 from gateway.fence import Fence
 from gateway.handlers import ConnectedStation, Handlers
 from gateway.leniency import Deviation
 from gateway.quirks import QuirkLog
-from gateway.routing import AnsweredCall, Protocol, to_payload
+from gateway.routing import AnsweredCall, Protocol
 from gateway.station_socket import StationSocket
 from gateway.steps import Steps, finish
 from shared.domain.commands import Command
@@ -32,14 +39,6 @@ from shared.telemetry import metrics
 log = structlog.get_logger()
 
 _BOOT_NOTIFICATION = "BootNotification"
-
-
-class ConnectionLostError(Exception):
-    """The connection ended before the station answered our CALL."""
-
-
-class TooLateError(Exception):
-    """The time to send a CALL was over before it was sent."""
 
 
 class StationConnection:
@@ -312,22 +311,22 @@ class StationConnection:
         else:
             received_at_s = self.heard_at_s
             try:
-                answer = _encode(call, route.handler(self._handlers, **call.kwargs))
+                answer = encode_result(call, route.handler(self._handlers, **call.kwargs))
             except Exception as error:  # noqa: BLE001 - it becomes the answer
-                answer = self._refuse(call, error)
+                answer = refuse(self._peer, call, error, self.station.station_id)
             self._answer(call, answer, received_at_s)
 
     def _may_send(self, action: str) -> bool:
         station = self.station
         return station.accepted or action == _BOOT_NOTIFICATION or action in station.asked_for
 
-    def _refuse_unaccepted(self, call: rpc.Call) -> "_Answer":
+    def _refuse_unaccepted(self, call: rpc.Call) -> Answer:
         self._quirks.note(call.route.action, Deviation(QuirkKind.CALL_BEFORE_ACCEPTANCE, ""))
         refusal = CallRefusedError(
             ErrorCode.SECURITY_ERROR,
             "only BootNotification, and what we ask for, before it was answered with Accepted",
         )
-        return self._refuse(call, refusal)
+        return refuse(self._peer, call, refusal, self.station.station_id)
 
     def _enqueue(self, call: rpc.Call) -> None:
         if len(self._inbox) >= self._max_queued_calls:
@@ -360,34 +359,20 @@ class StationConnection:
             log.exception("an answer could not be sent", station_id=self.station.station_id)
             await self.close(CloseCode.INTERNAL_ERROR, "our fault; it has been logged")
 
-    async def _handle(self, call: rpc.Call) -> "_Answer":
+    async def _handle(self, call: rpc.Call) -> Answer:
         if not self._may_send(call.route.action):
             return self._refuse_unaccepted(call)
         try:
             result = call.route.handler(self._handlers, **call.kwargs)
             if call.route.waits:
                 result = await result
-            return _encode(call, result)
+            return encode_result(call, result)
         except StoreAwayError:
             raise
         except Exception as error:  # noqa: BLE001 - it becomes the answer
-            return self._refuse(call, error)
+            return refuse(self._peer, call, error, self.station.station_id)
 
-    def _refuse(self, call: rpc.Call, error: Exception) -> "_Answer":
-        action = call.route.action
-        if isinstance(error, CallRefusedError):
-            code, description = error.code, str(error)
-        else:
-            log.error(
-                "a handler failed",
-                station_id=self.station.station_id,
-                action=action,
-                exc_info=error,
-            )
-            code, description = ErrorCode.INTERNAL_ERROR, "our fault; it has been logged"
-        return code, self._peer.refuse(call.message_id, action, code, description).frame
-
-    def _answer(self, call: rpc.Call, answer: "_Answer", received_at_s: float) -> bool:
+    def _answer(self, call: rpc.Call, answer: Answer, received_at_s: float) -> bool:
         word, frame = answer
         self._peer.finish(call.message_id)
         sent = self._websocket.write(frame)
@@ -399,11 +384,3 @@ class StationConnection:
     def _close_soon(self, code: int, reason: str) -> None:
         if self._closer is None:
             self._closer = asyncio.create_task(self.close(code, reason))
-
-
-_Answer: TypeAlias = tuple[str, bytes]
-"""What metrics call it ("CallResult", or the code of the CALLERROR), and its frame."""
-
-
-def _encode(call: rpc.Call, result: Any) -> _Answer:  # noqa: ANN401 - any `call_result` dataclass
-    return "CallResult", rpc.encode_call_result(call.message_id, to_payload(result))

@@ -46,3 +46,11 @@ class StoreAwayError(Exception):
     few of them throw the message away (OCPP 1.6 §3.7.1, OCPP 2.0.1 E13). Only offline does it
     keep them.
     """
+
+
+class ConnectionLostError(Exception):
+    """The connection ended before the station answered our CALL."""
+
+
+class TooLateError(Exception):
+    """The time to send a CALL was over before it was sent."""

@@ -8,6 +8,7 @@ committed.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -126,13 +127,13 @@ class Sifter:
         bad = [each for each in self._waiting if each.verdict is not None]
         others = [each for each in self._waiting if each.verdict is None]
         others.sort(key=lambda each: each.tried_at)
-        try:
-            if bad:
-                await self._set_aside(bad)
+        # What can be neither written nor set aside keeps no other from being written.
+        with suppress(_RoundOverError):
             if others:
                 await self._sift(others, until=now + _ROUND_S)
-        except _RoundOverError:
-            pass
+        with suppress(_RoundOverError):
+            if bad:
+                await self._set_aside(bad)
         self._waiting = [each for each in self._waiting if not each.done.done()]
         if self._waiting:
             await asyncio.sleep(_BETWEEN_ROUNDS_S)

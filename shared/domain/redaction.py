@@ -191,7 +191,9 @@ class _Hiding:
                 return {self._text(name): self.apply(each) for name, each in value.items()}
             case list():
                 return [self.apply(each) for each in value]
-            case int() if str(value) in self._alone:
+            case int() if (
+                len(text := str(value)) >= _MIN_LENGTH_WITHIN_TEXT and text in self._alone
+            ):
                 return REDACTED
             case _:
                 return value

@@ -65,8 +65,11 @@ async def rise(db: Database, met: Sequence[tuple[Ownership, int]]) -> list[Owner
         f"""
         WITH {LOCKED}, {GUARD}, raised AS (
             UPDATE stations
-            SET raised_from = stations.epoch,
-                epoch = greatest(stations.epoch + 1, met.epoch + 1, nextval('station_epochs'))
+            -- What has risen already, and was not told so, stays as it is.
+            SET raised_from = CASE WHEN stations.epoch > met.epoch THEN stations.raised_from
+                                   ELSE stations.epoch END,
+                epoch = CASE WHEN stations.epoch > met.epoch THEN stations.epoch
+                             ELSE greatest(met.epoch + 1, nextval('station_epochs')) END
             FROM unnest($1::text[], $2::text[], $3::bigint[])
                  AS met (station_id, connection_id, epoch)
             JOIN locked USING (station_id) CROSS JOIN guard

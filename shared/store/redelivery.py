@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 import msgspec
 import structlog
 
@@ -29,22 +30,47 @@ async def deliver(db: Database, *, limit: int) -> int:
 
     Args:
         db: the pool.
-        limit: how many letters are looked at.
+        limit: how many letters are looked at together.
 
     Returns:
         How many were written.
     """
-    letters = await db.fetch(
-        """
-        SELECT dead_letter_id, station_id FROM dead_letters
-        WHERE redelivery IS NOT NULL AND status = 'open'
-        ORDER BY dead_letters.dead_letter_id LIMIT $1
-        """,
-        limit,
-    )
     delivered: list[Fact] = []
     blocked: set[str] = set()
     away: Exception | None = None
+    full = True
+    while full and away is None:
+        letters = await db.fetch(
+            """
+            SELECT dead_letter_id, station_id FROM dead_letters
+            WHERE redelivery IS NOT NULL AND status = 'open' AND station_id <> ALL ($2)
+            ORDER BY dead_letters.dead_letter_id LIMIT $1
+            """,
+            limit,
+            list(blocked),
+        )
+        known = len(blocked)
+        away = await _deliver_all(db, letters, delivered, blocked)
+        # Letters of stations that wait on keep no other's from their turn.
+        full = len(letters) == limit and len(blocked) > known
+    starts = [fact for fact in delivered if isinstance(fact, TransactionStarted)]
+    if starts:
+        await asyncio.sleep(_SECOND_LOOK_AFTER_S)
+        async with db.acquire() as connection, connection.transaction():
+            await _write_ends_told_since(connection, sorted({each.station_id for each in starts}))
+    if away is not None:
+        raise away
+    return len(delivered)
+
+
+async def _deliver_all(
+    db: Database, letters: list[asyncpg.Record], delivered: list[Fact], blocked: set[str]
+) -> Exception | None:
+    """Write letters; add what was written, and the stations whose letters have to wait.
+
+    Returns:
+        Why the others were left, if Postgres went away.
+    """
     for letter in letters:
         if letter["station_id"] in blocked:
             continue
@@ -57,21 +83,13 @@ async def deliver(db: Database, *, limit: int) -> int:
             elif is_refused(error) or isinstance(error, msgspec.MsgspecError):
                 await _leave_to_a_person(db, dead_letter_id, error)
             elif is_away(error):
-                away = error
-                break
+                return error
             else:  # whatever it is, it is no other letter's
                 log.exception(
                     "a dead letter could not be delivered", dead_letter_id=str(dead_letter_id)
                 )
                 blocked.add(letter["station_id"])
-    starts = [fact for fact in delivered if isinstance(fact, TransactionStarted)]
-    if starts:
-        await asyncio.sleep(_SECOND_LOOK_AFTER_S)
-        async with db.acquire() as connection, connection.transaction():
-            await _write_ends_told_since(connection, sorted({each.station_id for each in starts}))
-    if away is not None:
-        raise away
-    return len(delivered)
+    return None
 
 
 async def _deliver(db: Database, dead_letter_id: object) -> list[Fact]:

@@ -109,15 +109,29 @@ async def test_who_rises_at_the_same_time_never_lowers_the_sequence(db: Database
         seen.extend([(await connect(db, "b", name)).epoch for _ in range(20)])
 
     async def rise(number: int) -> None:
+        ours = owned[number]
         for step in range(20):
-            found = await raised(db, owned[number], 10 * step)
+            found = await raised(db, ours, ours.epoch + 10 * step)
             if found is not None:
+                ours = found
                 seen.append(found.epoch)
 
     work: list[Awaitable[None]] = [take(name) for name in names[:10]]
     work += [rise(number) for number in range(10, 20)]
     await asyncio.gather(*work)
     assert len(seen) == len(set(seen)) == 400
+
+
+async def test_a_rise_that_was_not_told_is_the_same_when_it_is_asked_for_again(
+    db: Database,
+) -> None:
+    await register(db)
+    ours = await connect(db, "a")
+    told = [await raised(db, ours, 70) for _ in range(2)]
+    assert told[0] == told[1]
+    assert told[0] is not None
+    assert told[0].epoch > 70
+    assert await db.fetchval("SELECT raised_from FROM stations") == ours.epoch
 
 
 async def test_nobody_takes_from_the_sequence_while_it_is_raised(db: Database) -> None:

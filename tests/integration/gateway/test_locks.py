@@ -244,7 +244,8 @@ async def test_a_letter_that_cannot_be_read_keeps_no_other_from_its_delivery(db:
     await connection.give_back()
     # As a newer version writes it, whose worker has not started yet.
     await db.execute("UPDATE dead_letters SET kind = 'ToldTomorrow' WHERE station_id = 'CP-1'")
-    assert await redelivery.deliver(db, limit=10) == 1
+    # Not even if it is all that is looked at together.
+    assert await redelivery.deliver(db, limit=1) == 1
     assert await letters(db) == [
         ("ToldTomorrow", "open"), ("LocalListVersionReported", "dismissed")
     ]  # fmt: skip

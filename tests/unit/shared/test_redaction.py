@@ -203,3 +203,9 @@ def test_what_is_too_deep_to_be_looked_through_is_left_out() -> None:
 @pytest.mark.parametrize("sent", [{"key": "AuthorizationKey", "value": ""}, {"key": "K"}, {}])
 def test_without_a_secret_nothing_is_hidden(sent: dict[str, Any]) -> None:
     assert hide({"status": "Accepted"}, find_secrets(sent)) == {"status": "Accepted"}
+
+
+def test_a_secret_of_a_digit_or_two_hides_no_number_that_happens_to_be_the_same() -> None:
+    answer = {"status": "Rejected", "component": {"evse": {"id": 1}}, "pin": "1", "code": 4711}
+    hidden = hide(answer, frozenset({"1", "4711"}))
+    assert hidden == answer | {"pin": "(redacted)", "code": "(redacted)"}
