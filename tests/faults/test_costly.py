@@ -148,5 +148,5 @@ async def test_without_a_budget_costly_messages_take_what_there_is(
         async with with_client(running) as cluster:
             before_s, (found,) = await share(cluster, [[INDIVISIBLE]])
     tell(finding, [INDIVISIBLE], before_s, [found])
-    assert found.processor_share > 0.5
+    assert found.processor_share > 0.3
     assert found.p99_s > 3 * before_s

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 
 from tests.faults.others import asking, register
@@ -209,14 +210,19 @@ async def test_a_station_that_does_not_read_costs_only_itself(
 @pytest.mark.timeout(300)
 async def test_without_a_limit_a_flood_is_kept_in_memory(tmp_path: Path, finding: Finding) -> None:
     environment = {
-        "VOLTARO_STATION_FRAMES_PER_S": "1000000",
         "VOLTARO_STATION_BYTES_PER_S": "1000000000",
         "VOLTARO_STATION_PROCESSOR_SHARE": "1000",
         "VOLTARO_MAX_QUEUED_CALLS": "1000000",
     }
     with running_cluster(tmp_path / "data", environment=environment) as running:
         async with with_client(running) as cluster:
-            flooded = await flood_gateway(cluster, [0, 0], until_closed=False)
+            db = await asyncpg.connect(cluster.database_url)
+            try:
+                async with db.transaction():  # so that what they say has to wait
+                    await db.execute("LOCK TABLE meter_values IN EXCLUSIVE MODE")
+                    flooded = await flood_gateway(cluster, [0, 0], until_closed=False)
+            finally:
+                await db.close()
     finding.times = 2
     tell(finding, flooded)
     assert flooded.rss_growth_mib > 2 * RSS_GROWTH_MIB_PER_FLOODER
