@@ -58,6 +58,7 @@ async def end_all(database_url: str) -> None:
             """
             SELECT pg_terminate_backend(pid) FROM pg_stat_activity
             WHERE pid <> pg_backend_pid() AND datname = current_database()
+              AND usename = current_user
             """
         )
     finally:
