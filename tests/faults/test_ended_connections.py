@@ -16,7 +16,7 @@ import asyncpg
 import httpx
 import pytest
 
-from gateway.ingest import group_commit, sifting
+from gateway.ingest import group_commit, lane, sifting
 from shared.settings import DatabaseSettings
 from shared.store.judgement import Judgement, judge
 from shared.store.pool import open_database
@@ -249,7 +249,7 @@ def _judge_as_if_only_known_outages_were_none(error: BaseException) -> Judgement
 async def test_genuine_facts_would_be_set_aside(
     database_url: str, redis_url: str, finding: Finding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (group_commit, sifting):
+    for module in (group_commit, lane, sifting):
         monkeypatch.setattr(module, "judge", _judge_as_if_only_known_outages_were_none)
     # What a batch of its own cannot write is tried once more on the other connection that is kept:
     # a station that is alone meets the end of both.
