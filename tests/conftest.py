@@ -17,6 +17,7 @@ import pytest_asyncio
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.faults.table import PROPERTY, Finding, render, write
+from tests.support.lent_databases import LentDatabases
 from tests.support.local_cluster import Cluster, RunningCluster, running_cluster
 from tests.support.local_servers import (
     PostgresServer,
@@ -54,12 +55,16 @@ async def migrated_template(postgres_server: PostgresServer) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def lent_databases(postgres_server: PostgresServer, migrated_template: str) -> LentDatabases:
+    """Databases that the tests of one worker use one after another."""
+    return LentDatabases(postgres_server, migrated_template)
+
+
 @pytest.fixture
-async def database_url(
-    postgres_server: PostgresServer, migrated_template: str
-) -> AsyncIterator[str]:
+async def database_url(lent_databases: LentDatabases) -> AsyncIterator[str]:
     """URL of a database of this test's own, with the current schema and no rows."""
-    async with postgres_server.database(template=migrated_template) as url:
+    async with lent_databases.lend() as url:
         yield url
 
 

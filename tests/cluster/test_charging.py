@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 import pytest
 from ocpp.routing import on
 from ocpp.v16 import ChargePoint, call, call_result
@@ -17,6 +16,7 @@ from simulator.events import Registered
 from simulator.profile import StationProfile
 from simulator.running import SimulatedStation, run_station
 from tests.support.eventually import eventually
+from tests.support.http import http_client
 from tests.support.local_cluster import Cluster
 from tests.support.stations import PASSWORD, basic_auth, station_client
 
@@ -257,7 +257,7 @@ async def _owners(cluster: Cluster) -> dict[str, str]:
 
 
 async def test_healthz_readyz_and_metrics_answer_on_every_process(shared_cluster: Cluster) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         for name, url in shared_cluster.management_urls.items():
             if name == "haproxy":
                 continue

@@ -18,6 +18,7 @@ import pytest
 
 from cli.up.ports import free_ports
 from tests.support.eventually import eventually
+from tests.support.http import http_client
 from tests.support.local_cluster import Cluster
 
 _TIMEOUT_S = 100
@@ -160,7 +161,7 @@ async def test_a_run_begun_on_the_web_page_and_ended_by_sigterm_has_its_verdict(
     gateway = shared_cluster.management_urls["gateway-1"]
     options += ("--metrics-url", gateway)
     with started(shared_cluster, "loadtest.locust", *options) as process:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as page:
+        async with http_client(base_url=f"http://127.0.0.1:{port}") as page:
 
             async def status() -> int:
                 try:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.support.eventually import eventually
+from tests.support.http import http_client
 from tests.support.local_cluster import Cluster, running_cluster, started_up
 from tests.support.processes import descendants, session_of, survivors
 
@@ -44,7 +45,7 @@ class TestReport:
         assert shared_cluster.state() == report
 
     async def test_every_process_is_ready_and_has_metrics(self, shared_cluster: Cluster) -> None:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with http_client() as client:
             for url in shared_cluster.management_urls.values():
                 ready = await client.get(f"{url}/readyz")
                 metrics = await client.get(f"{url}/metrics")

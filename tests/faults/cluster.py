@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tests.support.eventually import eventually
+from tests.support.http import http_client
 from tests.support.local_cluster import Cluster
 
 _READY_TIMEOUT_S = 60.0
@@ -36,7 +37,7 @@ async def _serves(cluster: Cluster, name: str) -> bool:
             return False
         finally:
             await redis.aclose()
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         try:
             return (await client.get(f"{cluster.management_urls[name]}/readyz")).is_success
         except httpx.TransportError:

@@ -17,6 +17,7 @@ from cli.up.ports import LOOPBACK, free_ports
 from cli.up.program import Program, launch
 from cli.up.services import Services
 from tests.support.eventually import eventually
+from tests.support.http import http_client
 from tests.support.local_servers import running
 from tests.support.postgres_standby import PostgresPair
 
@@ -134,9 +135,7 @@ async def running_pods(
 async def with_client(pods: Pods) -> AsyncIterator[ReplicatedCluster]:
     """Add a client of the API."""
     headers = {"Authorization": f"Bearer {_API_KEY}"}
-    async with httpx.AsyncClient(
-        base_url=pods.layout.http_url, headers=headers, timeout=30, trust_env=False
-    ) as api:
+    async with http_client(base_url=pods.layout.http_url, headers=headers, timeout=30) as api:
         yield ReplicatedCluster(pods, api)
 
 

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 
 from loadtest.bench.processes import cpu_s
@@ -16,6 +15,7 @@ from tests.faults.sockets import open_socket
 from tests.faults.special import with_client
 from tests.faults.table import FULL, Finding, invariant, scaled
 from tests.support.costly_frames import KINDS, costly_frame
+from tests.support.http import http_client
 from tests.support.local_cluster import Cluster, running_cluster
 from tests.support.raw_websocket import RawWebSocket, frame, raw_websocket
 
@@ -108,7 +108,7 @@ async def share(cluster: Cluster, kinds: Sequence[Sequence[str]]) -> tuple[float
 
 async def said_away(cluster: Cluster) -> bool:
     """Return whether the gateway says that Postgres is away."""
-    async with httpx.AsyncClient() as client:
+    async with http_client() as client:
         ready = await client.get(f"{cluster.management_urls[GATEWAY]}/readyz")
     return not ready.is_success
 

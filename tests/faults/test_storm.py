@@ -17,6 +17,7 @@ from tests.faults.cluster import wait_until_ready
 from tests.faults.fleet import Storm, storm
 from tests.faults.special import with_client
 from tests.faults.table import Finding, invariant, scaled
+from tests.support.http import http_client
 from tests.support.local_cluster import Cluster, running_cluster
 from tests.support.stations import PASSWORD
 
@@ -63,7 +64,7 @@ async def watching(cluster: Cluster) -> AsyncIterator[Peaks]:
 async def _watch(cluster: Cluster, peaks: Peaks) -> None:
     connection = await asyncpg.connect(cluster.database_url)
     try:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with http_client() as client:
             while True:
                 count = await connection.fetchval(
                     "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"

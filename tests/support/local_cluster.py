@@ -18,6 +18,7 @@ import httpx
 
 from cli.up.program import Program
 from cli.up.servers import postgres_url
+from tests.support.http import http_client
 
 _READY_TIMEOUT_S = 90.0
 _STOP_TIMEOUT_S = 60.0
@@ -123,9 +124,7 @@ class RunningCluster:
     def client(self) -> httpx.AsyncClient:
         """Return a client of the API that carries the key."""
         headers = {"Authorization": f"Bearer {self.api_key}"}
-        return httpx.AsyncClient(
-            base_url=self.http_url, headers=headers, timeout=30, trust_env=False
-        )
+        return http_client(base_url=self.http_url, headers=headers, timeout=30)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,10 @@ class PostgresServer:
         name = f"test_{uuid4().hex}"
         await self.create_database(name, template=template)
         yield self.url(name)
+        await self.drop_database(name)
+
+    async def drop_database(self, name: str) -> None:
+        """Drop a database even if somebody is connected."""
         await self._execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
     async def _execute(self, statement: str) -> None:

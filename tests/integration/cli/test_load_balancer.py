@@ -16,6 +16,7 @@ from cli.up.data import DataDirectory
 from cli.up.haproxy import haproxy
 from cli.up.layout import Layout, choose_layout
 from tests.support.eventually import eventually
+from tests.support.http import http_client
 from tests.support.local_servers import running
 
 
@@ -90,7 +91,7 @@ async def stations(
     assert peers
     base_url = layout.ocpp_url.replace("ws:", "http:").removesuffix("/ocpp")
     with running(haproxy(tmp_path / "haproxy", layout), tmp_path / "haproxy.log"):
-        async with httpx.AsyncClient(base_url=base_url, trust_env=False) as client:
+        async with http_client(base_url=base_url) as client:
             yield client
 
 
@@ -167,7 +168,7 @@ async def test_without_gateways_stations_are_told_to_come_back(
 
     response = await eventually(answer, lambda seen: seen.status_code == 503)
     assert response.headers["Retry-After"] == "5"
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         readiness = await client.get(f"{layout.management_urls['haproxy']}/readyz")
     assert readiness.status_code == 503
 

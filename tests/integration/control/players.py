@@ -31,6 +31,7 @@ from shared.domain.stations import Connection, Ownership, RegistrationStatus, Se
 from shared.settings import ServiceSettings
 from shared.store import commands, connections, pods, stations
 from shared.store.pool import Database
+from tests.support.http import http_client
 
 API_KEY = "a-key-that-only-tests-use"
 ACCEPTED = Outcome(state=CommandState.ACCEPTED, status="Accepted", response={"status": "Accepted"})
@@ -81,8 +82,8 @@ async def running(settings: ControlSettings) -> AsyncIterator[Api]:
             headers = {"Authorization": f"Bearer {API_KEY}"}
             base_url = f"http://127.0.0.1:{port}"
             async with (
-                httpx.AsyncClient(base_url=base_url, headers=headers, timeout=20) as client,
-                httpx.AsyncClient(base_url=f"http://127.0.0.1:{management_port}") as prober,
+                http_client(base_url=base_url, headers=headers, timeout=20) as client,
+                http_client(base_url=f"http://127.0.0.1:{management_port}") as prober,
             ):
                 yield Api(client, prober, app, stop)
             stop.set()

@@ -22,6 +22,7 @@ from tests.integration.control.players import (
     running,
 )
 from tests.support.eventually import eventually
+from tests.support.http import http_client
 from tests.support.relay import relay
 
 RESET = {"type": "Reset"}
@@ -487,7 +488,7 @@ async def test_a_stations_commands_are_listed_newest_first(client: httpx.AsyncCl
 
 
 async def test_a_caller_who_hangs_up_leaves_nothing_behind(api: Api, pod: PodPlayer) -> None:
-    async with httpx.AsyncClient(base_url=api.url, headers=api.client.headers) as caller:
+    async with http_client(base_url=api.url, headers=api.client.headers) as caller:
         asking = asyncio.create_task(ask(caller, RESET))
         request = await pod.next_command()
         assert len(api.services.outcomes) == 1

@@ -13,6 +13,7 @@ from shared.domain.errors import UnavailableError
 from shared.store.pool import Database
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import API_KEY, Api, assert_problem, running
+from tests.support.http import http_client
 from tests.support.relay import relay
 
 
@@ -28,7 +29,7 @@ from tests.support.relay import relay
     ],
 )
 async def test_without_a_key_nothing_is_answered(api: Api, headers: dict[str, str]) -> None:
-    async with httpx.AsyncClient(base_url=api.url) as stranger:
+    async with http_client(base_url=api.url) as stranger:
         for path in ("/v1/stations", "/v1/nothing-here"):
             response = await stranger.get(path, headers=headers)
             assert_problem(response, 401, "unauthorized")
@@ -36,7 +37,7 @@ async def test_without_a_key_nothing_is_answered(api: Api, headers: dict[str, st
 
 
 async def test_without_a_key_a_body_is_not_even_read(api: Api) -> None:
-    async with httpx.AsyncClient(base_url=api.url) as stranger:
+    async with http_client(base_url=api.url) as stranger:
         response = await stranger.post("/v1/stations", content=b"{not json")
         assert_problem(response, 401, "unauthorized")
 

@@ -25,6 +25,7 @@ from shared.store.uploads import Upload
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import Api, assert_problem, running
 from tests.support.eventually import eventually
+from tests.support.http import http_client
 
 KEY = "a-signing-key-that-only-tests-use"
 IMAGE = os.urandom(300_000)
@@ -56,7 +57,7 @@ async def api(make_settings: MakeSettings, file_settings: dict[str, Any]) -> Asy
 @pytest.fixture
 async def station(api: Api) -> AsyncIterator[httpx.AsyncClient]:
     """A station's HTTP client: it has URLs and no API key."""
-    async with httpx.AsyncClient(base_url=api.url, timeout=20) as client:
+    async with http_client(base_url=api.url, timeout=20) as client:
         yield client
 
 

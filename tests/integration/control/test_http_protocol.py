@@ -4,13 +4,13 @@ import asyncio
 import time
 from contextlib import suppress
 
-import httpx
 import pytest
 import structlog
 
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import API_KEY, Api, assert_problem, running
 from tests.support.eventually import eventually
+from tests.support.http import http_client
 from tests.support.raw_http import RawHttp, connect, connected
 
 HEAD = (
@@ -150,7 +150,7 @@ async def test_with_too_many_connections_the_one_that_waits_longest_makes_room(
         for each in half:
             await each.send(HEAD[:30])
         assert await half[0].rest(timeout_s=3) == b""
-        async with httpx.AsyncClient(base_url=api.url) as other:
+        async with http_client(base_url=api.url) as other:
             for _ in range(5):
                 assert (await other.get("/healthz")).status_code == 200
         assert await refused(api, "crowded-out") >= 20

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import asyncpg
-import httpx
 import pytest
 import structlog
 from prometheus_client import REGISTRY
@@ -25,6 +24,7 @@ from shared.store.pool import Database, open_database
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import PodPlayer, playing_pod, register
 from tests.support.eventually import eventually
+from tests.support.http import http_client
 from tests.support.relay import relay
 
 
@@ -217,7 +217,7 @@ async def test_a_sweep_is_counted_by_what_it_put_right(db: Database, worker: str
     name, labels = "voltaro_worker_swept_total", {"what": "expired_commands"}
     before = REGISTRY.get_sample_value(name, labels) or 0
     await ended(db, await queue(db, Reset(), timeout_s=0.01))
-    async with httpx.AsyncClient(base_url=worker) as client:
+    async with http_client(base_url=worker) as client:
         page = (await client.get("/metrics")).text
     assert f'{name}{{what="expired_commands"}} {before + 1}' in page
 
@@ -243,7 +243,7 @@ async def test_a_sweep_that_fails_is_logged_counted_and_tried_again(
         # The other jobs go on, and the worker says what it misses.
         await ended(db, await queue(db, Reset(), timeout_s=0.01))
         url = f"http://127.0.0.1:{settings.management_port}"
-        async with httpx.AsyncClient(base_url=url) as client:
+        async with http_client(base_url=url) as client:
             assert (await client.get("/healthz")).status_code == 200
             ready = await client.get("/readyz")
         assert ready.status_code == 503

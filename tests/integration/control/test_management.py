@@ -2,11 +2,11 @@
 
 import re
 
-import httpx
 import structlog
 
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import Api, running
+from tests.support.http import http_client
 from tests.support.relay import relay
 
 
@@ -20,7 +20,7 @@ async def test_health_readiness_and_metrics_need_no_key(api: Api) -> None:
 
 
 async def test_the_port_of_the_api_tells_strangers_only_that_it_lives(api: Api) -> None:
-    async with httpx.AsyncClient(base_url=api.url) as stranger:
+    async with http_client(base_url=api.url) as stranger:
         assert (await stranger.get("/healthz")).json() == {"status": "ok"}
         for path in ("/metrics", "/readyz"):
             assert (await stranger.get(path)).status_code == 404
@@ -63,7 +63,7 @@ async def test_requests_are_counted_by_their_routes_template(
 
 
 async def test_the_openapi_document_and_its_page_need_no_key(api: Api) -> None:
-    async with httpx.AsyncClient(base_url=api.url) as stranger:
+    async with http_client(base_url=api.url) as stranger:
         document = (await stranger.get("/openapi.json")).json()
         assert "/v1/stations" in document["paths"]
         assert not [path for path in document["paths"] if not path.startswith("/v1/")]
@@ -71,7 +71,7 @@ async def test_the_openapi_document_and_its_page_need_no_key(api: Api) -> None:
 
 
 async def test_the_page_of_the_document_needs_nothing_from_another_host(api: Api) -> None:
-    async with httpx.AsyncClient(base_url=api.url) as browser:
+    async with http_client(base_url=api.url) as browser:
         page = await browser.get("/docs")
         policy = page.headers["content-security-policy"]
         assert "default-src 'none'" in policy

@@ -11,6 +11,7 @@ import pytest
 from cli.up.ports import free_ports
 from tests.integration.control.players import API_KEY, PodPlayer
 from tests.support.eventually import eventually
+from tests.support.http import http_client
 
 MODULES = ["control", "control.jobs"]
 
@@ -35,7 +36,7 @@ async def start(
 
 
 async def ready(port: int) -> bool:
-    async with httpx.AsyncClient() as client:
+    async with http_client() as client:
         try:
             return (await client.get(f"http://127.0.0.1:{port}/readyz")).status_code == 200
         except httpx.TransportError:
@@ -73,7 +74,7 @@ async def test_a_call_that_waits_for_a_station_does_not_hold_up_the_end(
     )
     await eventually(lambda: ready(port), bool, timeout_s=30)
     headers = {"Authorization": f"Bearer {API_KEY}"}
-    async with httpx.AsyncClient(headers=headers, timeout=20) as client:
+    async with http_client(headers=headers, timeout=20) as client:
         url = f"http://127.0.0.1:{http_port}/v1/stations/CS-1/commands"
         asking = asyncio.create_task(client.post(url, json={"type": "Reset"}))
         await pod.next_command()

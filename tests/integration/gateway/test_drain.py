@@ -4,7 +4,6 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 
-import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
@@ -12,6 +11,7 @@ from websockets.frames import CloseCode
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import StartPod
 from tests.support.eventually import eventually
+from tests.support.http import http_client
 from tests.support.stations import register, station_client
 
 
@@ -20,7 +20,7 @@ async def test_a_pod_that_stops_serves_until_the_load_balancer_knows(
 ) -> None:
     await register(db)
     await register(db, "CP-2")
-    async with AsyncExitStack() as running, httpx.AsyncClient(trust_env=False) as client:
+    async with AsyncExitStack() as running, http_client() as client:
         gateway = await running.enter_async_context(start_pod(drain_delay_s=1.5))
         async with station_client(gateway.url) as station:
             await station.boot()

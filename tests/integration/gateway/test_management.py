@@ -3,9 +3,8 @@
 import asyncio
 import time
 
-import httpx
-
 from tests.integration.gateway.conftest import StartPod
+from tests.support.http import http_client
 from tests.support.raw_http import connect, connected
 
 
@@ -17,7 +16,7 @@ async def test_500_half_sent_requests_hold_up_nobody_and_are_closed_in_time(
         half = await asyncio.gather(*(connect(gateway.management_url) for _ in range(500)))
         for index, each in enumerate(half):
             await each.send(b"GET /healthz HTTP/1.1\r\nHost: pod\r\n"[: index % 30])
-        async with httpx.AsyncClient(base_url=gateway.management_url) as client:
+        async with http_client(base_url=gateway.management_url) as client:
             for path in ("/healthz", "/readyz", "/metrics"):
                 assert (await client.get(path)).status_code == 200
         await asyncio.gather(*(each.rest(timeout_s=15) for each in half))

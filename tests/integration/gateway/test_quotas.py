@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 
 from shared.domain.configuration import (
@@ -20,6 +19,7 @@ from shared.store.pool import Database
 from shared.store.quotas import BEYOND_QUOTA, RowQuotas
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually
+from tests.support.http import http_client
 from tests.support.ocpp16 import start, stop
 from tests.support.signing import signing_request
 from tests.support.stations import StationClient, register, station_client
@@ -33,7 +33,7 @@ async def count(db: Database, table: str) -> int:
 
 async def beyond(pod: Pod, quota: str) -> float:
     """Return how much the pod has counted beyond a quota."""
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         page = (await client.get(f"{pod.management_url}/metrics")).text
     name = f'voltaro_gateway_beyond_quota_total{{quota="{quota}"}}'
     return next((float(line.split()[-1]) for line in page.splitlines() if line.startswith(name)), 0)

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from redis import Redis
 
@@ -14,6 +13,7 @@ from shared.store.pool import Database
 from tests.integration.gateway.conftest import StartPod
 from tests.support import redis_states
 from tests.support.eventually import eventually
+from tests.support.http import http_client
 from tests.support.local_servers import RedisServer, running_redis
 from tests.support.redis_states import State
 from tests.support.stations import register, station_client
@@ -55,7 +55,7 @@ async def test_a_pod_goes_on_while_redis_refuses_and_is_routed_to_again_when_it_
     async with (
         start_pod(redis_url=server.url, pod_lease_s=0.9) as gateway,
         station_client(gateway.url) as station,
-        httpx.AsyncClient(base_url=gateway.management_url) as management,
+        http_client(base_url=gateway.management_url) as management,
     ):
 
         async def readiness() -> str:

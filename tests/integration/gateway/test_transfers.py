@@ -16,6 +16,7 @@ from shared.store.pool import Database
 from tests.integration.control.players import API_KEY, Api, assert_problem, running
 from tests.integration.gateway.conftest import Pod
 from tests.support.eventually import eventually
+from tests.support.http import http_client
 from tests.support.stations import StationClient, register, station_client
 
 IMAGE = os.urandom(100_000)
@@ -39,7 +40,7 @@ async def api(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterato
 @pytest.fixture
 async def http(api: Api) -> AsyncIterator[httpx.AsyncClient]:
     """A station's HTTP client, without an API key."""
-    async with httpx.AsyncClient(base_url=api.url) as client:
+    async with http_client(base_url=api.url) as client:
         yield client
 
 
