@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.faults.table import PROPERTY, Finding, render, write
@@ -27,6 +28,12 @@ from tests.support.local_servers import (
 )
 
 _CLUSTER_TESTS = ("tests/cluster/", "tests/faults/")
+
+# How long an example takes says how busy the machine is.
+settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any-machine")
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """Databases that tests use one after another.
 
 To make one from the template and to drop it costs Postgres ten times as much processor time as to
-empty it: the schema has several hundred relations. So it is emptied and lent again, and dropped only
-if a test has changed more than rows.
+empty it: the schema has several hundred relations. So it is emptied and lent again, and dropped
+only if a test has changed more than rows.
 """
 
 from collections import deque

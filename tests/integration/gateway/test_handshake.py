@@ -290,4 +290,6 @@ async def test_hashing_gives_way_to_the_event_loop(db: Database, gateway: Pod) -
             thread.name.partition("_")[0]: os.getpriority(os.PRIO_PROCESS, thread.native_id or 0)
             for thread in threading.enumerate()
         }
-    assert niceness["hashing"] == niceness["MainThread"] + 10
+    lowest_priority = 19  # sched(7)
+    assert niceness["hashing"] == min(niceness["MainThread"] + 10, lowest_priority)
+    assert niceness["hashing"] > niceness["MainThread"] or niceness["MainThread"] == lowest_priority

@@ -120,9 +120,7 @@ async def rows(db: Database, transaction_id: str) -> tuple[Any, ...]:
     return words, [tuple(value) for value in values], [tuple(seq_no) for seq_no in seq_nos]
 
 
-@settings(
-    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(telling=tellings())
 async def test_any_order_repetition_and_batching_gives_the_same_rows(
     db: Database, telling: tuple[Events, list[Events]]

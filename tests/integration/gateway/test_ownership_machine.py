@@ -395,7 +395,6 @@ def play(machine: type[Pods], *, runs: int, database_url: str, redis_url: str) -
                 settings=settings(
                     max_examples=runs,
                     stateful_step_count=40,
-                    deadline=None,
                     phases=[Phase.generate],
                     suppress_health_check=list(HealthCheck),
                 ),

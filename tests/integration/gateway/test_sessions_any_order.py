@@ -123,7 +123,6 @@ def expected(end: End | None, settlement: Any) -> tuple[Any, ...]:
 @pytest.mark.timeout(0)
 @settings(
     max_examples=max(60, _SOAK // 50),
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 @given(telling=tellings())

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import leniency, ocpp16, ocpp201, schemas
@@ -110,7 +110,7 @@ def found_in(message: tuple[Any, list[Any]], *, max_weight: int) -> Found:
 
 
 @given(MESSAGES)
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 def test_what_is_mended_like_others_is_mended_like_one_by_one(
     message: tuple[Any, list[Any]],
 ) -> None:

@@ -139,7 +139,6 @@ def test_sessions_are_the_same_in_any_order_with_repetitions_and_losses(
         settings=settings(
             max_examples=-(-SESSIONS // _SESSIONS_PER_RUN),
             stateful_step_count=12,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -140,7 +140,7 @@ class Network:
             self.bench.sent = [frame for frame in self.bench.sent if frame.id != message_id]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=STEPS, seed=st.integers(0, 1000))
 def test_every_start_is_followed_by_its_stop_and_no_register_ever_decreases(
     steps: list[tuple[str, Any]], seed: int
@@ -176,7 +176,7 @@ def test_every_start_is_followed_by_its_stop_and_no_register_ever_decreases(
     assert ended == set(range(1, len(ended) + 1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     text=st.one_of(
         st.text(),

@@ -129,7 +129,7 @@ def _register(event: Payload) -> int | None:
     return None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=STEPS, seed=st.integers(0, 1000))
 def test_every_transaction_is_told_from_start_to_end_without_a_gap(
     steps: list[tuple[str, Any]], seed: int
@@ -168,7 +168,7 @@ def test_every_transaction_is_told_from_start_to_end_without_a_gap(
     assert sorted(places) == sorted(running)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     action=st.sampled_from(
         ["SetVariables", "GetVariables", "TriggerMessage", "Reset", "ChangeAvailability", "Dance"]
