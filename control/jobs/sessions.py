@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -156,9 +156,9 @@ async def _settle(db: Database, due: Sequence[DueSession], settings: WorkerSetti
 
 def _results(due: Sequence[DueSession], settings: WorkerSettings) -> list[Result]:
     limits, rules = limits_of(settings), rules_of(settings)
-    now = datetime.now(UTC)
     results = []
     for session in due:
+        now = session.claimed_at
         settlement = settle(session.facts, now=now, limits=limits, rules=rules)
         results.append(
             Result(

@@ -98,7 +98,6 @@ class Core(Handlers):
                 firmware_version=firmware_version or None,
                 iccid=iccid or None,
                 imsi=imsi or None,
-                booted_at=now,
             )
         )
         return call_result.BootNotification(

@@ -56,7 +56,6 @@ class Provisioning(Handlers):
                 firmware_version=charging_station.get("firmwareVersion"),
                 iccid=modem.get("iccid"),
                 imsi=modem.get("imsi"),
-                booted_at=now,
                 reason=reason,
             )
         )

@@ -189,8 +189,8 @@ class Ownership:
 class StationBooted:
     """The station told who it is (BootNotification).
 
-    `booted_at` is kept only if the station is Accepted when this is written. Its result is the
-    registration status at that moment: an operator may have changed it since the handshake.
+    That it booted now is kept only if the station is Accepted when this is written. Its result is
+    the registration status at that moment: an operator may have changed it since the handshake.
     """
 
     station_id: str
@@ -201,7 +201,6 @@ class StationBooted:
     firmware_version: str | None
     iccid: str | None
     imsi: str | None
-    booted_at: datetime
     reason: str | None = None
     """BootReasonEnumType; OCPP 1.6 does not tell it."""
 

@@ -124,7 +124,7 @@ async def write_changes(
             INSERT INTO configuration_keys (station_id, key, known, value, read_only, secret,
                                             reboot_required_since, told_at)
             SELECT station_id, key, known, value, CASE WHEN known THEN false END, secret,
-                   CASE WHEN reboot_required THEN changed_at END, changed_at
+                   CASE WHEN reboot_required THEN now() END, changed_at
             FROM judged WHERE fits ORDER BY position
             ON CONFLICT (station_id, lower(key)) DO UPDATE
             SET known = excluded.known, value = excluded.value, read_only = excluded.read_only,

@@ -21,6 +21,47 @@ def encode(meter_value: MeterValue, transaction_id: str | None) -> tuple[int, st
     )
 
 
+# A session that a rule has closed and that speaks again is worked out at once: the rule may have
+# been wrong. While one goes on that can wait, and one that its station ended is looked at again by
+# itself. A transaction that nobody knows means the newest session on the EVSE. Sessions of many
+# stations are locked in the order of their keys.
+_WRITE = """
+    WITH kept AS (
+        INSERT INTO meter_values (station_id, evse_id, sampled_at, fingerprint, transaction_id,
+                                  energy_wh, samples)
+        SELECT station_id, evse_id, sampled_at, fingerprint, transaction_id, energy_wh::numeric,
+               samples::jsonb
+        FROM unnest($1::text[], $2::integer[], $3::timestamptz[], $4::bigint[], $5::text[],
+                    $6::text[], $7::text[])
+             AS value (station_id, evse_id, sampled_at, fingerprint, transaction_id, energy_wh,
+                       samples)
+        ON CONFLICT DO NOTHING
+        RETURNING station_id, evse_id, transaction_id
+    ), told AS (
+        SELECT station_id, evse_id, transaction_id, session_id, ended_by
+        FROM (SELECT DISTINCT * FROM kept WHERE transaction_id IS NOT NULL) AS kept
+        LEFT JOIN (SELECT station_id, transaction_id, session_id, ended_by FROM sessions) AS named
+            USING (station_id, transaction_id)
+    ), meant AS (
+        SELECT session_id FROM told WHERE ended_by = 'rule'
+        UNION ALL
+        SELECT newest.session_id
+        FROM told CROSS JOIN LATERAL (
+            SELECT session_id, ended_by FROM sessions
+            WHERE station_id = told.station_id AND evse_id = told.evse_id AND started_at IS NOT NULL
+            ORDER BY started_at DESC LIMIT 1
+        ) AS newest
+        WHERE told.session_id IS NULL AND newest.ended_by = 'rule'
+    ), speaking AS (
+        SELECT session_id FROM sessions
+        WHERE session_id IN (SELECT session_id FROM meant) AND ended_by = 'rule'
+        ORDER BY station_id, transaction_id FOR UPDATE
+    )
+    UPDATE sessions SET settle_at = now(), settled_at = NULL
+    FROM speaking WHERE sessions.session_id = speaking.session_id
+"""
+
+
 async def write(connection: Connection, facts: Sequence[MeterValuesReported]) -> list[None]:
     """Keep meter values; one that is told again is kept once."""
     station_ids: list[str] = []
@@ -41,17 +82,7 @@ async def write(connection: Connection, facts: Sequence[MeterValuesReported]) ->
             energy_wh.append(wh)
             samples.append(encoded)
     await connection.execute(
-        """
-        INSERT INTO meter_values (station_id, evse_id, sampled_at, fingerprint, transaction_id,
-                                  energy_wh, samples)
-        SELECT station_id, evse_id, sampled_at, fingerprint, transaction_id, energy_wh::numeric,
-               samples::jsonb
-        FROM unnest($1::text[], $2::integer[], $3::timestamptz[], $4::bigint[], $5::text[],
-                    $6::text[], $7::text[])
-             AS value (station_id, evse_id, sampled_at, fingerprint, transaction_id, energy_wh,
-                       samples)
-        ON CONFLICT DO NOTHING
-        """,
+        _WRITE,
         station_ids,
         evse_ids,
         sampled_at,

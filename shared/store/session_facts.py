@@ -29,12 +29,14 @@ from shared.store.pool import Connection, Database
 
 _SessionId: TypeAlias = Any  # asyncpg's UUID
 ClaimedSession: TypeAlias = asyncpg.Record
-"""A whole row of `sessions`."""
+"""A whole row of `sessions`, and `claimed_at`."""
 _Rows: TypeAlias = Sequence[ClaimedSession]
 
 # Of one session, in the order of arrival: the first one stands, and others that say otherwise show
 # that they differ.
 _MAX_ENDS = 100
+# Of those of its station that came after a session, among which the next on its EVSE is looked for.
+_MAX_LATER = 1000
 # The newest of a transaction, by their numbers, among which the last one to come is looked for.
 _MAX_EVENTS = 10_000
 
@@ -43,10 +45,12 @@ _MAX_EVENTS = 10_000
 class DueSession:
     """A session that has to be worked out, with all that is known of it.
 
-    `claimed_until` is what tells whether something came in the meantime.
+    `claimed_until` is what tells whether something came in the meantime. `claimed_at` is what the
+    clock says by which everything came: that of Postgres, and not the worker's.
     """
 
     session_id: str
+    claimed_at: datetime
     claimed_until: datetime
     facts: SessionFacts
     shown: Shown
@@ -99,6 +103,7 @@ def _due(
     return [
         DueSession(
             session_id=str(row["session_id"]),
+            claimed_at=row["claimed_at"],
             claimed_until=row["settle_at"],
             facts=_facts(
                 row,
@@ -139,6 +144,7 @@ def _facts(
             next_start_received_at=around["next_start_received_at"],
             booted_at=around["booted_at"],
             available_since=around["available_since"],
+            available_received_at=around["available_received_at"],
             offline_since=around["offline_since"],
         ),
         concluded=rule
@@ -168,9 +174,13 @@ async def _load_surroundings(
 ) -> dict[_SessionId, asyncpg.Record]:
     records = await connection.fetch(
         """
-        SELECT session.session_id, next.started_at AS next_start_at,
+        SELECT session.session_id,
+               (SELECT min(started_at) FROM sessions
+                WHERE station_id = session.station_id AND evse_id = session.evse_id
+                  AND started_at > session.started_at) AS next_start_at,
                next.created_at AS next_start_received_at, booted_at,
                connectors.reported_at AS available_since,
+               coalesce(connectors.received_at, connectors.reported_at) AS available_received_at,
                CASE WHEN stations.station_id IS NULL THEN session.created_at
                     WHEN NOT online THEN coalesce(disconnected_at, session.created_at)
                     END AS offline_since,
@@ -182,10 +192,16 @@ async def _load_surroundings(
            AND connectors.connector_id = coalesce(session.connector_id, 1)
            AND connectors.status = 'Available'
         LEFT JOIN LATERAL (
-            SELECT started_at, created_at FROM sessions
-            WHERE station_id = session.station_id AND evse_id = session.evse_id
-              AND started_at > session.started_at
-            ORDER BY started_at LIMIT 1
+            -- Ids of sessions grow with the time at which we learned of them.
+            SELECT created_at FROM (
+                SELECT session_id, evse_id, started_at, created_at FROM sessions
+                WHERE station_id = session.station_id AND session_id > session.session_id
+                  AND session.ended_by IS DISTINCT FROM 'station'
+                ORDER BY sessions.session_id LIMIT $3
+            ) AS later
+            WHERE evse_id = session.evse_id AND started_at > session.started_at
+              AND created_at > session.created_at
+            ORDER BY session_id LIMIT 1
         ) AS next ON true
         LEFT JOIN LATERAL (
             SELECT max(received_at) AS received_at FROM (
@@ -198,6 +214,7 @@ async def _load_surroundings(
         """,
         [row["session_id"] for row in claimed],
         _MAX_EVENTS,
+        _MAX_LATER,
     )
     return {record["session_id"]: record for record in records}
 

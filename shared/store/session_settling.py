@@ -30,7 +30,10 @@ class Result:
 
 
 async def claim(db: Database, *, limit: int, lease_s: float) -> list[ClaimedSession]:
-    """Take up to `limit` sessions that are due; nobody else gets them for `lease_s`."""
+    """Take up to `limit` sessions that are due; nobody else gets them for `lease_s`.
+
+    Each is its row, and `claimed_at`: now, by the clock of Postgres, which says when facts came.
+    """
     return await db.fetch(
         """
         WITH due AS (
@@ -39,7 +42,7 @@ async def claim(db: Database, *, limit: int, lease_s: float) -> list[ClaimedSess
         )
         UPDATE sessions SET settle_at = now() + $2 * interval '1 second'
         FROM due WHERE sessions.session_id = due.session_id
-        RETURNING sessions.*
+        RETURNING sessions.*, now() AS claimed_at
         """,
         limit,
         lease_s,
@@ -191,7 +194,7 @@ async def give_up(db: Database, claimed: ClaimedSession, *, delay_s: float) -> b
 
 
 async def wake_predecessors(db: Database, session_ids: Sequence[str]) -> None:
-    """Have older sessions looked at that still go on at the EVSE of these: they must be over."""
+    """Have sessions looked at that still go on at the EVSE of these, and came before them."""
     await db.execute(
         """
         WITH open AS (
@@ -199,6 +202,7 @@ async def wake_predecessors(db: Database, session_ids: Sequence[str]) -> None:
             FROM sessions AS newer
             JOIN sessions AS older USING (station_id, evse_id)
             WHERE newer.session_id = ANY ($1::uuid[]) AND older.started_at < newer.started_at
+              AND older.created_at < newer.created_at
               AND older.ended_at IS NULL AND older.settle_at > now()
             ORDER BY older.station_id, older.transaction_id FOR UPDATE OF older
         )

@@ -23,13 +23,13 @@ async def write_boots(connection: Connection, facts: Sequence[StationBooted]) ->
         SET vendor = boot.vendor, model = boot.model, serial_number = boot.serial_number,
             firmware_version = boot.firmware_version, iccid = boot.iccid, imsi = boot.imsi,
             booted_at = CASE stations.registration_status
-                            WHEN 'Accepted' THEN boot.booted_at ELSE stations.booted_at
+                            WHEN 'Accepted' THEN now() ELSE stations.booted_at
                         END,
             boot_reason = boot.reason, updated_at = now()
         FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[],
-                    $7::text[], $8::text[], $9::timestamptz[], $10::text[])
+                    $7::text[], $8::text[], $9::text[])
              AS boot (station_id, epoch, vendor, model, serial_number, firmware_version, iccid,
-                      imsi, booted_at, reason)
+                      imsi, reason)
         WHERE stations.station_id = boot.station_id AND {SPEAKS.format(epoch="boot.epoch")}
         RETURNING stations.station_id, stations.registration_status
         """,  # noqa: S608 - the condition above
@@ -41,7 +41,6 @@ async def write_boots(connection: Connection, facts: Sequence[StationBooted]) ->
         [fact.firmware_version for fact in newest],
         [fact.iccid for fact in newest],
         [fact.imsi for fact in newest],
-        [fact.booted_at for fact in newest],
         [fact.reason for fact in newest],
     )
     statuses = {record["station_id"]: record["registration_status"] for record in records}
@@ -115,9 +114,9 @@ async def write_statuses(
         kept AS (
             INSERT INTO connectors (station_id, evse_id, connector_id, status, reported_status,
                                     error_code, info, vendor_id, vendor_error_code, epoch,
-                                    reported_at, history_behind)
+                                    reported_at, received_at, history_behind)
             SELECT station_id, evse_id, connector_id, status, reported_status, error_code, info,
-                   vendor_id, vendor_error_code, epoch, reported_at, NOT in_history
+                   vendor_id, vendor_error_code, epoch, reported_at, now(), NOT in_history
             FROM report WHERE is_last
             ORDER BY station_id, evse_id, connector_id
             ON CONFLICT (station_id, evse_id, connector_id) DO UPDATE
@@ -125,7 +124,7 @@ async def write_statuses(
                 error_code = excluded.error_code, info = excluded.info,
                 vendor_id = excluded.vendor_id, vendor_error_code = excluded.vendor_error_code,
                 epoch = excluded.epoch, reported_at = excluded.reported_at,
-                history_behind = excluded.history_behind
+                received_at = excluded.received_at, history_behind = excluded.history_behind
             WHERE connectors.epoch <= excluded.epoch
         )
         SELECT station_id, evse_id, connector_id FROM refused

@@ -30,6 +30,7 @@ from shared.domain.sessions import (
     match_ends,
     settle,
 )
+from shared.domain.stations import ConnectorStatus, ConnectorStatusReported
 from shared.store.facts import Fact
 
 LIMITS, RULES = Limits(), ClosingRules()
@@ -41,6 +42,8 @@ class _Session:
     start: TransactionStarted | None = None
     ends: list[End] = field(default_factory=list)
     events: dict[int, TransactionEventReported] = field(default_factory=dict)
+    heard_at: dict[int, datetime] = field(default_factory=dict)
+    """When each event came."""
     concluded: RuleEnd | None = None
 
 
@@ -52,6 +55,7 @@ class Ledger:
         self._values: dict[Any, tuple[MeterValuesReported, MeterValue, datetime]] = {}
         self._strays: dict[Any, TransactionEnded] = {}
         self._ids: dict[Any, str] = {}
+        self._statuses: dict[int, tuple[ConnectorStatusReported, datetime]] = {}
 
     def receive(self, fact: Fact, now: datetime) -> str | None:
         """Keep a fact; return the transaction id of a start."""
@@ -70,10 +74,13 @@ class Ledger:
             case TransactionEventReported():
                 session = self.sessions.setdefault(fact.transaction_id, _Session(now))
                 session.events.setdefault(fact.seq_no, fact)
+                session.heard_at.setdefault(fact.seq_no, now)
                 values = MeterValuesReported(
                     fact.station_id, 0, fact.transaction_id, fact.meter_values
                 )
                 self._receive_values(values, now)
+            case ConnectorStatusReported():
+                self._statuses[fact.evse_id] = fact, now
             case _:
                 raise AssertionError(fact)
         return None
@@ -151,14 +158,6 @@ class Ledger:
         if session.start is None:
             return self._facts_of_events(transaction_id, session)
         start = session.start
-        later = [
-            (other.start.started_at, other.received_at)
-            for other in self.sessions.values()
-            if other.start is not None
-            and other.start.evse_id == start.evse_id
-            and other.start.started_at > start.started_at
-        ]
-        next_start_at, next_start_received_at = min(later, default=(None, None))
         return SessionFacts(
             started_at=start.started_at,
             meter_start_wh=start.meter_start_wh,
@@ -182,11 +181,31 @@ class Ledger:
                     or told.transaction_id not in self.sessions
                 )
             ],
-            surroundings=Surroundings(
-                next_start_at=next_start_at, next_start_received_at=next_start_received_at
-            ),
+            surroundings=self._surroundings(session),
             concluded=session.concluded,
         )  # fmt: skip
+
+    def _surroundings(self, session: _Session) -> Surroundings:
+        """Return what is known beside a session; only one that tells its EVSE has a next."""
+        evse_id, started_at = _place(session)
+        if evse_id is None or started_at is None:
+            return Surroundings()
+        later = [
+            (began, other.received_at)
+            for other in self.sessions.values()
+            for place, began in (_place(other),)
+            if place == evse_id and began is not None and began > started_at
+        ]
+        status, status_at = self._statuses.get(evse_id, (None, None))
+        available = status is not None and status.status is ConnectorStatus.AVAILABLE
+        return Surroundings(
+            next_start_at=min((began for began, _ in later), default=None),
+            next_start_received_at=min(
+                (came for _, came in later if came > session.received_at), default=None
+            ),
+            available_since=status.reported_at if status is not None and available else None,
+            available_received_at=status_at if available else None,
+        )
 
     def _facts_of_events(self, transaction_id: str, session: _Session) -> SessionFacts:
         events = session.events.values()
@@ -201,7 +220,7 @@ class Ledger:
                 meter_stop_wh=_lowest(last),
                 stopped_reason=event.stopped_reason,
                 id_token=None,
-                received_at=session.received_at,
+                received_at=session.heard_at[event.seq_no],
             )
             for event in events
             if event.event_type is TransactionEventType.ENDED
@@ -211,15 +230,28 @@ class Ledger:
             meter_start_wh=_lowest(first),
             authorization_status=min(tokens)[1].authorization_status if tokens else None,
             received_at=session.received_at,
-            heard_at=session.received_at,
+            heard_at=max(session.heard_at.values()),
             ends=ends,
             readings=[
                 Reading(value.sampled_at, received_at, value.samples)
                 for told, value, received_at in self._values.values()
                 if told.transaction_id == transaction_id
             ],
+            surroundings=self._surroundings(session),
             concluded=session.concluded,
         )
+
+
+def _place(session: _Session) -> tuple[int | None, datetime | None]:
+    """Return a session's EVSE and when it began, by the station's clock."""
+    if session.start is not None:
+        return session.start.evse_id, session.start.started_at
+    events = session.events.values()
+    starts = [e.occurred_at for e in events if e.event_type is TransactionEventType.STARTED]
+    return (
+        min((e.evse_id for e in events if e.evse_id is not None), default=None),
+        min(starts, default=None),
+    )
 
 
 def _lowest(registers: list[Any]) -> Decimal | None:

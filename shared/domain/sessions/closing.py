@@ -3,20 +3,21 @@
 A station may drop a StopTransaction that it could not deliver (OCPP 1.6 §3.7.1). A rule's end is a
 conclusion and no fact: the station's own end replaces it whenever it comes, and a later word of the
 session revokes it unless the rule still holds.
+
+Rules wait by one clock, which is ours: a station's may be hours off, and be set back between two
+words. What it says of the order of things counts only where they also came to us in that order.
 """
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-
-_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class EndRule(StrEnum):
     """What shows that a session is over."""
 
     NEXT_START = "next_start"
-    """Another session began on its EVSE."""
+    """Another session began on its EVSE, later by the station's clock and by ours."""
     STATION_REBOOTED = "station_rebooted"
     """The station booted, and has not spoken of the session since."""
     CONNECTOR_AVAILABLE = "connector_available"
@@ -58,9 +59,11 @@ class Surroundings:
 
     Args:
         next_start_at: when the next session on the EVSE began, by the station's clock.
-        next_start_received_at: when we learned that.
+        next_start_received_at: when we learned of one there that began later, and of which we
+            learned later. A clock that was set back stamps a session before those that it follows.
         booted_at: the station's last accepted boot.
         available_since: since when the connector is available, by the station's clock.
+        available_received_at: when we learned that.
         offline_since: since when the station is offline; None while it is online.
     """
 
@@ -68,6 +71,7 @@ class Surroundings:
     next_start_received_at: datetime | None = None
     booted_at: datetime | None = None
     available_since: datetime | None = None
+    available_received_at: datetime | None = None
     offline_since: datetime | None = None
 
 
@@ -114,19 +118,25 @@ def conclude_end(
         now: by our clock.
         earlier: what was concluded before. It stands until the session speaks again: that a
             connector is taken by the next car does not bring the session before it back. What it
-            said last may still become another time: another session may turn out to have said it.
+            said last may still become an earlier time: another session may turn out to have said
+            it. A later one was said since, even if it came before the conclusion: it was on its way
+            into the database then.
 
     Returns:
         The end if there is one, and otherwise the next time at which one of the signs that are
         there now will have stood for long enough.
     """
-    if earlier is not None and words.heard_at <= earlier.concluded_at:
+    if earlier is not None and not _has_spoken(words, since=earlier):
         return replace(earlier, ended_at=words.said_at), None
     due = _due_times(words, around, rules)
     for rule, due_at in due:
         if due_at <= now:
             return RuleEnd(rule=rule, ended_at=words.said_at, concluded_at=now), None
     return None, min((due_at for _, due_at in due), default=None)
+
+
+def _has_spoken(words: LastWords, *, since: RuleEnd) -> bool:
+    return words.heard_at > since.concluded_at or words.said_at > since.ended_at
 
 
 def _due_times(
@@ -138,8 +148,8 @@ def _due_times(
         due.append((EndRule.NEXT_START, around.next_start_received_at + rules.next_start))
     if around.booted_at is not None and around.booted_at > words.heard_at:
         due.append((EndRule.STATION_REBOOTED, around.booted_at + rules.rebooted))
-    if around.available_since is not None and around.available_since > words.said_at:
-        due.append((EndRule.CONNECTOR_AVAILABLE, _after(around.available_since, rules.available)))
+    if (available_at := _available_at(words, around)) is not None:
+        due.append((EndRule.CONNECTOR_AVAILABLE, available_at + rules.available))
     if around.offline_since is not None:
         since = max(around.offline_since, words.heard_at)
         due.append((EndRule.STATION_SILENT, since + rules.silent))
@@ -147,6 +157,12 @@ def _due_times(
     return due
 
 
-def _after(told: datetime, wait: timedelta) -> datetime:
-    """Return a time later than one by a station's clock, which may be the last that there is."""
-    return told + min(wait, _LAST - told)
+def _available_at(words: LastWords, around: Surroundings) -> datetime | None:
+    """Return when we learned that the connector is available, if that was after the last words.
+
+    It must have been by either clock: a status from before a charge may come late.
+    """
+    told_at, received_at = around.available_since, around.available_received_at
+    if told_at is None or told_at <= words.said_at:
+        return None
+    return received_at if received_at is not None and received_at >= words.heard_at else None

@@ -94,17 +94,24 @@ def energy_samples(samples: Iterable[MeterSample]) -> list[MeterSample]:
     return found
 
 
-def sampled_registers(readings: Iterable[Reading]) -> list[Register]:
-    """Return every total of the import register, in the order of time and, at one time, size."""
+def sampled_registers(readings: Iterable[Reading], *, by_arrival: bool = False) -> list[Register]:
+    """Return every total of the import register, in the order of time and, at one time, size.
+
+    Args:
+        readings: in any order.
+        by_arrival: in the order in which they came to us, and only then in that of time.
+    """
     found = []
     for reading in readings:
         for sample in reading.samples:
             if sample["measurand"] == ENERGY_IMPORT_REGISTER and "phase" not in sample:
                 amount = _amount(sample)
                 if amount is not None:
-                    found.append(Register(reading.sampled_at, amount, _resolution_wh(sample)))
-    found.sort(key=lambda register: (register.at, register.energy_wh))
-    return found
+                    register = Register(reading.sampled_at, amount, _resolution_wh(sample))
+                    came_at = reading.received_at if by_arrival else reading.sampled_at
+                    found.append((came_at, register))
+    found.sort(key=lambda each: (each[0], each[1].at, each[1].energy_wh))
+    return [register for _, register in found]
 
 
 def estimate_by_phases(readings: Iterable[Reading]) -> EnergyEstimate | None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 from shared.domain.sessions.energy import Register
 from shared.domain.sessions.limits import Limits
@@ -31,17 +33,20 @@ def walk(
 
     Args:
         start: as told with the start.
-        sampled: among the meter values, in the order of time, from the start to the end.
+        sampled: among the meter values, from the start to the end, in the order of time; or in that
+            of arrival, in which a clock that was set back makes a step backwards. How long such a
+            step took nobody knows: as long as the longest one forwards, it is assumed.
         stop: as told with the end.
         limits: what is possible.
     """
     found = RegisterWalk()
+    back = _longest_step(start, sampled, stop)
     believable = list(_without_placeholders(start, sampled, found.reasons))
     if believable:
         found.first, found.last = believable[0], believable[-1]
     before = start
     for register in believable:
-        if before is not None and (reason := _compare(before, register, limits)):
+        if before is not None and (reason := _compare(before, register, back, limits)):
             if reason is ReviewReason.REGISTER_JUMPED and before.energy_wh == 0:
                 # The meter had not been read yet; its first real register is this one.
                 found.start_holds, found.first = False, register
@@ -49,7 +54,7 @@ def walk(
             found.reasons.add(reason)
         before = register
     if stop is not None and before is not None:
-        _compare_stop(start, before, stop, found, limits)
+        _compare_stop(start, before, stop, found, back, limits)
     return found
 
 
@@ -68,24 +73,45 @@ def _without_placeholders(
         yield register
 
 
-def _compare(before: Register, after: Register, limits: Limits) -> ReviewReason | None:
+def _longest_step(
+    start: Register | None, sampled: Sequence[Register], stop: Register | None
+) -> timedelta | None:
+    """Return the longest time between two registers; None if there is no time between any two."""
+    registers = [register for register in (start, *sampled, stop) if register is not None]
+    steps = (after.at - before.at for before, after in pairwise(registers))
+    return max((step for step in steps if step > timedelta(0)), default=None)
+
+
+def _compare(
+    before: Register, after: Register, back: timedelta | None, limits: Limits
+) -> ReviewReason | None:
     digits_wh = before.resolution_wh + after.resolution_wh
     rise_wh = after.energy_wh - before.energy_wh
     if rise_wh < -(digits_wh + limits.tolerance_wh):
         return ReviewReason.REGISTER_DECREASED
-    if rise_wh > limits.most_wh(after.at - before.at) + digits_wh:
+    step = after.at - before.at
+    if step < timedelta(0):
+        if back is None:
+            return None
+        step = back
+    if rise_wh > limits.most_wh(step) + digits_wh:
         return ReviewReason.REGISTER_JUMPED
     return None
 
 
-def _compare_stop(
-    start: Register | None, before: Register, stop: Register, found: RegisterWalk, limits: Limits
+def _compare_stop(  # noqa: PLR0917 - what `walk` has at hand
+    start: Register | None,
+    before: Register,
+    stop: Register,
+    found: RegisterWalk,
+    back: timedelta | None,
+    limits: Limits,
 ) -> None:
     if start is not None and stop.energy_wh < start.energy_wh:
         found.stop_holds = False
         found.reasons.add(ReviewReason.METER_STOP_BELOW_START)
         return
-    reason = _compare(before, stop, limits)
+    reason = _compare(before, stop, back, limits)
     if reason is None:
         return
     if reason is ReviewReason.REGISTER_DECREASED and stop.energy_wh == 0:

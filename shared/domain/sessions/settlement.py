@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from itertools import chain
 
+from shared.domain.sessions.arrival import by_our_clock, told_during
 from shared.domain.sessions.closing import (
     ClosingRules,
     LastWords,
@@ -268,6 +269,11 @@ def _estimate(
     if end is not None and end.meter_stop_wh is not None:
         stop = Register(end.ended_at, end.meter_stop_wh)
     found = walk(start, sampled_registers(readings), stop, limits)
+    if ReviewReason.REGISTER_DECREASED in found.reasons:
+        told = told_during(readings, facts.received_at, None if end is None else end.received_at)
+        in_order = walk(start, sampled_registers(told, by_arrival=True), stop, limits)
+        if not in_order.reasons:  # the clock was set back, and not the meter
+            found, readings = in_order, by_our_clock(told)
     estimates = []
     if start is not None and stop is not None:
         estimates.append(_rise(EnergyMethod.REGISTERS, start, stop))

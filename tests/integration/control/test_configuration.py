@@ -1,6 +1,6 @@
 """What stations have told of their configuration, in one list for every version."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -92,9 +92,9 @@ async def test_a_reboot_is_required_until_there_was_one(
     await facts.write(db, [change("A", "1", reboot_required=True)])
     await facts.write(db, [report(ConfigurationKey("A", "1", read_only=False))])
     assert (await listed(client))["A"]["reboot_required"] is True
-    await db.execute("UPDATE stations SET booted_at = $1", NOW - timedelta(seconds=1))
+    await db.execute("UPDATE stations SET booted_at = now() - interval '1 hour'")
     assert (await listed(client))["A"]["reboot_required"] is True
-    await db.execute("UPDATE stations SET booted_at = $1", NOW + timedelta(seconds=1))
+    await db.execute("UPDATE stations SET booted_at = now()")
     assert (await listed(client))["A"]["reboot_required"] is False
 
 

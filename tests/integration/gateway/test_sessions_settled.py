@@ -27,7 +27,11 @@ from tests.support.ocpp201 import booted_station, tell
 from tests.support.stations import StationClient, register, station_client
 
 BEGIN = datetime(2026, 1, 2, 3, tzinfo=UTC)
-_NOW = {"session_next_start_grace_s": 0, "session_rebooted_grace_s": 0}
+_NOW = {
+    "session_next_start_grace_s": 0,
+    "session_rebooted_grace_s": 0,
+    "session_available_grace_s": 0,
+}
 
 Settle = Callable[..., Awaitable[None]]
 
@@ -73,12 +77,15 @@ async def station(db: Database, gateway: Pod) -> AsyncIterator[StationClient]:
 
 
 @pytest.fixture
-def settle(db: Database, database_url: str, redis_url: str) -> Settle:
+def worker(database_url: str, redis_url: str) -> WorkerSettings:
+    return WorkerSettings(database_url=database_url, redis_url=redis_url)
+
+
+@pytest.fixture
+def settle(db: Database, worker: WorkerSettings) -> Settle:
     async def run(**settings: Any) -> None:
         await db.execute("UPDATE sessions SET settle_at = now() WHERE settle_at IS NOT NULL")
-        await settle_due(
-            db, WorkerSettings(database_url=database_url, redis_url=redis_url, **settings)
-        )
+        await settle_due(db, worker.model_copy(update=settings))
 
     return run
 
@@ -436,9 +443,7 @@ async def test_an_end_that_was_never_told_is_found_by_its_signs(
             status = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
             await tell(station, "StatusNotification", {**status, "timestamp": at(30)})
     await settle()
-    assert (await sessions.list_before(db, before=None, limit=9))[-1].ended_at is None or (
-        rule == "connector_available"
-    )
+    assert (await sessions.list_before(db, before=None, limit=9))[-1].ended_at is None
     await settle(**_NOW)
     session = (await sessions.list_before(db, before=None, limit=9))[-1]
     assert (session.ended_by, session.end_rule) == ("rule", rule)
@@ -490,13 +495,54 @@ async def test_a_silent_station_loses_its_sessions_and_gets_them_back_when_it_sp
         assert HistoryKind.REOPENED in await history(db, session)
 
 
+@pytest.mark.parametrize("unknown", [None, -1], ids=["by its id", "by -1"])
+async def test_a_session_that_a_rule_closed_is_looked_at_as_soon_as_it_speaks(
+    db: Database,
+    station: StationClient,
+    settle: Settle,
+    worker: WorkerSettings,
+    unknown: int | None,
+) -> None:
+    transaction_id = await start(station)
+    status = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
+    await tell(station, "StatusNotification", {**status, "timestamp": at(10)})
+    await settle(session_available_grace_s=0)
+    assert (await the_session(db)).end_rule == "connector_available"
+    await db.execute("UPDATE sessions SET settle_at = now() + interval '22 hours'")
+    told = values(unknown or transaction_id, (20, 1800))
+    await tell(station, "MeterValues", told)
+    assert (await the_session(db)).settled_at is None
+    await settle_due(db, worker)
+    session = await the_session(db)
+    assert (session.ended_at, session.ended_by, session.review_reasons) == (None, None, ())
+    assert HistoryKind.REOPENED in await history(db, session)
+    # Told again it is no word of it.
+    await db.execute("UPDATE sessions SET settle_at = now() + interval '22 hours'")
+    await tell(station, "MeterValues", told)
+    assert await db.fetchval("SELECT settle_at > now() + interval '1 hour' FROM sessions")
+
+
+async def test_who_goes_on_or_has_ended_is_not_looked_at_for_every_meter_value(
+    db: Database, station: StationClient, settle: Settle
+) -> None:
+    ended, open_ = await start(station), await start(station, connectorId=2)
+    await stop(station, ended)
+    await settle()
+    await db.execute("UPDATE sessions SET settle_at = now() + interval '22 hours'")
+    await tell(station, "MeterValues", values(ended, (20, 1800)))
+    await tell(station, "MeterValues", {**values(open_, (20, 1800)), "connectorId": 2})
+    await tell(station, "MeterValues", values(None, (30, 1900)))
+    await tell(station, "MeterValues", values(-1, (40, 2000)))
+    assert await db.fetchval("SELECT min(settle_at) > now() + interval '1 hour' FROM sessions")
+
+
 async def test_what_a_rule_concluded_stands_when_its_sign_has_gone(
     db: Database, station: StationClient, settle: Settle
 ) -> None:
     await start(station)
     status = {"connectorId": 1, "errorCode": "NoError", "timestamp": at(30)}
     await tell(station, "StatusNotification", {**status, "status": "Available"})
-    await settle()
+    await settle(session_available_grace_s=0)
     await tell(station, "StatusNotification", {**status, "status": "Preparing"})
     await settle()
     assert (await the_session(db)).end_rule == "connector_available"

@@ -204,6 +204,11 @@ def test_the_stations_end_stands_above_an_operators_and_a_match() -> None:
         assert settlement.end.meter_stop_wh == expected
 
 
+def available(received: float, *, told: float | None = None) -> Surroundings:
+    since = minute(received if told is None else told)
+    return Surroundings(available_since=since, available_received_at=minute(received))
+
+
 def around(rule: EndRule) -> Surroundings:
     match rule:
         case EndRule.NEXT_START:
@@ -211,7 +216,7 @@ def around(rule: EndRule) -> Surroundings:
         case EndRule.STATION_REBOOTED:
             return Surroundings(booted_at=minute(60))
         case EndRule.CONNECTOR_AVAILABLE:
-            return Surroundings(available_since=minute(60))
+            return available(60)
         case EndRule.STATION_SILENT:
             return Surroundings(offline_since=minute(60))
         case EndRule.SESSION_QUIET:
@@ -234,8 +239,8 @@ def test_a_rule_waits_for_its_time_and_says_when_to_look(rule: EndRule) -> None:
 
 @pytest.mark.parametrize(
     "surroundings",
-    [Surroundings(booted_at=minute(5)), Surroundings(available_since=minute(5))],
-    ids=["booted", "available"],
+    [Surroundings(booted_at=minute(5)), available(5), available(5, told=60), available(60, told=5)],
+    ids=["booted", "available", "told after", "stamped before"],
 )
 def test_a_session_that_has_spoken_since_goes_on(surroundings: Surroundings) -> None:
     known = facts(register(30, 1800), surroundings=surroundings)
@@ -302,9 +307,11 @@ def test_the_history_tells_what_changed_once() -> None:
     assert [kind for kind, _ in list_changes(shown, real)] == [HistoryKind.RULE_END_REPLACED]
 
 
-def test_a_connector_that_is_available_from_the_end_of_time_on_closes_nothing() -> None:
-    never = Surroundings(available_since=datetime.max.replace(tzinfo=UTC))
-    assert settled(facts(surroundings=never)).end is None
-    after_days = settled(facts(surroundings=never), now=BEGIN + timedelta(days=30))
-    assert after_days.rule_end is not None
-    assert after_days.rule_end.rule is EndRule.SESSION_QUIET
+def test_a_connector_that_is_available_from_the_end_of_time_on_is_so_since_we_know_it() -> None:
+    last = Surroundings(
+        available_since=datetime.max.replace(tzinfo=UTC), available_received_at=minute(60)
+    )
+    assert settled(facts(surroundings=last), now=minute(69)).end is None
+    closed = settled(facts(surroundings=last), now=minute(70))
+    assert closed.rule_end is not None
+    assert closed.rule_end.rule is EndRule.CONNECTOR_AVAILABLE
