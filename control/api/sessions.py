@@ -83,10 +83,17 @@ async def get_session(session_id: UUID, services: ServicesDep) -> SessionDetail:
 async def review_session(
     session_id: UUID, body: SessionReview, services: ServicesDep
 ) -> SessionDetail:
-    """Decide about a session; the latest decision stands, and what comes later may question it."""
+    """Decide about a session; the latest decision stands, and what comes later may question it.
+
+    A decision names what it is upon, as it was read: `energy_wh`, `ended_at`, `review_reasons` and
+    an earlier `review_decision`. If a late word of the station, or another operator, has made it
+    another since, nothing is decided: the answer is 409 and says what is so now. A session that is
+    being worked out is answered with 409 too; that takes a few seconds.
+    """
     await session_reviews.review(
         services.db,
         str(session_id),
+        seen=body.seen.to_domain(),
         decision=body.decision,
         energy_wh=body.energy_wh,
         ended_at=body.ended_at,

@@ -5,9 +5,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from shared.domain.errors import ConflictError, NotFoundError
-from shared.domain.sessions import EndSource, HistoryKind, ReviewDecision
-from shared.store import session_history
+from shared.domain.errors import ConflictError
+from shared.domain.sessions import EndSource, HistoryKind, ReviewDecision, Seen, Session
+from shared.store import session_history, sessions
 from shared.store.dead_letters import read_transaction_end
 from shared.store.pool import Database
 
@@ -32,6 +32,7 @@ async def review(
     db: Database,
     session_id: str,
     *,
+    seen: Seen,
     decision: ReviewDecision,
     energy_wh: Decimal | None,
     ended_at: datetime | None,
@@ -43,6 +44,7 @@ async def review(
     Args:
         db: the pool.
         session_id: of which session.
+        seen: what the decision is upon.
         decision: what was decided.
         energy_wh: with `correct`, what is to be billed; None leaves what was found.
         ended_at: with `correct`, when it ended; None leaves what was found.
@@ -51,32 +53,11 @@ async def review(
 
     Raises:
         NotFoundError: there is no such session.
-        ConflictError: the session goes on, or is not worked out yet.
+        ConflictError: the session goes on, is not worked out yet, or is not what was seen.
     """
     async with db.acquire() as connection, connection.transaction():
-        session = await connection.fetchrow(
-            """
-            SELECT ended_at, settled_at, energy_wh, started_at FROM sessions
-            WHERE session_id = $1 FOR UPDATE
-            """,
-            session_id,
-        )
-        if session is None:
-            raise NotFoundError(f"there is no session {session_id}")
-        if session["ended_at"] is None and ended_at is None:
-            raise ConflictError(
-                f"session {session_id} goes on: wait for its end, or decide `correct` with "
-                "`ended_at` to end it"
-            )
-        if session["ended_at"] is not None and session["settled_at"] is None:
-            raise ConflictError(
-                f"session {session_id} is being worked out: try again in a few seconds"
-            )
-        if ended_at is not None and session["started_at"] and ended_at < session["started_at"]:
-            raise ConflictError(
-                f"session {session_id} began at {session['started_at'].isoformat()}: it cannot end "
-                f"at {ended_at.isoformat()}"
-            )
+        session = await sessions.lock(connection, session_id)
+        _check(session, seen, ended_at)
         await connection.execute(
             """
             UPDATE sessions SET
@@ -101,10 +82,50 @@ async def review(
         )
         detail: dict[str, Any] = {"decision": decision, "by": reviewed_by, "note": note}
         if energy_wh is not None:
-            detail |= {"energy_wh": energy_wh, "energy_wh_before": session["energy_wh"]}
+            detail |= {"energy_wh": energy_wh, "energy_wh_before": session.energy_wh}
         if ended_at is not None:
-            detail |= {"ended_at": ended_at, "ended_at_before": session["ended_at"]}
+            detail |= {"ended_at": ended_at, "ended_at_before": session.ended_at}
         await session_history.insert(connection, [(session_id, HistoryKind.REVIEWED, detail)])
+
+
+def _check(session: Session, seen: Seen, ended_at: datetime | None) -> None:
+    """Raise ConflictError if nobody can decide about a session now, or not upon what was seen."""
+    name = f"session {session.session_id}"
+    if session.ended_at is None and ended_at is None:
+        raise ConflictError(
+            f"{name} goes on: wait for its end, or decide `correct` with `ended_at` to end it"
+        )
+    if session.ended_at is not None and session.settled_at is None:
+        raise ConflictError(f"{name} is being worked out: try again in a few seconds")
+    changed = [
+        f"`{member}` was {_written(before)} and is {_written(now)}"
+        for member, before, now in seen.differences(session.seen)
+    ]
+    if changed:
+        raise ConflictError(
+            f"{name} is not what was seen: {'; '.join(changed)}. Read it again, and decide upon "
+            "what it is now"
+        )
+    if ended_at is not None and session.started_at and ended_at < session.started_at:
+        raise ConflictError(
+            f"{name} began at {session.started_at.isoformat()}: it cannot end at "
+            f"{ended_at.isoformat()}"
+        )
+
+
+def _written(value: object) -> str:
+    """Return a value as the API writes it."""
+    match value:
+        case None:
+            return "null"
+        case Decimal():
+            return f"{value:f}"
+        case datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case list():
+            return f"[{', '.join(map(str, value))}]"
+        case _:
+            return str(value)
 
 
 async def list_ends(db: Database, session_id: str) -> list[ToldEnd]:

@@ -17,7 +17,7 @@ from shared.domain.sessions import (
     Session,
 )
 from shared.domain.tokens import AuthorizationStatus
-from shared.store.pool import Database
+from shared.store.pool import Connection, Database
 
 _METER_VALUE_COLUMNS = ", ".join(field.name for field in fields(StoredMeterValue))
 # How long before its start and after its end a session's own values are looked for in partitions;
@@ -57,6 +57,8 @@ _SELECT = """
     ) AS latest ON true
 """
 
+_SELECT_ONE = f"{_SELECT} WHERE session_id = $1"
+
 
 def _session(record: asyncpg.Record) -> Session:
     columns = dict(record)
@@ -82,7 +84,16 @@ async def get(db: Database, session_id: str) -> Session:
     Raises:
         NotFoundError: there is none with this id.
     """
-    record = await db.fetchrow(f"{_SELECT} WHERE session_id = $1", session_id)
+    return _found(await db.fetchrow(_SELECT_ONE, session_id), session_id)
+
+
+async def lock(connection: Connection, session_id: str) -> Session:
+    """Do the same within a transaction, until whose end nobody else changes the session."""
+    await connection.execute("SELECT FROM sessions WHERE session_id = $1 FOR UPDATE", session_id)
+    return _found(await connection.fetchrow(_SELECT_ONE, session_id), session_id)
+
+
+def _found(record: asyncpg.Record | None, session_id: str) -> Session:
     if record is None:
         raise NotFoundError(f"there is no session {session_id}")
     return _session(record)

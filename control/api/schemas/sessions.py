@@ -214,6 +214,31 @@ _EnergyWh = Annotated[
 ]
 
 
+class SeenSession(BaseModel):
+    """What a decision is upon: members of the session as they were read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    energy_wh: Annotated[Decimal, Field(max_digits=400), WithJsonSchema({"type": "number"})] | None
+    review_reasons: Annotated[list[ReviewReason], Field(max_length=len(ReviewReason))]
+    ended_at: UtcTime | None = Field(
+        default=None,
+        description="null: it goes on; then its energy is not compared, because it grows",
+    )
+    review_decision: ReviewDecision | None = Field(
+        default=None, description="null: nobody had decided yet"
+    )
+
+    def to_domain(self) -> domain.Seen:
+        """Return it in the words of the domain."""
+        return domain.Seen(
+            energy_wh=self.energy_wh,
+            ended_at=self.ended_at,
+            reasons=frozenset(self.review_reasons),
+            decision=self.review_decision,
+        )
+
+
 class SessionReview(BaseModel):
     """What an operator decides about a session."""
 
@@ -222,6 +247,11 @@ class SessionReview(BaseModel):
         json_schema_extra={
             "examples": [
                 {
+                    "seen": {
+                        "energy_wh": 16400,
+                        "review_reasons": ["end_missing"],
+                        "ended_at": "2025-06-01T10:30:00Z",
+                    },
                     "decision": "correct",
                     "energy_wh": 16500,
                     "note": "register of the meter's display, told by the site",
@@ -230,6 +260,10 @@ class SessionReview(BaseModel):
         },
     )
 
+    seen: SeenSession = Field(
+        description="the session as it was read. What has become another since is answered with "
+        "409, which says what is so now"
+    )
     decision: ReviewDecision = Field(
         description="`accept`: right as it is; `correct`: right with another energy or end; "
         "`void`: not to be billed"

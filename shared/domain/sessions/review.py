@@ -1,9 +1,11 @@
 """Why a session must be looked at before it is billed, and what became of that."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from math import isfinite
 
 
 class ReviewReason(StrEnum):
@@ -54,6 +56,41 @@ class ReviewDecision(StrEnum):
     """It is right with another energy or end."""
     VOID = "void"
     """It is not to be billed at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What who decides about a session has seen of it.
+
+    `energy_wh` is in Wh; `ended_at` is None while it goes on; `decision` is the latest one.
+    """
+
+    energy_wh: Decimal | None
+    ended_at: datetime | None
+    reasons: frozenset[ReviewReason]
+    decision: ReviewDecision | None
+
+    def differences(self, now: "Seen") -> Iterator[tuple[str, object, object]]:
+        """Return the name of each thing that is not so any more, how it was, and how it is.
+
+        While a session goes on its energy grows, and nobody decides upon that.
+        """
+        if self.ended_at != now.ended_at:
+            yield "ended_at", self.ended_at, now.ended_at
+        if now.ended_at is not None and _rounded(self.energy_wh) != _rounded(now.energy_wh):
+            yield "energy_wh", self.energy_wh, now.energy_wh
+        if self.reasons != now.reasons:
+            yield "review_reasons", sorted(self.reasons), sorted(now.reasons)
+        if self.decision != now.decision:
+            yield "review_decision", self.decision, now.decision
+
+
+def _rounded(energy_wh: Decimal | None) -> float | None:
+    """Return an energy as a JSON number holds it; None for one that it cannot hold."""
+    if energy_wh is None:
+        return None
+    number = float(energy_wh)
+    return number if isfinite(number) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

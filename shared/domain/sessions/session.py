@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from shared.domain.sessions.closing import EndRule
 from shared.domain.sessions.energy import EnergyMethod
-from shared.domain.sessions.review import ReviewDecision, ReviewReason
+from shared.domain.sessions.review import ReviewDecision, ReviewReason, Seen
 from shared.domain.sessions.settlement import EndSource
 from shared.domain.tokens import AuthorizationStatus
 
@@ -59,4 +59,14 @@ class Session:
             and self.energy_wh is not None
             and not self.needs_review
             and self.review_decision is not ReviewDecision.VOID
+        )
+
+    @property
+    def seen(self) -> Seen:
+        """What somebody who reads it now decides upon."""
+        return Seen(
+            energy_wh=self.energy_wh,
+            ended_at=self.ended_at,
+            reasons=frozenset(self.review_reasons),
+            decision=self.review_decision,
         )

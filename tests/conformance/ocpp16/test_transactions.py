@@ -354,9 +354,15 @@ async def test_what_cannot_be_is_kept_as_told_and_looked_at_by_a_person(
     assert (session["needs_review"], session["billable"]) == (True, False)
     assert (session["meter_start_wh"], session["meter_stop_wh"]) == (1000, meter_stop)
     (listed,) = (await api.client.get("/v1/sessions?needs_review=true")).json()["items"]
+    seen = {name: listed[name] for name in ("energy_wh", "ended_at", "review_reasons")}
     decided = await api.client.post(
         f"/v1/sessions/{listed['session_id']}/review",
-        json={"decision": "correct", "energy_wh": 1500, "ended_at": "2026-01-02T04:00:00Z"},
+        json={
+            "seen": seen,
+            "decision": "correct",
+            "energy_wh": 1500,
+            "ended_at": "2026-01-02T04:00:00Z",
+        },
     )
     assert decided.status_code == 200, decided.text
     assert (decided.json()["energy_wh"], decided.json()["billable"]) == (1500, True)

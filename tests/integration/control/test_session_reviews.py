@@ -20,6 +20,8 @@ from shared.store.pool import Database
 from tests.integration.control.charging import START, begin, end, meter
 from tests.integration.control.players import assert_problem
 
+_SEEN = ("energy_wh", "ended_at", "review_reasons", "review_decision")
+
 
 @pytest.fixture
 def worker(database_url: str, redis_url: str) -> WorkerSettings:
@@ -36,6 +38,13 @@ async def suspect(client: httpx.AsyncClient, db: Database, worker: WorkerSetting
     await end(db, await begin(db), "900")
     await settle_due(db, worker)
     return str((await only_session(client))["session_id"])
+
+
+async def decide(client: httpx.AsyncClient, session: dict[str, Any], **body: Any) -> httpx.Response:
+    """Decide upon a session as it was read."""
+    seen = {name: session[name] for name in _SEEN}
+    url = f"/v1/sessions/{session['session_id']}/review"
+    return await client.post(url, json={"seen": seen, **body})
 
 
 async def stray(db: Database, **changes: Any) -> None:
@@ -61,7 +70,7 @@ async def test_a_suspect_is_listed_until_somebody_decides(
     assert (found["energy_wh"], found["billable"]) == (None, False)
     assert (found["meter_start_wh"], found["meter_stop_wh"]) == (1000, 900)
     body = {"decision": "correct", "energy_wh": 1234.5, "note": "read at the site"}
-    reviewed = (await client.post(f"/v1/sessions/{session_id}/review", json=body)).json()
+    reviewed = (await decide(client, found, **body)).json()
     assert (reviewed["energy_wh"], reviewed["energy_method"]) == (1234.5, "operator")
     assert (reviewed["needs_review"], reviewed["billable"]) == (False, True)
     assert (reviewed["review_decision"], reviewed["reviewed_by"]) == ("correct", "api")
@@ -82,8 +91,7 @@ async def test_what_was_voided_is_never_billed(
     await settle_due(db, worker)
     session = await only_session(client)
     assert session["billable"] is True
-    url = f"/v1/sessions/{session['session_id']}/review"
-    assert (await client.post(url, json={"decision": "void"})).json()["billable"] is False
+    assert (await decide(client, session, decision="void")).json()["billable"] is False
     await end(db, transaction_id, "9000")
     await settle_due(db, worker)
     session = await only_session(client)
@@ -98,8 +106,7 @@ async def test_what_comes_after_a_decision_questions_it(
     await settle_due(db, worker.model_copy(update={"session_quiet_grace_s": 0.0}))
     session = await only_session(client, needs_review=True)
     assert (session["end_rule"], session["energy_wh"]) == ("session_quiet", 250)
-    url = f"/v1/sessions/{session['session_id']}/review"
-    assert (await client.post(url, json={"decision": "accept"})).json()["billable"] is True
+    assert (await decide(client, session, decision="accept")).json()["billable"] is True
     await settle_due(db, worker)
     assert (await only_session(client))["billable"] is True
     await end(db, transaction_id, "2500")
@@ -115,16 +122,16 @@ async def test_an_operator_ends_a_session_that_would_not_end(
     transaction_id = await begin(db)
     await meter(db, transaction_id, (60, "1250"))
     session = await only_session(client, active=True)
-    url = f"/v1/sessions/{session['session_id']}/review"
-    assert_problem(await client.post(url, json={"decision": "accept"}), 409, "conflict")
+    assert_problem(await decide(client, session, decision="accept"), 409, "conflict")
     early = {"decision": "correct", "ended_at": "2025-06-01T08:00:00Z"}
-    assert_problem(await client.post(url, json=early), 409, "conflict")
+    assert_problem(await decide(client, session, **early), 409, "conflict")
+    await meter(db, transaction_id, (70, "1270"))  # it goes on, as was seen
     body = {"decision": "correct", "ended_at": "2025-06-01T09:30:00Z"}
-    assert (await client.post(url, json=body)).status_code == 200
+    assert (await decide(client, session, **body)).status_code == 200
     await settle_due(db, worker)
     session = await only_session(client, active=False)
     assert (session["ended_by"], session["ended_at"]) == ("operator", "2025-06-01T09:30:00Z")
-    assert session["energy_wh"] == 250
+    assert session["energy_wh"] == 270
 
 
 @pytest.mark.parametrize(
@@ -140,9 +147,101 @@ async def test_an_operator_ends_a_session_that_would_not_end(
 async def test_a_decision_that_means_nothing_is_refused(
     client: httpx.AsyncClient, db: Database, worker: WorkerSettings, body: dict[str, Any]
 ) -> None:
+    await suspect(client, db, worker)
+    answer = await decide(client, await only_session(client), **body)
+    assert_problem(answer, 422, "invalid-input")
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        None,
+        {},
+        {"energy_wh": None},
+        {"review_reasons": []},
+        {"energy_wh": None, "review_reasons": ["no such reason"]},
+        {"energy_wh": None, "review_reasons": [], "billable": True},
+    ],
+)
+async def test_a_decision_upon_nothing_is_refused(
+    client: httpx.AsyncClient, db: Database, worker: WorkerSettings, seen: Any
+) -> None:
     session_id = await suspect(client, db, worker)
+    body = {"decision": "accept"} | ({} if seen is None else {"seen": seen})
     answer = await client.post(f"/v1/sessions/{session_id}/review", json=body)
     assert_problem(answer, 422, "invalid-input")
+    assert (await only_session(client))["needs_review"] is True
+
+
+async def test_what_an_operator_never_saw_is_not_decided_upon(
+    client: httpx.AsyncClient, db: Database, worker: WorkerSettings
+) -> None:
+    transaction_id = await begin(db)
+    await meter(db, transaction_id, (60, "1250"))
+    await settle_due(db, worker.model_copy(update={"session_quiet_grace_s": 0.0}))
+    read = await only_session(client, needs_review=True)
+    assert (read["energy_wh"], read["review_reasons"]) == (250, ["end_missing"])
+    await end(db, transaction_id, "900")
+    assert_problem(await decide(client, read, decision="accept"), 409, "conflict")
+    await settle_due(db, worker)
+    now = await only_session(client)
+    for decision in ({"decision": "accept"}, {"decision": "void"},
+                     {"decision": "correct", "energy_wh": 7}):  # fmt: skip
+        detail = assert_problem(await decide(client, read, **decision), 409, "conflict")["detail"]
+        assert "`ended_at` was 2025-06-01T09:01:00Z and is 2025-06-01T10:00:00Z" in detail
+        assert "`review_reasons` was [end_missing] and is [meter_stop_below_start]" in detail
+    assert await only_session(client) == now
+    assert now["needs_review"] is True
+    assert (await decide(client, now, decision="accept")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("member", "other"),
+    [
+        ("energy_wh", 1499.9),
+        ("energy_wh", None),
+        ("ended_at", "2025-06-01T10:00:01Z"),
+        ("ended_at", None),
+        ("review_reasons", ["ends_differ"]),
+        ("review_decision", "void"),
+    ],
+)
+async def test_each_thing_that_was_seen_must_be_so(
+    client: httpx.AsyncClient, db: Database, worker: WorkerSettings, member: str, other: Any
+) -> None:
+    await end(db, await begin(db), "2500")
+    await settle_due(db, worker)
+    session = await only_session(client)
+    answer = await decide(client, {**session, member: other}, decision="accept")
+    detail = assert_problem(answer, 409, "conflict")["detail"]
+    assert f"`{member}` was " in detail
+    assert detail.count("` was ") == 1
+    assert (await decide(client, session, decision="accept")).json()["billable"] is True
+
+
+async def test_of_two_operators_the_second_has_to_see_what_the_first_decided(
+    client: httpx.AsyncClient, db: Database, worker: WorkerSettings
+) -> None:
+    await suspect(client, db, worker)
+    read = await only_session(client)
+    assert (await decide(client, read, decision="void")).status_code == 200
+    answer = await decide(client, read, decision="correct", energy_wh=1)
+    detail = assert_problem(answer, 409, "conflict")["detail"]
+    assert "`review_decision` was null and is void" in detail
+    corrected = await decide(client, await only_session(client), decision="correct", energy_wh=0.1)
+    assert corrected.status_code == 200
+    again = await decide(client, corrected.json(), decision="accept")
+    assert again.status_code == 200
+
+
+@pytest.mark.parametrize("register", ["11000", "1000.3333333333333333333333", "1e300", "1e400"])
+async def test_an_energy_is_compared_as_it_was_answered(
+    client: httpx.AsyncClient, db: Database, worker: WorkerSettings, register: str
+) -> None:
+    await end(db, await begin(db), register)
+    await settle_due(db, worker)
+    answer = await decide(client, await only_session(client), decision="accept")
+    assert answer.status_code == 200, answer.text
 
 
 async def test_a_session_shows_what_it_was_made_of(
@@ -235,6 +334,6 @@ async def test_a_dead_letter_is_not_given_to_another_stations_session(
 
 
 async def test_a_review_of_no_session_is_a_404(client: httpx.AsyncClient) -> None:
-    url = f"/v1/sessions/{uuid4()}/review"
-    assert_problem(await client.post(url, json={"decision": "void"}), 404, "not-found")
+    nobody = {"session_id": uuid4(), **dict.fromkeys(_SEEN), "review_reasons": []}
+    assert_problem(await decide(client, nobody, decision="void"), 404, "not-found")
     assert_problem(await client.get(f"/v1/sessions/{uuid4()}/history"), 404, "not-found")
