@@ -426,6 +426,23 @@ async def test_late_meter_values_are_found_although_they_do_not_say_that_they_ca
     assert (await the_session(db)).review_reasons == ("register_decreased",)
 
 
+@pytest.mark.parametrize("last", ["a late value", "the rule"])
+async def test_a_session_that_is_over_is_looked_at_again_soon_after_the_last_that_was_new(
+    db: Database, station: StationClient, settle: Settle, last: str
+) -> None:
+    transaction_id = await start(station)
+    await db.execute("UPDATE sessions SET created_at = now() - interval '2 days'")
+    if last == "the rule":
+        await settle(session_quiet_grace_s=0)
+    else:
+        await stop(station, transaction_id)
+        await db.execute("UPDATE transaction_ends SET received_at = now() - interval '1 day'")
+        await tell(station, "MeterValues", values(transaction_id, (30, 2000)))
+        await settle()
+    wait = await db.fetchval("SELECT settle_at - now() FROM sessions")
+    assert timedelta(seconds=30) < wait <= timedelta(minutes=1)
+
+
 @pytest.mark.parametrize("rule", ["next_start", "station_rebooted", "connector_available"])
 async def test_an_end_that_was_never_told_is_found_by_its_signs(
     db: Database, station: StationClient, settle: Settle, rule: str
