@@ -55,6 +55,7 @@ class Ledger:
         self._values: dict[Any, tuple[MeterValuesReported, MeterValue, datetime]] = {}
         self._strays: dict[Any, TransactionEnded] = {}
         self._ids: dict[Any, str] = {}
+        self._booted_at: datetime | None = None
         self._statuses: dict[int, tuple[ConnectorStatusReported, datetime]] = {}
 
     def receive(self, fact: Fact, now: datetime) -> str | None:
@@ -84,6 +85,10 @@ class Ledger:
             case _:
                 raise AssertionError(fact)
         return None
+
+    def boot(self, now: datetime) -> None:
+        """Keep that the station has booted."""
+        self._booted_at = now
 
     def _receive_end(self, fact: TransactionEnded, now: datetime) -> None:
         session = self.sessions.get(fact.transaction_id)
@@ -203,6 +208,7 @@ class Ledger:
             next_start_received_at=min(
                 (came for _, came in later if came > session.received_at), default=None
             ),
+            booted_at=self._booted_at,
             available_since=status.reported_at if status is not None and available else None,
             available_received_at=status_at if available else None,
         )

@@ -110,12 +110,107 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-def shown(minute: float) -> Decimal:
-    return Decimal(str(_START_WH + round(minute * _WH_PER_MINUTE)))
-
-
 Word = Callable[[str], Fact]
 """A fact, once the id of its transaction is known."""
+
+
+@dataclass(frozen=True)
+class Teller:
+    """What a station of a version says of charges on its only EVSE, with what it takes for times.
+
+    In OCPP 2.0.1 the transaction of charge 3 is called tx-3, and its events are numbered from 0.
+    """
+
+    station_id: str
+    version: str
+
+    def start(self, charge: int, at: datetime, wh: Decimal) -> Word:
+        if self.version == "2.0.1":
+            first = {
+                "evse_id": 1,
+                "connector_id": 1,
+                "id_token": "TAG",
+                "id_token_type": IdTokenType.ISO14443,
+                "authorization_status": AuthorizationStatus.ACCEPTED,
+            }
+            value = _meter_value(at, wh, "Transaction.Begin")
+            return self._event(charge, 0, TransactionEventType.STARTED, value, **first)
+        started = TransactionStarted(
+            station_id=self.station_id,
+            evse_id=1,
+            connector_id=1,
+            ocpp_version="1.6",
+            id_token="TAG",
+            authorization_status=AuthorizationStatus.ACCEPTED,
+            started_at=at,
+            meter_start_wh=wh,
+        )
+        return lambda _: started
+
+    def sample(self, charge: int, seq_no: int, at: datetime, wh: Decimal) -> Word:
+        value = _meter_value(at, wh)
+        if self.version == "2.0.1":
+            return self._event(charge, seq_no, TransactionEventType.UPDATED, value)
+        return lambda transaction_id: MeterValuesReported(
+            self.station_id, 1, transaction_id, [value]
+        )
+
+    def end(self, charge: int, seq_no: int, at: datetime, wh: Decimal) -> Word:
+        if self.version == "2.0.1":
+            value = _meter_value(at, wh, "Transaction.End")
+            return self._event(
+                charge, seq_no, TransactionEventType.ENDED, value, stopped_reason="Local"
+            )
+        told = TransactionEnded(
+            station_id=self.station_id,
+            transaction_id="",
+            ended_at=at,
+            meter_stop_wh=wh,
+            stopped_reason="Local",
+        )
+        return lambda transaction_id: replace(told, transaction_id=transaction_id)
+
+    def available(self, at: datetime) -> Word:
+        told = ConnectorStatusReported(
+            station_id=self.station_id,
+            epoch=1,
+            evse_id=1,
+            connector_id=1,
+            status=ConnectorStatus.AVAILABLE,
+            reported_status="Available",
+            error_code=None,
+            info=None,
+            vendor_id=None,
+            vendor_error_code=None,
+            reported_at=at,
+        )
+        return lambda _: told
+
+    def _event(
+        self,
+        charge: int,
+        seq_no: int,
+        kind: TransactionEventType,
+        value: MeterValue,
+        **words: Any,
+    ) -> Word:
+        event = TransactionEventReported(
+            station_id=self.station_id,
+            transaction_id=f"tx-{charge}",
+            ocpp_version="2.0.1",
+            event_type=kind,
+            seq_no=seq_no,
+            occurred_at=value.sampled_at,
+            trigger_reason="Trigger",
+            meter_values=[value],
+            **words,
+        )
+        return lambda _: event
+
+
+def _meter_value(at: datetime, wh: Decimal, context: str = "Sample.Periodic") -> MeterValue:
+    samples = [sample(str(wh), unit="Wh", context=context)]
+    return MeterValue(at, samples, energy_import_wh(samples))
 
 
 @dataclass(frozen=True)
@@ -127,109 +222,31 @@ class Station:
     offset: Offset
     began: datetime
 
-    def stamp(self, minute: float) -> datetime:
-        return self.began + timedelta(minutes=minute) + self.offset(minute)
-
     def words(self) -> Iterator[tuple[float, int, Word]]:
         """Return minute, charge and word of all it says; the first word of a charge is its start.
 
         It forgets to say that its connector is taken again.
         """
         yield from self._charge(1, 0, FIRST_END, [])
-        yield FIRST_END, 0, lambda _: self._available()
+        available = Teller(self.station_id, self.version).available(self._stamp(FIRST_END))
+        yield FIRST_END, 0, available
         samples = [SECOND_START + 2.0 * number for number in range(1, 24)]
         yield from self._charge(2, SECOND_START, SECOND_END, samples)
 
     def _charge(
         self, charge: int, start: float, end: float, samples: list[float]
     ) -> Iterator[tuple[float, int, Word]]:
-        if self.version == "1.6":
-            yield start, charge, lambda _: self._start(start)
-            for minute in samples:
-                yield minute, charge, self._values(minute)
-            yield end, charge, self._end(end)
-            return
-        kinds = TransactionEventType
-        yield start, charge, self._event(charge, 0, kinds.STARTED, start, "Transaction.Begin")
+        tell = Teller(self.station_id, self.version)
+        yield start, charge, tell.start(charge, self._stamp(start), _shown(start))
         for seq_no, minute in enumerate(samples, 1):
-            yield minute, charge, self._event(charge, seq_no, kinds.UPDATED, minute)
+            word = tell.sample(charge, seq_no, self._stamp(minute), _shown(minute))
+            yield minute, charge, word
         last = len(samples) + 1
-        yield end, charge, self._event(charge, last, kinds.ENDED, end, "Transaction.End")
+        yield end, charge, tell.end(charge, last, self._stamp(end), _shown(end))
 
-    def _available(self) -> Fact:
-        return ConnectorStatusReported(
-            station_id=self.station_id,
-            epoch=1,
-            evse_id=1,
-            connector_id=1,
-            status=ConnectorStatus.AVAILABLE,
-            reported_status="Available",
-            error_code=None,
-            info=None,
-            vendor_id=None,
-            vendor_error_code=None,
-            reported_at=self.stamp(FIRST_END),
-        )
+    def _stamp(self, minute: float) -> datetime:
+        return self.began + timedelta(minutes=minute) + self.offset(minute)
 
-    def _start(self, minute: float) -> Fact:
-        return TransactionStarted(
-            station_id=self.station_id,
-            evse_id=1,
-            connector_id=1,
-            ocpp_version="1.6",
-            id_token="TAG",
-            authorization_status=AuthorizationStatus.ACCEPTED,
-            started_at=self.stamp(minute),
-            meter_start_wh=shown(minute),
-        )
 
-    def _meter_value(self, minute: float, context: str = "Sample.Periodic") -> MeterValue:
-        samples = [sample(str(shown(minute)), unit="Wh", context=context)]
-        return MeterValue(self.stamp(minute), samples, energy_import_wh(samples))
-
-    def _values(self, minute: float) -> Word:
-        value = self._meter_value(minute)
-        return lambda transaction_id: MeterValuesReported(
-            self.station_id, 1, transaction_id, [value]
-        )
-
-    def _end(self, minute: float) -> Word:
-        told = TransactionEnded(
-            station_id=self.station_id,
-            transaction_id="",
-            ended_at=self.stamp(minute),
-            meter_stop_wh=shown(minute),
-            stopped_reason="Local",
-        )
-        return lambda transaction_id: replace(told, transaction_id=transaction_id)
-
-    def _event(
-        self,
-        charge: int,
-        seq_no: int,
-        kind: TransactionEventType,
-        minute: float,
-        context: str = "Sample.Periodic",
-    ) -> Word:
-        first: dict[str, Any] = {}
-        if seq_no == 0:
-            first = {
-                "evse_id": 1,
-                "connector_id": 1,
-                "id_token": "TAG",
-                "id_token_type": IdTokenType.ISO14443,
-                "authorization_status": AuthorizationStatus.ACCEPTED,
-            }
-        event = TransactionEventReported(
-            station_id=self.station_id,
-            transaction_id=f"tx-{charge}",
-            ocpp_version="2.0.1",
-            event_type=kind,
-            seq_no=seq_no,
-            occurred_at=self.stamp(minute),
-            trigger_reason="Trigger",
-            stopped_reason="Local" if kind is TransactionEventType.ENDED else None,
-            meter_values=[self._meter_value(minute, context)],
-            **first,
-        )
-        return lambda _: event
+def _shown(minute: float) -> Decimal:
+    return Decimal(_START_WH + round(minute * _WH_PER_MINUTE))
