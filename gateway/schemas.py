@@ -19,6 +19,10 @@ _SCHEMAS = Path(ocpp.__file__).parent
 # A meter's register in Wh is a number of its own.
 _INTEGER_MIN, _INTEGER_MAX = -(2**31), 2**31 - 1
 _WIDE_INTEGERS = frozenset({"meterStart", "meterStop"})
+# A station that knows no id of ours tells any number, such as -1 in 32 or 64 bits without a sign:
+# that must not cost the end of its charge. As long as the longest id of OCPP 2.0.1.
+_MADE_UP_ID_MAX = 10**36 - 1
+_MADE_UP_IDS = {"MeterValues": "transactionId", "StopTransaction": "transactionId"}
 
 # A sample whose value is no number must not cost the whole message, which a station would try a few
 # times more and then throw away: such a sample is dropped later. In 1.6 values are strings anyway.
@@ -212,7 +216,10 @@ def load(version: str, name: str) -> Schema:
         text = (_SCHEMAS / version / "schemas" / f"{name}.json").read_text("utf-8-sig")
     except FileNotFoundError:
         raise KeyError(f"OCPP {version} has no message {name}") from None
-    return Schema(json.loads(text))
+    schema = json.loads(text)
+    if (member := _MADE_UP_IDS.get(name)) is not None:
+        schema["properties"][member] |= {"minimum": -_MADE_UP_ID_MAX, "maximum": _MADE_UP_ID_MAX}
+    return Schema(schema)
 
 
 def _loosened(schema: Any, name: str = "") -> Any:  # noqa: ANN401 - any JSON

@@ -3,13 +3,19 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 import structlog
 
 from shared.domain.dead_letters import DeadLetterStatus
-from shared.domain.sessions import Limits, OpenSession, StrayEnd, match_ends
+from shared.domain.sessions import (
+    Limits,
+    OpenSession,
+    StrayEnd,
+    TooManyPairsError,
+    match_ends,
+)
 from shared.store.dead_letters import read_transaction_end
 from shared.store.pool import Connection, Database
 from shared.telemetry import metrics
@@ -25,6 +31,9 @@ _MAX_PAIRS = 100_000
 # Of one station, the newest, among which the last value of each session is looked for. A value a
 # minute fills them in a month.
 _MAX_VALUES = 50_000
+# What was matched so long ago stands, and is not compared again: a start that comes later than that
+# changes nothing. Else a make that names no transaction at all would have too many within weeks.
+_MATCHED_FOR_GOOD_AFTER = timedelta(days=7)
 
 
 async def match(db: Database, station_ids: Sequence[str], limits: Limits) -> None:
@@ -41,7 +50,9 @@ async def match(db: Database, station_ids: Sequence[str], limits: Limits) -> Non
         evses = await _count_evses(connection, sorted(letters))
         for station_id, strays in sorted(letters.items()):
             opened = sessions.get(station_id, [])
-            if _are_too_many(len(strays), len(opened)):
+            try:
+                await _match_station(connection, strays, opened, evses.get(station_id, 0), limits)
+            except TooManyPairsError:
                 metrics.stray_ends_not_matched.inc()
                 log.warning(
                     "stray ends are not matched, as the station has too many: dismiss those that "
@@ -50,12 +61,6 @@ async def match(db: Database, station_ids: Sequence[str], limits: Limits) -> Non
                     stray_ends=len(strays),
                     sessions_without_end=len(opened),
                 )
-                continue
-            await _match_station(connection, strays, opened, evses.get(station_id, 0), limits)
-
-
-def _are_too_many(letters: int, sessions: int) -> bool:
-    return letters > _MAX_LETTERS or sessions > _MAX_SESSIONS or letters * sessions > _MAX_PAIRS
 
 
 async def _match_station(
@@ -65,10 +70,12 @@ async def _match_station(
     evses: int,
     limits: Limits,
 ) -> None:
+    if len(letters) > _MAX_LETTERS or len(opened) > _MAX_SESSIONS:
+        raise TooManyPairsError
     strays = [_stray(letter) for letter in letters]
     earliest = min(stray.ended_at for stray in strays)
     sampled_until, known_since = await _find_last_values(connection, opened, earliest)
-    # A thread, as each of many is compared with each of many.
+    # A thread, as many are compared with many.
     matched = await asyncio.to_thread(
         match_ends,
         strays,
@@ -76,6 +83,7 @@ async def _match_station(
         evses=evses,
         limits=limits,
         sampled_since=known_since,
+        max_pairs=_MAX_PAIRS,
     )
     changed = [
         letter
@@ -103,11 +111,13 @@ async def _find_letters(connection: Connection, station_ids: Sequence[str]) -> l
             SELECT * FROM dead_letters
             WHERE dead_letters.station_id = station.station_id
               AND transaction_end IS NOT NULL AND status IN ('open', 'matched')
+              AND (status = 'open' OR received_at > now() - $3::interval)
             LIMIT $2
         ) AS letter
         """,
         station_ids,
         _MAX_LETTERS + 1,
+        _MATCHED_FOR_GOOD_AFTER,
     )
 
 
@@ -115,18 +125,30 @@ async def _find_open(connection: Connection, station_ids: Sequence[str]) -> list
     return await connection.fetch(
         """
         SELECT session_id::text, session.station_id, evse_id, transaction_id, started_at,
-               meter_start_wh, id_token
+               meter_start_wh, id_token, next_started_at
         FROM unnest($1::text[]) AS station (station_id)
         CROSS JOIN LATERAL (
             SELECT * FROM sessions
             WHERE sessions.station_id = station.station_id AND transaction_id_issuer = 'csms'
               AND ended_by IS DISTINCT FROM 'station'
               AND (ended_at IS NULL OR ended_by IN ('rule', 'matched'))
+              AND NOT EXISTS (
+                  SELECT FROM dead_letters AS letter
+                  WHERE letter.session_id = sessions.session_id AND letter.status = 'matched'
+                    AND letter.received_at <= now() - $3::interval)
             LIMIT $2
         ) AS session
+        LEFT JOIN LATERAL (
+            SELECT started_at AS next_started_at FROM sessions
+            WHERE sessions.station_id = session.station_id AND sessions.evse_id = session.evse_id
+              AND sessions.started_at > session.started_at
+              AND sessions.created_at >= session.created_at
+            ORDER BY sessions.started_at LIMIT 1
+        ) AS next ON true
         """,
         station_ids,
         _MAX_SESSIONS + 1,
+        _MATCHED_FOR_GOOD_AFTER,
     )
 
 
@@ -200,6 +222,7 @@ def _open(row: asyncpg.Record, sampled_until: datetime | None) -> OpenSession:
         meter_start_wh=row["meter_start_wh"],
         id_token=row["id_token"],
         sampled_until=sampled_until,
+        next_started_at=row["next_started_at"],
     )
 
 

@@ -1,6 +1,7 @@
 """What the store does with a station's words, in memory and without SQL: the model to compare with.
 
-It keeps sets: the same word again changes nothing. Only of different ends the first one counts.
+It keeps sets: the same word again changes nothing. Only of different ends the first one counts, and
+a start bounds the session before it if it came later as well.
 """
 
 from collections import defaultdict
@@ -134,6 +135,7 @@ class Ledger:
                     ),
                     default=None,
                 ),
+                next_started_at=self._next_started_at(session, session.start),
             )
             for transaction_id, session in self.sessions.items()
             if session.start is not None and not session.ends
@@ -158,6 +160,17 @@ class Ledger:
             stray = strays[int(number)]
             matched[transaction_id].append(_end(stray, EndSource.MATCHED, stray.ended_at))
         return matched
+
+    def _next_started_at(self, session: _Session, start: TransactionStarted) -> datetime | None:
+        later = [
+            other.start.started_at
+            for other in self.sessions.values()
+            if other.start is not None
+            and other.start.evse_id == start.evse_id
+            and other.start.started_at > start.started_at
+            and other.received_at >= session.received_at
+        ]
+        return min(later, default=None)
 
     def _facts(self, transaction_id: str, session: _Session, matched: list[End]) -> SessionFacts:
         if session.start is None:

@@ -22,7 +22,12 @@ from shared.domain.sessions.facts import (
 )
 from shared.domain.sessions.history import HistoryEntry, HistoryKind, Shown, list_changes
 from shared.domain.sessions.limits import Limits
-from shared.domain.sessions.matching import OpenSession, StrayEnd, match_ends
+from shared.domain.sessions.matching import (
+    OpenSession,
+    StrayEnd,
+    TooManyPairsError,
+    match_ends,
+)
 from shared.domain.sessions.review import Review, ReviewDecision, ReviewReason, Seen
 from shared.domain.sessions.session import Session
 from shared.domain.sessions.settlement import End, EndSource, SessionFacts, Settlement, settle
@@ -52,6 +57,7 @@ __all__ = [
     "Shown",
     "StrayEnd",
     "Surroundings",
+    "TooManyPairsError",
     "TransactionEnded",
     "TransactionEventReported",
     "TransactionEventType",

@@ -200,6 +200,23 @@ async def test_a_station_that_heaps_up_stray_ends_keeps_no_other_from_its_own(
     assert await db.fetchval("SELECT count(*) FROM dead_letters WHERE status <> 'open'") == 1
 
 
+async def test_a_make_that_names_no_transaction_may_go_on_for_years(
+    db: Database, make_worker: MakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was matched long ago stands and is not compared again, so that it is not too many."""
+    monkeypatch.setattr(stray_ends, "_MAX_LETTERS", 2)
+    monkeypatch.setattr(stray_ends, "_MAX_SESSIONS", 2)
+    found = []
+    for number in range(5):
+        found.append(await begin(db, minute=120 * number))
+        ended_at = START + timedelta(minutes=120 * number + 60)
+        await stray(db, ended_at=ended_at, id_token="04A2B3C4")
+        await settle_due(db, make_worker())
+        await db.execute("UPDATE dead_letters SET received_at = received_at - interval '5 days'")
+    assert [(await the_session(db, each)).ended_by for each in found] == ["matched"] * 5
+    assert await db.fetchval("SELECT count(*) FROM dead_letters WHERE status = 'matched'") == 5
+
+
 async def test_stray_ends_that_cannot_be_read_keep_no_session_from_being_settled(
     db: Database, make_worker: MakeWorker
 ) -> None:

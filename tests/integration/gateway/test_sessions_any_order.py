@@ -69,6 +69,7 @@ async def tell(
     pending = list(batches)
     while pending or waiting:
         batch, waiting = [*waiting, *(pending.pop(0) if pending else [])], []
+        now += timedelta(seconds=1)
         told: list[Fact] = []
         starts: list[tuple[int, int]] = []
         for number, place in batch:
@@ -138,7 +139,7 @@ async def test_the_store_and_the_worker_do_as_the_model(
     await asyncio.gather(settle_due(db, worker), settle_due(db, worker))
     await settle_due(db, worker)
     # No rule has had its time.
-    settlements = ledger.settle(BEGIN + timedelta(seconds=1), evses=0)
+    settlements = ledger.settle(BEGIN + timedelta(seconds=30), evses=0)
     for number, script in enumerate(made):
         name = f"tx-{number}" if script.start is None else ids[number]
         model = f"tx-{number}" if script.start is None else ledger_id(ledger, script)

@@ -2,8 +2,9 @@
 
 Words are delivered in any order, twice, or lost and said again; the worker looks in between, at any
 time, and may close by rule what has not ended yet. In the end every session must be what it would
-have been had everything come once and in order. The one thing that goes by arrival is which of two
-different ends stands: the first.
+have been had everything come once and in order. What goes by arrival is which of two different ends
+stands, the first one, and whether a start that is later by the station's clock bounds the one
+before it.
 """
 
 import os
@@ -109,7 +110,8 @@ class BadLine(RuleBasedStateMachine):
         now = BEGIN
         for number, script in enumerate(self.scripts):
             if script.start is not None:
-                ids[number] = in_order.receive(script.start, now)
+                came_at = self.ledger.sessions[self.ids[number]].received_at
+                ids[number] = in_order.receive(script.start, came_at)
             for place in range(len(script.words)):
                 word = script.word(place, ids.get(number))
                 assert word is not None
