@@ -146,7 +146,9 @@ async def _put_back(
 async def _settle(db: Database, due: Sequence[DueSession], settings: WorkerSettings) -> int:
     # A thread, as many samples take their time.
     results = await asyncio.to_thread(_results, due, settings)
-    stored = await session_settling.store(db, results)
+    stored = await session_settling.store(
+        db, results, max_quirks_per_station=settings.station_max_quirks
+    )
     if new := [result.due.session_id for result in stored if result.due.is_new]:
         await session_settling.wake_predecessors(db, new)
     for result in stored:

@@ -143,6 +143,11 @@ class WorkerSettings(FileStorageSettings, HttpSettings):
         description="how often sessions that go on are looked at, to find those whose end was "
         "never told",
     )
+    station_max_quirks: PositiveInt = Field(
+        default=500,
+        description="as the gateway's: quirks that one station alone has shown, here in sessions "
+        "when they are worked out",
+    )
     session_next_start_grace_s: NonNegativeFloat = Field(
         default=60.0,
         description="after the next start on its EVSE a session without an end is closed",

@@ -31,6 +31,8 @@ class ReadingContext(StrEnum):
     """Because we asked for it."""
 
 
+BEGIN_CONTEXTS = frozenset({ReadingContext.INTERRUPTION_BEGIN, ReadingContext.TRANSACTION_BEGIN})
+"""Of samples that some makes tell again beside later ones."""
 _WH_PER_UNIT = {"Wh": Decimal(1), "kWh": Decimal(1000)}
 # Exponents of 10 beyond any prefix of a unit: what carries one is no register.
 _MULTIPLIER_MAX = 24
@@ -111,12 +113,15 @@ def energy_import_wh(samples: list[MeterSample]) -> Decimal | None:
     """Return the import register's total in Wh, or None if no sample tells it.
 
     A register of one phase is not the total, and a sample at the inlet or of the EV is another
-    meter's.
+    meter's. What the meter showed at a begin counts only if there is no other.
     """
+    begin_wh = None
     for sample in samples:
         if sample["measurand"] == ENERGY_IMPORT_REGISTER and (wh := _total_wh(sample)) is not None:
-            return wh
-    return None
+            if sample["context"] not in BEGIN_CONTEXTS:
+                return wh
+            begin_wh = wh if begin_wh is None else begin_wh
+    return begin_wh
 
 
 def import_registers(samples: list[MeterSample]) -> Iterator[tuple[Decimal, str]]:

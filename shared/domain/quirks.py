@@ -15,6 +15,9 @@ class QuirkKind(StrEnum):
 
     ADDITIONAL_MEMBER = "additional_member"
     """A member that the schema does not know; left out."""
+    BEGIN_REPEATED = "begin_repeated"
+    """What the meter showed at the start of a transaction or an interruption, told again with later
+    samples; put where it belongs, and counted once per session."""
     CALL_BEFORE_ACCEPTANCE = "call_before_acceptance"
     """A CALL other than BootNotification before its answer was Accepted; refused."""
     CALL_BEFORE_ANSWER = "call_before_answer"
@@ -34,6 +37,9 @@ class QuirkKind(StrEnum):
     """A null; as if the member was left out."""
     NUMBER_AS_TEXT = "number_as_text"
     """A text where a number belongs, or a boolean; converted."""
+    OTHER_COUNTER = "other_counter"
+    """Samples of a register that counts from another point than those at the start and the end of a
+    transaction, mostly from 0 in each; compared by their rise, and counted once per session."""
     PADDED = "padded"
     """Blanks around an id token; left off."""
     REFUSED = "refused"

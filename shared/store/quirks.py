@@ -6,7 +6,7 @@ from dataclasses import fields
 import asyncpg
 
 from shared.domain.quirks import Quirk, QuirkKind, QuirkSighting
-from shared.store.pool import Database
+from shared.store.pool import Connection, Database
 
 _COLUMNS = ", ".join(field.name for field in fields(Quirk))
 # Vendor, model and firmware are a station's own words, and part of a key.
@@ -19,11 +19,13 @@ def _quirk(record: asyncpg.Record) -> Quirk:
     )
 
 
-async def add(db: Database, sightings: Sequence[QuirkSighting], *, max_per_station: int) -> None:
+async def add(
+    db: "Database | Connection", sightings: Sequence[QuirkSighting], *, max_per_station: int
+) -> None:
     """Count what stations have shown, under the firmware they told at their last boot.
 
     Args:
-        db: the pool.
+        db: the pool, or a connection.
         sightings: what was seen.
         max_per_station: quirks that were last shown by one station; it gets no new ones beyond.
     """

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from shared.domain.sessions import HistoryKind, ReviewReason, Settlement, TransactionIdIssuer
-from shared.store import session_history
+from shared.store import session_history, session_quirks
 from shared.store.pool import Database
 from shared.store.session_facts import ClaimedSession, DueSession
 
@@ -49,8 +49,10 @@ async def claim(db: Database, *, limit: int, lease_s: float) -> list[ClaimedSess
     )
 
 
-async def store(db: Database, results: Sequence[Result]) -> list[Result]:
-    """Write results, and what they change into the sessions' history.
+async def store(
+    db: Database, results: Sequence[Result], *, max_quirks_per_station: int
+) -> list[Result]:
+    """Write results, what they change into the sessions' history, and count quirks.
 
     Returns:
         Those that were written: the others have to be worked out once more.
@@ -67,6 +69,11 @@ async def store(db: Database, results: Sequence[Result]) -> list[Result]:
                 for result in stored
                 for kind, detail in result.changes
             ],
+        )
+        await session_quirks.count(
+            connection,
+            {result.due.session_id: result.settlement.quirks for result in stored},
+            max_per_station=max_quirks_per_station,
         )
     return stored
 

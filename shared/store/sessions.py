@@ -26,7 +26,8 @@ _AROUND = "interval '1 day'"
 
 # While a session goes on its energy is the latest register's. For 1.6 that is looked up when
 # somebody asks, so that a meter value costs one insert and no update; among the newest of its EVSE
-# only, lest for a session that nobody ended all is read that came after it. In 2.0.1 registers come
+# only, lest for a session that nobody ended all is read that came after it. A register below the
+# start is perhaps of another counter, which only settling looks into. In 2.0.1 registers come
 # in events, which the session is merged from: meter_stop_wh is the latest one before the end too.
 # Once it is settled its energy is what the worker found, or what an operator put in its place.
 _SELECT = """
@@ -37,7 +38,8 @@ _SELECT = """
            CASE WHEN ended_at IS NOT NULL THEN meter_stop_wh END AS meter_stop_wh,
            CASE WHEN corrects_energy THEN reviewed_energy_wh
                 WHEN ended_at IS NOT NULL AND settled_at IS NOT NULL THEN session.energy_wh
-                ELSE coalesce(meter_stop_wh, latest.energy_wh) - meter_start_wh
+                ELSE coalesce(meter_stop_wh, CASE WHEN latest.energy_wh >= meter_start_wh
+                                             THEN latest.energy_wh END) - meter_start_wh
                 END AS energy_wh,
            CASE WHEN corrects_energy THEN 'operator' ELSE energy_method END AS energy_method,
            stopped_reason, ended_by, CASE WHEN ended_by = 'rule' THEN end_rule END AS end_rule,

@@ -67,11 +67,15 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """The import register at one instant; `resolution_wh` is what its last digit stands for."""
+    """The import register at one instant; `resolution_wh` is what its last digit stands for.
+
+    `context` is that of its sample.
+    """
 
     at: datetime
     energy_wh: Decimal
     resolution_wh: Decimal = Decimal(1)
+    context: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +109,11 @@ def sampled_registers(readings: Iterable[Reading], *, by_arrival: bool = False) 
     for reading in readings:
         for sample in reading.samples:
             if sample["measurand"] == ENERGY_IMPORT_REGISTER and "phase" not in sample:
-                amount = _amount(sample)
+                amount = amount_of(sample)
                 if amount is not None:
-                    register = Register(reading.sampled_at, amount, _resolution_wh(sample))
+                    register = Register(
+                        reading.sampled_at, amount, resolution_of(sample), sample["context"]
+                    )
                     came_at = reading.received_at if by_arrival else reading.sampled_at
                     found.append((came_at, register))
     found.sort(key=lambda each: (each[0], each[1].at, each[1].energy_wh))
@@ -203,7 +209,7 @@ def _amounts(
 ) -> Iterator[tuple[datetime, MeterSample, Decimal]]:
     for reading in readings:
         for sample in reading.samples:
-            if sample["measurand"] == measurand and (amount := _amount(sample)) is not None:
+            if sample["measurand"] == measurand and (amount := amount_of(sample)) is not None:
                 yield reading.sampled_at, sample, amount
 
 
@@ -222,12 +228,14 @@ def _scale(sample: MeterSample) -> Decimal | None:
     return scale.scaleb(multiplier)
 
 
-def _amount(sample: MeterSample) -> Decimal | None:
+def amount_of(sample: MeterSample) -> Decimal | None:
+    """Return what a sample tells in Wh or W, or None if it is not of this EVSE's meter."""
     scale = _scale(sample)
     return None if scale is None else Decimal(sample["value"]) * scale
 
 
-def _resolution_wh(sample: MeterSample) -> Decimal:
+def resolution_of(sample: MeterSample) -> Decimal:
+    """Return what the last digit of a sample stands for, in its unit without any prefix."""
     exponent = Decimal(sample["value"]).as_tuple().exponent
     scale = _scale(sample) or Decimal(1)
     return scale.scaleb(min(exponent, 0)) if isinstance(exponent, int) else scale

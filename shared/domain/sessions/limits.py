@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
+LAST_DIGITS_WH = 2
+"""What two registers in whole Wh may differ by because of their last digits."""
 _SECONDS_PER_HOUR = 3600
 
 

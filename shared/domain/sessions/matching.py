@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from shared.domain.sessions.limits import Limits
+from shared.domain.sessions.limits import LAST_DIGITS_WH, Limits
 
 # A last sample may be stamped shortly after the end that was told with it.
 _LAST_SAMPLE_GRACE = timedelta(minutes=1)
-# Registers at starts and ends are whole.
-_LAST_DIGITS_WH = 2
 
 
 class TooManyPairsError(Exception):
@@ -147,7 +145,7 @@ def _fits(stray: StrayEnd, session: OpenSession, limits: Limits) -> bool:
     ):
         return False
     energy_wh = stray.meter_stop_wh - session.meter_start_wh
-    least_wh = -(limits.tolerance_wh + _LAST_DIGITS_WH)
+    least_wh = -(limits.tolerance_wh + LAST_DIGITS_WH)
     return least_wh <= energy_wh <= limits.most_wh(stray.ended_at - session.started_at)
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 
+from shared.domain.quirks import QuirkKind
 from shared.domain.sessions.energy import Register
 from shared.domain.sessions.limits import Limits
 from shared.domain.sessions.review import ReviewReason
@@ -16,7 +17,8 @@ class RegisterWalk:
     """What walking along the registers found.
 
     `first` and `last` are the believable ones among those sampled. `start_holds` says that the
-    register at the start is not a placeholder for one that was not known yet.
+    register at the start is not a placeholder for one that was not known yet. `is_apart` says that
+    the sampled ones are of another counter than start and stop, `quirks` what else was understood.
     """
 
     reasons: set[ReviewReason] = field(default_factory=set)
@@ -24,6 +26,8 @@ class RegisterWalk:
     last: Register | None = None
     start_holds: bool = True
     stop_holds: bool = True
+    is_apart: bool = False
+    quirks: set[QuirkKind] = field(default_factory=set)
 
 
 def walk(
@@ -87,7 +91,7 @@ def _compare(
 ) -> ReviewReason | None:
     digits_wh = before.resolution_wh + after.resolution_wh
     rise_wh = after.energy_wh - before.energy_wh
-    if rise_wh < -(digits_wh + limits.tolerance_wh):
+    if _fell(before, after, limits):
         return ReviewReason.REGISTER_DECREASED
     step = after.at - before.at
     if step < timedelta(0):
@@ -99,6 +103,12 @@ def _compare(
     return None
 
 
+def _fell(before: Register, after: Register, limits: Limits) -> bool:
+    """Tell whether a register fell by more than two readings of one meter differ by."""
+    digits_wh = before.resolution_wh + after.resolution_wh
+    return after.energy_wh < before.energy_wh - digits_wh - limits.tolerance_wh
+
+
 def _compare_stop(  # noqa: PLR0917 - what `walk` has at hand
     start: Register | None,
     before: Register,
@@ -107,7 +117,7 @@ def _compare_stop(  # noqa: PLR0917 - what `walk` has at hand
     back: timedelta | None,
     limits: Limits,
 ) -> None:
-    if start is not None and stop.energy_wh < start.energy_wh:
+    if start is not None and _fell(start, stop, limits):
         found.stop_holds = False
         found.reasons.add(ReviewReason.METER_STOP_BELOW_START)
         return

@@ -6,12 +6,13 @@ is what the rule says goes by arrival: of two different ends the first stands.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from itertools import chain
 
+from shared.domain.quirks import QuirkKind
 from shared.domain.sessions.arrival import by_our_clock, told_during
 from shared.domain.sessions.closing import (
     ClosingRules,
@@ -20,6 +21,7 @@ from shared.domain.sessions.closing import (
     Surroundings,
     conclude_end,
 )
+from shared.domain.sessions.counters import judge
 from shared.domain.sessions.energy import (
     EnergyEstimate,
     EnergyMethod,
@@ -31,8 +33,9 @@ from shared.domain.sessions.energy import (
     estimate_by_power,
     sampled_registers,
 )
-from shared.domain.sessions.limits import Limits
+from shared.domain.sessions.limits import LAST_DIGITS_WH, Limits
 from shared.domain.sessions.registers import RegisterWalk, walk
+from shared.domain.sessions.repeats import place
 from shared.domain.sessions.review import Review, ReviewDecision, ReviewReason
 from shared.domain.tokens import AuthorizationStatus
 
@@ -107,8 +110,8 @@ class Settlement:
     """What a session is.
 
     `energy_wh` is None while it goes on, and where nothing believable tells it; it is never made to
-    fit. `estimates` are what every method says. `look_at` is when a rule may close it, if it goes
-    on.
+    fit. `estimates` are what every method says, `quirks` what was told otherwise and understood all
+    the same. `look_at` is when a rule may close it, if it goes on.
     """
 
     end: End | None
@@ -117,6 +120,7 @@ class Settlement:
     energy_method: EnergyMethod | None
     estimates: tuple[EnergyEstimate, ...]
     reasons: frozenset[ReviewReason]
+    quirks: frozenset[QuirkKind]
     needs_review: bool
     heard_at: datetime
     look_at: datetime | None
@@ -150,7 +154,7 @@ def settle(
     reasons = _reasons_of_words(facts, end, limits)
     estimates, found = _estimate(facts, readings, end, limits)
     reasons |= found.reasons
-    best = _best(estimates, found) if end is not None else None
+    best = _best(estimates, found, limits) if end is not None else None
     if end is not None:
         reasons |= _reasons_of_energy(best, estimates, facts, end, limits)
     reasons |= _reasons_of_review(facts.review, end, best)
@@ -161,6 +165,7 @@ def settle(
         energy_method=None if best is None else best.method,
         estimates=tuple(estimates),
         reasons=frozenset(reasons),
+        quirks=frozenset(found.quirks),
         needs_review=_needs_review(facts.review, reasons),
         heard_at=words.heard_at,
         look_at=look_at,
@@ -268,16 +273,21 @@ def _estimate(
         start = Register(started_at or facts.received_at, facts.meter_start_wh)
     if end is not None and end.meter_stop_wh is not None:
         stop = Register(end.ended_at, end.meter_stop_wh)
-    found = walk(start, sampled_registers(readings), stop, limits)
+    placed = place(readings, start, started_at or facts.received_at, limits)
+    readings = placed.readings
+    found = judge(start, sampled_registers(readings), stop, limits)
     if ReviewReason.REGISTER_DECREASED in found.reasons:
         told = told_during(readings, facts.received_at, None if end is None else end.received_at)
         in_order = walk(start, sampled_registers(told, by_arrival=True), stop, limits)
         if not in_order.reasons:  # the clock was set back, and not the meter
             found, readings = in_order, by_our_clock(told)
+    if placed.repeated:
+        found.quirks.add(QuirkKind.BEGIN_REPEATED)
     estimates = []
     if start is not None and stop is not None:
         estimates.append(_rise(EnergyMethod.REGISTERS, start, stop))
-    first = start if start is not None and found.start_holds else found.first
+    is_first = found.start_holds and not found.is_apart
+    first = start if start is not None and is_first else found.first
     if found.last is not None and first is not None and first is not found.last:
         estimates.append(_rise(EnergyMethod.SAMPLED_REGISTERS, first, found.last))
     others = (estimate_by_phases(readings), estimate_by_intervals(readings))
@@ -289,12 +299,17 @@ def _rise(method: EnergyMethod, first: Register, last: Register) -> EnergyEstima
     return EnergyEstimate(method, last.energy_wh - first.energy_wh, first.at, last.at)
 
 
-def _best(estimates: Sequence[EnergyEstimate], found: RegisterWalk) -> EnergyEstimate | None:
-    """Return the first estimate that can be true."""
+def _best(
+    estimates: Sequence[EnergyEstimate], found: RegisterWalk, limits: Limits
+) -> EnergyEstimate | None:
+    """Return the first estimate that can be true.
+
+    A register that was read twice while nothing flowed may be a little less the second time.
+    """
     rest = [
-        estimate
+        replace(estimate, energy_wh=max(estimate.energy_wh, Decimal(0)))
         for estimate in estimates
-        if estimate.energy_wh >= 0
+        if estimate.energy_wh >= -(limits.tolerance_wh + LAST_DIGITS_WH)
         and (
             estimate.method is not EnergyMethod.REGISTERS
             or (found.start_holds and found.stop_holds)
