@@ -11,6 +11,7 @@ import structlog
 from websockets.frames import CloseCode
 
 from gateway import rpc
+from gateway.answer_frames import CallError, CallResult, MalformedAnswer
 from gateway.connection import StationConnection
 from gateway.errors import (
     CallRefusedError,
@@ -37,11 +38,13 @@ from shared.domain.commands import (
     CommandRecord,
     CommandState,
     Outcome,
+    outcome_of_malformed_answer,
     outcome_without_answer,
     parse_command,
 )
 from shared.domain.errors import InvalidInputError, UnavailableError
-from shared.domain.redaction import find_secrets, hide
+from shared.domain.ocpp_log import MALFORMED_ANSWER
+from shared.domain.redaction import Secrets, find_secrets, hide
 from shared.domain.stations import RegistrationStatus
 from shared.store import commands as store
 from shared.store.judgement import is_away, is_refused
@@ -271,20 +274,13 @@ class CommandRunner:
             )
         # Before anybody reads it: a station may repeat a password that it was sent.
         secrets = find_secrets(payload)
-        if isinstance(answer, rpc.CallError):
-            return Outcome(
-                state=CommandState.FAILED,
-                error_code=hide(answer.code, secrets)[: rpc.ERROR_CODE_MAX_LENGTH],
-                error_description=hide(answer.description, secrets)[
-                    : rpc.ERROR_DESCRIPTION_MAX_LENGTH
-                ],
-                response=hide(_kept_details(answer), secrets) or None,
-            )
-        answered = AnsweredCall(record.command_id, payload, hide(answer.payload, secrets))
-        return await self._read(connection, action, answered)
+        if isinstance(answer, CallResult):
+            answered = AnsweredCall(record.command_id, payload, hide(answer.payload, secrets))
+            return await self._read(connection, action, answered, fault=answer.fault)
+        return _outcome_of(answer, secrets)
 
     async def _read(
-        self, connection: StationConnection, action: str, call: AnsweredCall
+        self, connection: StationConnection, action: str, call: AnsweredCall, *, fault: str
     ) -> Outcome:
         """Commit what an answer tells, and return it as the command's outcome."""
         error_code = error_description = None
@@ -297,7 +293,8 @@ class CommandRunner:
                 self._quotas.heed(fact.station_id, Quota.CONFIGURATION_KEYS, result)
         except CallRefusedError as error:
             # Kept as it is: what the station does is known, only its words are off.
-            error_code, error_description = error.code, str(error)
+            error_code = error.code
+            error_description = f"{error}; {fault}" if fault else str(error)
         except StoreAwayError:
             log.warning("what an answer told could not be kept", command_id=call.command_id)
         status = connection.protocol.find_status(action, answer)
@@ -352,7 +349,22 @@ def _forbidden(connection: StationConnection, action: str) -> str | None:
     return None
 
 
-def _kept_details(error: rpc.CallError) -> dict[str, Any]:
+def _outcome_of(answer: CallError | MalformedAnswer, secrets: Secrets) -> Outcome:
+    """Return the outcome of a command that was refused, or answered with what cannot be read."""
+    if isinstance(answer, MalformedAnswer):
+        return outcome_of_malformed_answer(answer.fault)
+    description = hide(answer.description, secrets)[: rpc.ERROR_DESCRIPTION_MAX_LENGTH]
+    if answer.fault:
+        description = f"{description} ({answer.fault})" if description else answer.fault
+    return Outcome(
+        state=CommandState.FAILED,
+        error_code=hide(answer.code, secrets)[: rpc.ERROR_CODE_MAX_LENGTH] or MALFORMED_ANSWER,
+        error_description=description,
+        response=hide(_kept_details(answer), secrets) or None,
+    )
+
+
+def _kept_details(error: CallError) -> dict[str, Any]:
     """Return a CALLERROR's details, which no clause bounds, unless they make it a long frame.
 
     The OCPP log has the whole.

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
 from gateway import rpc
+from gateway.answer_frames import CallError, CallResult, MalformedAnswer, StationAnswer
 from gateway.answers import Answer, encode_result, refuse
 from gateway.errors import (
     CallRefusedError,
@@ -31,7 +32,7 @@ from gateway.routing import AnsweredCall, Protocol
 from gateway.station_socket import StationSocket
 from gateway.steps import Steps, finish
 from shared.domain.commands import Command
-from shared.domain.ocpp_log import CALL_RESULT, NoAnswer
+from shared.domain.ocpp_log import NoAnswer
 from shared.domain.quirks import QuirkKind
 from shared.store.facts import Fact
 from shared.telemetry import metrics
@@ -111,7 +112,7 @@ class StationConnection:
         self._inbox: deque[tuple[rpc.Call, float]] = deque()
         self._answerer: asyncio.Task[None] | None = None
         self._closer: asyncio.Task[None] | None = None
-        self._reply: asyncio.Future[rpc.CallResult | rpc.CallError] | None = None
+        self._reply: asyncio.Future[StationAnswer] | None = None
         self._stopping = False
 
     async def run(self) -> None:
@@ -140,7 +141,7 @@ class StationConnection:
         *,
         send_by_s: float,
         timeout_s: float,
-    ) -> rpc.CallResult | rpc.CallError:
+    ) -> StationAnswer:
         """Send a CALL and wait for its answer; one at a time.
 
         Args:
@@ -159,19 +160,19 @@ class StationConnection:
             raise ConnectionLostError
         if time.monotonic() > send_by_s:
             raise TooLateError
-        self._peer.open_call(message_id)
+        self._peer.open_call(message_id, action)
         if not self.station.accepted and (asked := self.protocol.find_asked_for(action, payload)):
             self.station.asked_for |= {asked}
         self._reply = asyncio.get_running_loop().create_future()
         frame = rpc.encode_call(message_id, action, payload)
         sent_at_s = time.monotonic()
         outcome: str = NoAnswer.CONNECTION_LOST
-        answer: rpc.CallResult | rpc.CallError | None = None
+        answer: StationAnswer | None = None
         try:
             async with asyncio.timeout(timeout_s):
                 await self._websocket.send(frame, text=True)
                 answer = await self._reply
-                outcome = answer.code if isinstance(answer, rpc.CallError) else CALL_RESULT
+                outcome = answer.outcome
                 return answer
         except ConnectionClosed:
             raise ConnectionLostError from None
@@ -181,15 +182,15 @@ class StationConnection:
         finally:
             self._peer.abandon_call()
             self._reply = None
-            said = None if answer is None else answer.frame
             self._log.to_station(
                 action,
                 message_id,
                 outcome,
                 frame,
                 sent_at_s=sent_at_s,
-                answer=said,
+                answer=None if answer is None else answer.frame,
                 answered_at_s=self.heard_at_s,
+                detail=(answer and answer.fault) or None,
             )
 
     def resume(self) -> None:
@@ -283,7 +284,7 @@ class StationConnection:
         match event:
             case rpc.Call():
                 self._receive_call(event)
-            case rpc.CallResult() | rpc.CallError():
+            case CallResult() | CallError() | MalformedAnswer():
                 if self._reply is not None and not self._reply.done():
                     self._reply.set_result(event)
             case rpc.Refusal(frame, action, code):

@@ -86,6 +86,7 @@ class ExchangeLog:
         sent_at_s: float,
         answer: bytes | None,
         answered_at_s: float,
+        detail: str | None = None,
     ) -> None:
         """Log a CALL of ours; `answer` is None if it got none."""
         if action in MAY_HOLD_SECRETS:
@@ -103,5 +104,6 @@ class ExchangeLog:
                     answer,
                     sent_at_s,
                     None if answer is None else answered_at_s,
+                    detail,
                 )
             )

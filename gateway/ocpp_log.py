@@ -54,8 +54,8 @@ _MAX_MASKED_BYTES = 64 * 1024
 class Exchange(NamedTuple):
     """A CALL and what became of it; times are those of `time.monotonic`.
 
-    `action` is "" where no version knows it. `outcome` is "CallResult", the code of a CALLERROR, or
-    one of `NoAnswer`; `detail` says more where the frames do not.
+    `action` is "" where no version knows it. `outcome` is "CallResult", the code of a CALLERROR,
+    "MalformedAnswer", or one of `NoAnswer`; `detail` says more where the frames do not.
     """
 
     station_id: str

@@ -13,6 +13,15 @@ from typing import Any, TypeAlias
 import msgspec
 
 from gateway import leniency
+from gateway.answer_frames import (
+    CALL_ERROR_TYPE,
+    CALL_RESULT_TYPE,
+    MalformedAnswer,
+    Reading,
+    StationAnswer,
+    read_answer,
+    read_undecodable_answer,
+)
 from gateway.decoding import TooManyContainersError, decode
 from gateway.errors import CallRefusedError, ErrorCode
 from gateway.leniency import Deviation, Note
@@ -21,12 +30,10 @@ from gateway.schemas import plain
 from gateway.steps import Steps
 from shared.domain.quirks import QuirkKind
 
-_CALL, _CALL_RESULT, _CALL_ERROR = 2, 3, 4
+_CALL = 2
 _CALL_LENGTH = 4
 MESSAGE_ID_MAX_LENGTH = 36
 _MAX_NUMBERED_ID = 2**63
-# No answer of OCPP nests deeper than 10.
-_MAX_DEPTH = 100
 _ACTION_MAX_LENGTH = 100
 # 2.0.1 part 4 §4.2.3; 1.6 names no length. Its words have at most 29 characters.
 ERROR_DESCRIPTION_MAX_LENGTH = 255
@@ -72,7 +79,7 @@ class IgnoredReason(StrEnum):
 class Call:
     """A valid CALL for a handler. `kwargs` are its payload's members in snake_case.
 
-    `frame` is how it came, as of the answers below.
+    `frame` is how it came.
 
     Not frozen, because that would triple the time it takes to make one, and one is made per CALL.
     """
@@ -80,26 +87,6 @@ class Call:
     message_id: str
     route: Route
     kwargs: dict[str, Any]
-    frame: bytes = field(default=b"", compare=False, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class CallResult:
-    """The answer to our open CALL."""
-
-    message_id: str
-    payload: dict[str, Any]
-    frame: bytes = field(default=b"", compare=False, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class CallError:
-    """The refusal of our open CALL."""
-
-    message_id: str
-    code: str
-    description: str
-    details: dict[str, Any]
     frame: bytes = field(default=b"", compare=False, repr=False)
 
 
@@ -129,7 +116,7 @@ class Heavy:
     steps: Steps[Call | Refusal]
 
 
-Event: TypeAlias = Call | CallResult | CallError | Refusal | Ignored | Heavy
+Event: TypeAlias = Call | StationAnswer | Refusal | Ignored | Heavy
 
 
 def encode_call(message_id: str, action: str, payload: Mapping[str, Any]) -> bytes:
@@ -139,12 +126,14 @@ def encode_call(message_id: str, action: str, payload: Mapping[str, Any]) -> byt
 
 def encode_call_result(message_id: str, payload: Mapping[str, Any]) -> bytes:
     """Return a CALLRESULT frame."""
-    return _encode((_CALL_RESULT, message_id, payload))
+    return _encode((CALL_RESULT_TYPE, message_id, payload))
 
 
 def encode_call_error(message_id: str, code: str, description: str) -> bytes:
     """Return a CALLERROR frame; a longer description is cut."""
-    return _encode((_CALL_ERROR, message_id, code, description[:ERROR_DESCRIPTION_MAX_LENGTH], {}))
+    return _encode(
+        (CALL_ERROR_TYPE, message_id, code, description[:ERROR_DESCRIPTION_MAX_LENGTH], {})
+    )
 
 
 def message_id_of(answer: bytes) -> str:
@@ -163,12 +152,13 @@ class Peer:
             Without it nothing is mended.
     """
 
-    __slots__ = ("_in_work", "_note", "_open_call", "_protocol")
+    __slots__ = ("_in_work", "_note", "_open_action", "_open_call", "_protocol")
 
     def __init__(self, protocol: Protocol, note: Note | None = None) -> None:
         self._protocol = protocol
         self._note = note
         self._open_call: str | None = None
+        self._open_action = ""
         self._in_work: set[str] = set()
 
     def receive(self, data: bytes) -> Event:
@@ -192,7 +182,9 @@ class Peer:
             case [2, *_]:
                 return self._receive_broken_call(frame, data)
             case [3 | 4, *_]:
-                return self._receive_answer(frame, data)
+                return self._receive_answer(
+                    read_answer(frame, data, tolerant=self._note is not None)
+                )
             case [_, *_]:
                 return self._not_rpc(
                     IgnoredReason.UNKNOWN_TYPE, ErrorCode.MESSAGE_TYPE_NOT_SUPPORTED, frame
@@ -203,11 +195,12 @@ class Peer:
         """Take a CALL of the station out of work: it has been answered."""
         self._in_work.discard(message_id)
 
-    def open_call(self, message_id: str) -> None:
-        """Take the slot for a CALL of ours."""
+    def open_call(self, message_id: str, action: str = "") -> None:
+        """Take the slot for a CALL of ours; deviations of its answer are noted for the Action."""
         if self._open_call is not None:
             raise RuntimeError("at most one CALL may be open (OCPP-J 1.6 §4.1.1)")
         self._open_call = message_id
+        self._open_action = action
 
     def abandon_call(self) -> None:
         """Free the slot: we no longer wait, and an answer that still comes is ignored."""
@@ -312,21 +305,22 @@ class Peer:
         meant = plain(action)
         return next((name for name in self._protocol.actions if plain(name) == meant), "")
 
-    def _receive_answer(self, frame: list[Any], data: bytes) -> Event:
-        answer: CallResult | CallError
-        match frame:
-            case [3, str(message_id), dict(payload)]:
-                answer = CallResult(message_id, payload, data)
-            case [4, str(message_id), str(code), str(description), *rest]:
-                details = rest[0] if rest and isinstance(rest[0], dict) else {}
-                answer = CallError(message_id, code, description, details, data)
-            case _:
-                return Ignored(IgnoredReason.MALFORMED_ANSWER)
-        if data.count(b"[") + data.count(b"{") > _MAX_DEPTH and _is_deep(frame):
+    def _receive_answer(self, reading: Reading | None) -> StationAnswer | Ignored:
+        """Give an answer to our open CALL, if it is the one that it names."""
+        if reading is None:
             return Ignored(IgnoredReason.MALFORMED_ANSWER)
-        if message_id != self._open_call:
-            return Ignored(IgnoredReason.UNASKED_ANSWER)
+        answer = reading.answer
+        if answer.message_id != self._open_call:
+            return Ignored(
+                IgnoredReason.MALFORMED_ANSWER
+                if isinstance(answer, MalformedAnswer) or answer.fault
+                else IgnoredReason.UNASKED_ANSWER
+            )
         self._open_call = None
+        if self._note is not None:
+            name = f"{self._open_action}Response" if self._open_action else ""
+            for deviation in reading.deviations:
+                self._note(name, deviation)
         return answer
 
     def _undecodable(self, data: bytes, error: Exception) -> Event:
@@ -335,12 +329,14 @@ class Peer:
         if self._note is not None and len(stripped) < len(data):
             self._note("", Deviation(QuirkKind.FRAME_FORM, "padding"))
             return self.receive(stripped)
+        description = (
+            "the message holds more lists and objects than any message of OCPP"
+            if isinstance(error, TooManyContainersError)
+            else "the message is not valid JSON"
+        )
+        if reading := read_undecodable_answer(data, description):
+            return self._receive_answer(reading)
         if found := _CALL_PREFIX.match(data):
-            description = (
-                "the message holds more lists and objects than any message of OCPP"
-                if isinstance(error, TooManyContainersError)
-                else "the message is not valid JSON"
-            )
             return self.refuse(found[1].decode(), "", ErrorCode.FORMAT_VIOLATION, description)
         return self._not_rpc(IgnoredReason.NOT_AN_ARRAY, ErrorCode.RPC_FRAMEWORK_ERROR)
 
@@ -356,18 +352,3 @@ class Peer:
             case _:
                 message_id = "-1"
         return self.refuse(message_id, "", code, str(reason))
-
-
-def _is_deep(frame: list[Any]) -> bool:
-    """Tell whether a frame is nested deeper than whoever walks through it may go."""
-    level: list[Any] = [frame]
-    for _ in range(_MAX_DEPTH):
-        level = [
-            each
-            for container in level
-            for each in (container.values() if isinstance(container, dict) else container)
-            if isinstance(each, dict | list)
-        ]
-        if not level:
-            return False
-    return True

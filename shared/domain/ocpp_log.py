@@ -7,6 +7,8 @@ from typing import Any
 
 CALL_RESULT = "CallResult"
 """Outcome of an exchange that went well; any other one is in the level `errors`."""
+MALFORMED_ANSWER = "MalformedAnswer"
+"""Outcome of a CALL of ours that was answered in a form which is none of OCPP."""
 
 
 class LogLevel(StrEnum):

@@ -27,8 +27,8 @@ class QuirkKind(StrEnum):
     FRACTION = "fraction"
     """A fraction where a whole number belongs, as in 12.0; a register keeps it exactly."""
     FRAME_FORM = "frame_form"
-    """A CALL whose frame has another form than four elements, or a number as its message id; read
-    as it was meant."""
+    """A frame of another form: a CALL with other than four elements or a number as its message id,
+    an answer without its payload, its error code or its description; read as it was meant."""
     LONELY_ITEM = "lonely_item"
     """One item where a list of items belongs; a list of that one."""
     MISSING_MEMBER = "missing_member"
@@ -43,7 +43,8 @@ class QuirkKind(StrEnum):
     PADDED = "padded"
     """Blanks around an id token; left off."""
     REFUSED = "refused"
-    """A message that could not be mended; answered with a CALLERROR."""
+    """A message that could not be mended: a CALL is answered with a CALLERROR, and an answer ends
+    the command that it names, with what is wrong."""
     SAMPLE_DROPPED = "sample_dropped"
     """A sampled value that means nothing; left out, the others of its message are kept."""
     TEXT_AS_NUMBER = "text_as_number"

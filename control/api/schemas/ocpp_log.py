@@ -41,10 +41,13 @@ class LogEntry(BaseModel):
     action: str | None = Field(description="null for what no version of OCPP knows")
     message_id: str | None = Field(description="of a command of ours: its command_id")
     outcome: str = Field(
-        description="`CallResult`, the code of the CALLERROR in OCPP 2.0.1's spelling, or why "
-        "there was no answer: `NotAnswered`, `TimedOut`, `ConnectionLost`, `Ignored`"
+        description="`CallResult`, the code of the CALLERROR in OCPP 2.0.1's spelling, "
+        "`MalformedAnswer`, or why there was no answer: `NotAnswered`, `TimedOut`, "
+        "`ConnectionLost`, `Ignored`"
     )
-    detail: str | None = Field(description="why a frame was ignored")
+    detail: str | None = Field(
+        description="why a frame was ignored, or what is wrong with the form of an answer"
+    )
     latency_ms: float | None = Field(description="from the CALL to its answer; null without one")
     request: str | None = Field(description="as it was on the wire, without secrets")
     response: str | None = Field(description="likewise; null if there was none")

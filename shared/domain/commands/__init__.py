@@ -3,7 +3,7 @@
 A command is at most once on the wire. Its life::
 
     queued ──> sent ──> accepted | answered | rejected | failed    the station's own answer
-      │          └────> timed_out | unknown                        no answer came
+      │          └────> timed_out | unknown                        no answer that can be read
       ├───────────────> failed                                     it could not be sent
       └───────────────> expired | cancelled                        never sent
 """
@@ -22,6 +22,7 @@ from shared.domain.commands.command import (
     CommandRecord,
     CommandState,
     Outcome,
+    outcome_of_malformed_answer,
     outcome_without_answer,
 )
 from shared.domain.commands.core import (
@@ -91,6 +92,7 @@ __all__ = [
     "UnlockConnector",
     "UpdateFirmware",
     "command_params",
+    "outcome_of_malformed_answer",
     "outcome_without_answer",
     "parse_command",
 ]

@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from shared.domain.ocpp_log import MALFORMED_ANSWER
+
 
 class CommandState(StrEnum):
     """Where a command is in its life."""
@@ -21,7 +23,8 @@ class CommandState(StrEnum):
     TIMED_OUT = "timed_out"
     """Sent, no answer; asking again is harmless."""
     UNKNOWN = "unknown"
-    """Sent, no answer; it may have been carried out, so it is never sent again by itself."""
+    """Sent, and no answer or none that can be read; it may have been carried out, so it is never
+    sent again by itself."""
     EXPIRED = "expired"
     CANCELLED = "cancelled"
 
@@ -83,3 +86,15 @@ def outcome_without_answer(command: Command, description: str) -> Outcome:
     """Return the outcome of a command that was sent and never answered."""
     state = CommandState.TIMED_OUT if command.repeatable else CommandState.UNKNOWN
     return Outcome(state=state, error_code="NoAnswer", error_description=description)
+
+
+def outcome_of_malformed_answer(fault: str) -> Outcome:
+    """Return the outcome of a command that was answered in a form which is none of OCPP.
+
+    Whether it was carried out, nobody knows.
+    """
+    return Outcome(
+        state=CommandState.UNKNOWN,
+        error_code=MALFORMED_ANSWER,
+        error_description=f"the station's answer cannot be read: {fault}",
+    )

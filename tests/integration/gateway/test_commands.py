@@ -310,3 +310,76 @@ async def test_a_pod_that_stops_waits_no_longer_than_it_may_and_keeps_the_outcom
                 await running.aclose()
     record = await store.get(db, command_id)
     assert (record.state, record.error_code) == (CommandState.UNKNOWN, "NoAnswer")
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "code", "said"),
+    [
+        ([3, "Accepted"], CommandState.UNKNOWN, "MalformedAnswer", "a text, not an object"),
+        ([3, ["Accepted"]], CommandState.UNKNOWN, "MalformedAnswer", "a list, not an object"),
+        ([3], CommandState.ANSWERED, "OccurrenceConstraintViolation", "payload is left out"),
+        ([3, None], CommandState.ANSWERED, "OccurrenceConstraintViolation", "payload is null"),
+        ([3, {"status": "Accepted"}, "", {}], CommandState.ACCEPTED, None, None),
+        ([4, None, "not\0 now", 0], CommandState.FAILED, "MalformedAnswer", "not\ufffd now ("),
+        ([4, "NotSupported", None], CommandState.FAILED, "NotSupported", "Description is null"),
+    ],
+)
+async def test_an_answer_of_another_form_ends_its_command_at_once(
+    db: Database,
+    redis: Redis,
+    station: StationClient,
+    answer: list[Any],
+    state: CommandState,
+    code: str | None,
+    said: str | None,
+) -> None:
+    command_id = await ask(db, redis, commands.Reset(reset_type=commands.ResetType.IMMEDIATE))
+    await station.receive()
+    await station.send([answer[0], command_id, *answer[1:]])
+    record = await finished(db, command_id)
+    assert (record.state, record.error_code) == (state, code)
+    assert said is None or said in (record.error_description or "")
+
+
+async def test_malformed_answers_are_counted_as_quirks(
+    db: Database, redis: Redis, station: StationClient
+) -> None:
+    for rest in (["Accepted"], [None]):
+        command_id = await ask(db, redis, commands.ClearCache())
+        await station.receive()
+        await station.send([3, command_id, *rest])
+        await finished(db, command_id)
+
+    async def quirks() -> set[tuple[str, str, str]]:
+        rows = await db.fetch("SELECT action, kind, member FROM quirks")
+        return {(row["action"], row["kind"], row["member"]) for row in rows}
+
+    await eventually(
+        quirks,
+        lambda found: (
+            {
+                ("ClearCacheResponse", "refused", "payload"),
+                ("ClearCacheResponse", "frame_form", "payload"),
+            }
+            <= found
+        ),
+    )
+
+
+async def test_the_answer_to_a_former_command_is_not_taken_for_the_open_one(
+    db: Database, redis: Redis, start_pod: StartPod
+) -> None:
+    await register(db)
+    async with start_pod(call_timeout_s=0.5) as pod, station_client(pod.url) as client:
+        await client.boot()
+        first = await ask(db, redis, commands.ClearCache())
+        await client.receive()
+        await finished(db, first)
+        second = await ask(db, redis, commands.ClearCache())
+        await client.receive()
+        for late in ([3, first], [3, first, "x"], [4, first, None, None], [3, 1, {}], [3, None]):
+            await client.send(late)
+        await client.send([3, second, {"status": "Rejected"}])
+        record = await finished(db, second)
+    assert (record.state, record.status) == (CommandState.REJECTED, "Rejected")
+    assert (await store.get(db, first)).error_code == "NoAnswer"

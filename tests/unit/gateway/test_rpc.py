@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
+from gateway.answer_frames import CallError, CallResult, MalformedAnswer
 from gateway.ocpp16 import PROTOCOL
 from gateway.rpc import (
     Call,
-    CallError,
-    CallResult,
     Heavy,
     Ignored,
     IgnoredReason,
@@ -205,10 +204,15 @@ def test_a_call_that_is_nested_too_deep_is_refused(depth: int, *, tolerant: bool
 
 
 @pytest.mark.parametrize("depth", [101, 300, 900])
-def test_an_answer_that_is_nested_too_deep_is_none(peer: Peer, depth: int) -> None:
+def test_an_answer_that_is_nested_too_deep_ends_the_call_and_is_not_read(
+    peer: Peer, depth: int
+) -> None:
     deep = "[" * depth + "]" * depth
-    peer.open_call("1")
     for frame in (f'[3,"1",{{"x":{deep}}}]', f'[4,"1","GenericError","",{{"x":{deep}}}]'):
-        assert peer.receive(frame.encode()) == Ignored(IgnoredReason.MALFORMED_ANSWER)
+        peer.open_call("1")
+        assert peer.receive(frame.encode()) == MalformedAnswer(
+            "1", "it is nested deeper than 100 lists and objects"
+        )
+    peer.open_call("1")
     wide = json.dumps({"configurationKey": [{"key": "K", "readonly": True}] * 500})
     assert isinstance(peer.receive(f'[3,"1",{wide}]'.encode()), CallResult)
