@@ -56,6 +56,14 @@ def parse_optional_time(text: str | None, now: datetime, name: str = "timestamp"
         return now
 
 
+def named_request(request_id: int | None) -> int | None:
+    """Return the request that a station names, or None for the number that stands for none.
+
+    Some send -1 where OCPP has them leave the id out. No request of ours has such an id.
+    """
+    return None if request_id is None or request_id < 0 else request_id
+
+
 def _in_utc(time: datetime) -> datetime:
     try:
         return time.astimezone(UTC)

@@ -16,7 +16,7 @@ from gateway.errors import CannotBeSaidError
 from gateway.handlers import Handlers
 from gateway.quotas import Quota
 from gateway.routing import AnsweredCall, answered, on, sends
-from gateway.translation import parse_time
+from gateway.translation import named_request, parse_time
 from shared.domain import commands
 from shared.domain.commands import LogType
 from shared.domain.firmware import FirmwareStatusReported, FirmwareUpdateAnswered
@@ -37,7 +37,7 @@ class FirmwareManagement(Handlers):
         self, *, status: str
     ) -> call_result.FirmwareStatusNotification:
         """Keep how far an update is (§4.5). Which one it is, the message cannot say."""
-        await self._firmware_status(status, None)
+        await self._firmware_status(status, Action.update_firmware)
         return call_result.FirmwareStatusNotification()
 
     @on(Action.signed_firmware_status_notification)
@@ -45,7 +45,7 @@ class FirmwareManagement(Handlers):
         self, *, status: str, request_id: int | None = None
     ) -> call_result.SignedFirmwareStatusNotification:
         """Keep how far a signed update is (whitepaper L01.FR.01, L01.FR.10)."""
-        await self._firmware_status(status, request_id)
+        await self._firmware_status(status, Action.signed_update_firmware, request_id)
         return call_result.SignedFirmwareStatusNotification()
 
     @on(Action.diagnostics_status_notification)
@@ -53,7 +53,7 @@ class FirmwareManagement(Handlers):
         self, *, status: str
     ) -> call_result.DiagnosticsStatusNotification:
         """Keep how far an upload is (§4.4). Which one it is, the message cannot say."""
-        await self._log_status(_LOG_STATUS.get(status, status), None)
+        await self._log_status(_LOG_STATUS.get(status, status), Action.get_diagnostics)
         return call_result.DiagnosticsStatusNotification()
 
     @on(Action.log_status_notification)
@@ -61,7 +61,7 @@ class FirmwareManagement(Handlers):
         self, *, status: str, request_id: int | None = None
     ) -> call_result.LogStatusNotification:
         """Keep how far an upload is (whitepaper N01.FR.07)."""
-        await self._log_status(status, request_id)
+        await self._log_status(status, Action.get_log, request_id)
         return call_result.LogStatusNotification()
 
     @sends(commands.UpdateFirmware)
@@ -107,6 +107,7 @@ class FirmwareManagement(Handlers):
             station_id=self.station.station_id,
             command_id=call.command_id,
             request_id=None,
+            action=Action.update_firmware,
             location=request["location"],
             retrieve_at=parse_time(request["retrieveDate"], "retrieveDate"),
             install_at=None,
@@ -128,6 +129,7 @@ class FirmwareManagement(Handlers):
             station_id=self.station.station_id,
             command_id=call.command_id,
             request_id=call.request["requestId"],
+            action=Action.signed_update_firmware,
             location=firmware["location"],
             retrieve_at=parse_time(firmware["retrieveDateTime"], "retrieveDateTime"),
             install_at=parse_time(install_at, "installDateTime") if install_at else None,
@@ -171,6 +173,7 @@ class FirmwareManagement(Handlers):
             station_id=self.station.station_id,
             command_id=call.command_id,
             request_id=None,
+            action=Action.get_diagnostics,
             log_type=LogType.DIAGNOSTICS_LOG,
             location=request["location"],
             since=parse_time(since, "startTime") if since else None,
@@ -190,6 +193,7 @@ class FirmwareManagement(Handlers):
             station_id=self.station.station_id,
             command_id=call.command_id,
             request_id=call.request["requestId"],
+            action=Action.get_log,
             log_type=LogType(call.request["logType"]),
             location=log["remoteLocation"],
             since=parse_time(since, "oldestTimestamp") if since else None,
@@ -200,23 +204,27 @@ class FirmwareManagement(Handlers):
             answer_status=call.answer["status"],
         )
 
-    async def _firmware_status(self, status: str, request_id: int | None) -> None:
+    async def _firmware_status(
+        self, status: str, action: Action, request_id: int | None = None
+    ) -> None:
         if self.grant(Quota.TRANSFER_STEPS):
             await self.services.ingest.submit(
                 FirmwareStatusReported(
                     station_id=self.station.station_id,
-                    request_id=request_id,
+                    request_id=named_request(request_id),
+                    action=action,
                     status=status,
                     reported_at=self.services.now(),
                 )
             )
 
-    async def _log_status(self, status: str, request_id: int | None) -> None:
+    async def _log_status(self, status: str, action: Action, request_id: int | None = None) -> None:
         if self.grant(Quota.TRANSFER_STEPS):
             await self.services.ingest.submit(
                 LogStatusReported(
                     station_id=self.station.station_id,
-                    request_id=request_id,
+                    request_id=named_request(request_id),
+                    action=action,
                     status=status,
                     reported_at=self.services.now(),
                 )

@@ -13,7 +13,7 @@ from gateway.handlers import Handlers
 from gateway.ocpp201.variables import to_name
 from gateway.quotas import Quota
 from gateway.routing import AnsweredCall, answered, on, sends
-from gateway.translation import parse_time
+from gateway.translation import named_request, parse_time
 from shared.domain import commands
 from shared.domain.commands import LogType
 from shared.domain.device_model import StationEvent, StationEventsReported
@@ -53,7 +53,7 @@ class Diagnostics(Handlers):
             await self.services.ingest.submit(
                 LogStatusReported(
                     station_id=self.station.station_id,
-                    request_id=request_id,
+                    request_id=named_request(request_id),
                     status=status,
                     reported_at=self.services.now(),
                 )
@@ -85,6 +85,7 @@ class Diagnostics(Handlers):
             station_id=self.station.station_id,
             command_id=call.command_id,
             request_id=call.request["requestId"],
+            action=Action.get_log,
             log_type=LogType(call.request["logType"]),
             location=log["remoteLocation"],
             since=parse_time(since, "oldestTimestamp") if since else None,

@@ -11,7 +11,7 @@ from ocpp.v201.enums import Action
 from gateway.handlers import Handlers
 from gateway.quotas import Quota
 from gateway.routing import AnsweredCall, answered, on, sends
-from gateway.translation import parse_time
+from gateway.translation import named_request, parse_time
 from shared.domain import commands
 from shared.domain.firmware import FirmwareStatusReported, FirmwareUpdateAnswered
 
@@ -32,7 +32,7 @@ class FirmwareManagement(Handlers):
             await self.services.ingest.submit(
                 FirmwareStatusReported(
                     station_id=self.station.station_id,
-                    request_id=request_id,
+                    request_id=named_request(request_id),
                     status=status,
                     reported_at=self.services.now(),
                 )
@@ -65,6 +65,7 @@ class FirmwareManagement(Handlers):
             station_id=self.station.station_id,
             command_id=call.command_id,
             request_id=call.request["requestId"],
+            action=Action.update_firmware,
             location=firmware["location"],
             retrieve_at=parse_time(firmware["retrieveDateTime"], "retrieveDateTime"),
             install_at=parse_time(install_at, "installDateTime") if install_at else None,

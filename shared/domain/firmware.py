@@ -12,6 +12,16 @@ FIRMWARE_WORDS = Words(
     failed=frozenset(
         {"DownloadFailed", "InstallationFailed", "InstallVerificationFailed", "InvalidSignature"}
     ),
+    order=(
+        frozenset({"DownloadScheduled"}),
+        frozenset({"Downloading", "DownloadPaused"}),
+        frozenset({"Downloaded", "DownloadFailed"}),
+        frozenset({"SignatureVerified", "InvalidSignature"}),
+        frozenset({"InstallScheduled"}),
+        frozenset({"Installing", "InstallRebooting"}),
+        frozenset({"Installed", "InstallationFailed", "InstallVerificationFailed"}),
+    ),
+    beginnings=frozenset({"DownloadScheduled", "Downloading", "DownloadPaused", "DownloadFailed"}),
 )
 
 
@@ -20,7 +30,8 @@ class FirmwareUpdate:
     """One firmware update of one station.
 
     `location` is None for one that the station told of and we did not ask for. `status` is the last
-    that it told, and `answer_status` what it said to the request.
+    that it told, and `ambiguous` whether that can be of another update; `answer_status` is what it
+    said to the request. `action` is the message that asked for it.
     """
 
     firmware_update_id: str
@@ -28,6 +39,7 @@ class FirmwareUpdate:
     request_id: int
     command_id: str | None
     command_state: CommandState | None
+    action: str | None
     file_id: str | None
     location: str | None
     retrieve_at: datetime | None
@@ -39,6 +51,7 @@ class FirmwareUpdate:
     answer_status: str | None
     status: str | None
     status_at: datetime | None
+    ambiguous: bool
     created_at: datetime
 
     @property
@@ -49,6 +62,7 @@ class FirmwareUpdate:
             status=self.status,
             answer_status=self.answer_status,
             command_state=self.command_state,
+            ambiguous=self.ambiguous,
         )
 
 
@@ -56,12 +70,13 @@ class FirmwareUpdate:
 class FirmwareUpdateAnswered:
     """The station answered a request to update its firmware.
 
-    `request_id` is None where the request could not carry one.
+    `request_id` is None where the request, an `action` of OCPP, could not carry one.
     """
 
     station_id: str
     command_id: str
     request_id: int | None
+    action: str | None = None
     location: str
     retrieve_at: datetime
     install_at: datetime | None
@@ -74,9 +89,14 @@ class FirmwareUpdateAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirmwareStatusReported:
-    """The station told how far it is; without a request id, with its latest update."""
+    """The station told how far it is, with one of the updates that this `action` asks for.
+
+    `action` is None where all are asked for by the same one. Without a request id, which update it
+    is follows from what is known of all of them (`unnamed_progress`).
+    """
 
     station_id: str
     request_id: int | None
+    action: str | None = None
     status: str
     reported_at: datetime

@@ -20,6 +20,20 @@ LOG_WORDS = Words(
             "AcceptedCanceled",
         }
     ),
+    order=(
+        frozenset({"Uploading"}),
+        frozenset(
+            {
+                "Uploaded",
+                "BadMessage",
+                "NotSupportedOperation",
+                "PermissionDenied",
+                "UploadFailure",
+                "AcceptedCanceled",
+            }
+        ),
+    ),
+    beginnings=frozenset({"Uploading", "BadMessage", "NotSupportedOperation", "PermissionDenied"}),
 )
 
 
@@ -28,7 +42,8 @@ class LogRequest:
     """One log asked of one station.
 
     `file_id` is ours, where it is uploaded to us; `file_name` is the station's. `log_type` is None
-    for an upload that the station told of and we did not ask for.
+    for an upload that the station told of and we did not ask for. `ambiguous` is whether its status
+    can be of another request, and `action` the message that asked for it.
     """
 
     log_request_id: str
@@ -36,6 +51,7 @@ class LogRequest:
     request_id: int
     command_id: str | None
     command_state: CommandState | None
+    action: str | None
     file_id: str | None
     log_type: LogType | None
     location: str | None
@@ -47,6 +63,7 @@ class LogRequest:
     answer_status: str | None
     status: str | None
     status_at: datetime | None
+    ambiguous: bool
     created_at: datetime
 
     @property
@@ -57,6 +74,7 @@ class LogRequest:
             status=self.status,
             answer_status=self.answer_status,
             command_state=self.command_state,
+            ambiguous=self.ambiguous,
         )
 
 
@@ -64,13 +82,14 @@ class LogRequest:
 class LogRequestAnswered:
     """The station answered a request for a log.
 
-    `request_id` is None where the request could not carry one. `file_name` is None if there is
-    nothing to upload.
+    `request_id` is None where the request, an `action` of OCPP, could not carry one. `file_name` is
+    None if there is nothing to upload.
     """
 
     station_id: str
     command_id: str
     request_id: int | None
+    action: str | None = None
     log_type: LogType
     location: str
     since: datetime | None
@@ -83,9 +102,14 @@ class LogRequestAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogStatusReported:
-    """The station told how far its upload is; without a request id, its latest one."""
+    """The station told how far one of the uploads is that this `action` asks for.
+
+    `action` is None where all are asked for by the same one. Without a request id, which upload it
+    is follows from what is known of all of them (`unnamed_progress`).
+    """
 
     station_id: str
     request_id: int | None
+    action: str | None = None
     status: str
     reported_at: datetime

@@ -7,7 +7,9 @@ from enum import StrEnum
 from shared.domain.commands.command import CommandState
 
 IDLE = "Idle"
-_YES = frozenset({"Accepted", "AcceptedCanceled"})
+ACCEPTED_CANCELED = "AcceptedCanceled"
+YES = frozenset({"Accepted", ACCEPTED_CANCELED})
+"""Answers to a request that are a yes; the second one ends what went on before."""
 _REFUSED = frozenset({CommandState.REJECTED, CommandState.FAILED})
 _NEVER_SENT = frozenset({CommandState.EXPIRED, CommandState.CANCELLED})
 _NO_ANSWER = frozenset({CommandState.TIMED_OUT, CommandState.UNKNOWN})
@@ -28,22 +30,41 @@ class TransferState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     """It may try again, if it was told to."""
+    AMBIGUOUS = "ambiguous"
+    """The station told something without naming a request, and it can be of this one or of another:
+    nobody knows how either stands."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportedStatus:
-    """One step that a station told, in the words of OCPP 2.0.1, and when it reached us."""
+    """One step that a station told, in the words of OCPP 2.0.1, and when it reached us.
+
+    `ambiguous` is whether it named no request and can be of others as well.
+    """
 
     status: str
     reported_at: datetime
+    ambiguous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The statuses after which nothing more is to come."""
+    """What statuses mean: those after which nothing more is to come, and the order of all.
+
+    `order` has the statuses that may come first at its beginning. Some may come in either order.
+    """
 
     succeeded: frozenset[str]
     failed: frozenset[str]
+    order: tuple[frozenset[str], ...]
+    beginnings: frozenset[str]
+
+    def rank(self, status: str) -> int:
+        """Return how far a status is; one that nobody knows counts as the last."""
+        for rank, statuses in enumerate(self.order):
+            if status in statuses:
+                return rank
+        return len(self.order)
 
 
 def transfer_state(
@@ -52,6 +73,7 @@ def transfer_state(
     status: str | None,
     answer_status: str | None,
     command_state: CommandState | None,
+    ambiguous: bool,
 ) -> TransferState:
     """Work out how a transfer stands.
 
@@ -60,18 +82,23 @@ def transfer_state(
         status: the last one that the station told, if any.
         answer_status: its answer to the request.
         command_state: of the command that asked for it, if there is one.
+        ambiguous: whether that status can be of another transfer as well.
     """
     if status is not None:
-        if status in words.succeeded:
-            return TransferState.SUCCEEDED
-        return TransferState.FAILED if status in words.failed else TransferState.IN_PROGRESS
+        return TransferState.AMBIGUOUS if ambiguous else _state_of(status, words)
     if answer_status is not None:
-        return TransferState.ACCEPTED if answer_status in _YES else TransferState.REFUSED
+        return TransferState.ACCEPTED if answer_status in YES else TransferState.REFUSED
     if command_state in _REFUSED:
         return TransferState.REFUSED
     if command_state in _NEVER_SENT:
         return TransferState.NOT_SENT
     return TransferState.UNANSWERED if command_state in _NO_ANSWER else TransferState.REQUESTED
+
+
+def _state_of(status: str, words: Words) -> TransferState:
+    if status in words.succeeded:
+        return TransferState.SUCCEEDED
+    return TransferState.FAILED if status in words.failed else TransferState.IN_PROGRESS
 
 
 @dataclass(slots=True)
@@ -84,15 +111,8 @@ class Progress:
 
     status: str | None = None
     status_at: datetime | None = None
+    ambiguous: bool = False
     steps: list[ReportedStatus] = field(default_factory=list)
-
-    def covers(self, status: str, words: Words) -> bool:
-        """Tell whether a status that names no request can be of this transfer.
-
-        One that has succeeded says so again or nothing: any other word is of a transfer that we did
-        not ask for. One that failed may have begun again by itself.
-        """
-        return self.status not in words.succeeded or status in (self.status, IDLE)
 
     def tell(self, step: ReportedStatus) -> None:
         """Take in what the station told.
@@ -103,8 +123,9 @@ class Progress:
         if self.status_at is not None and step.reported_at <= self.status_at:
             return
         known = self.steps[-1].status if self.steps else self.status
-        if step.status == known:
+        if step.status == known and (step.ambiguous or not self.ambiguous):
             return
         self.steps.append(step)
         if step.status != IDLE:
             self.status, self.status_at = step.status, step.reported_at
+            self.ambiguous = step.ambiguous

@@ -13,7 +13,7 @@ from shared.domain.firmware import (
     FirmwareUpdateAnswered,
 )
 from shared.domain.progress import ReportedStatus
-from shared.store import progress
+from shared.store import progress, progress_steps
 from shared.store.pool import Connection, Database
 from shared.store.progress import Tables
 
@@ -24,7 +24,11 @@ _TABLES = Tables(
     noun="firmware update",
     command="UpdateFirmware",
     words=FIRMWARE_WORDS,
+    action="CASE WHEN request.signing_certificate IS NULL THEN 'UpdateFirmware' "
+    "ELSE 'SignedUpdateFirmware' END",
+    due_at="request.retrieve_at",
     told={
+        "action": "text",
         "location": "text",
         "retrieve_at": "timestamptz",
         "install_at": "timestamptz",
@@ -53,7 +57,7 @@ async def write_statuses(
     connection: Connection, facts: Sequence[FirmwareStatusReported]
 ) -> list[None]:
     """Keep how far updates are."""
-    return await progress.write_steps(connection, _TABLES, facts)
+    return await progress_steps.write(connection, _TABLES, facts)
 
 
 async def create(

@@ -8,7 +8,7 @@ import asyncpg
 from shared.domain.commands import CommandState, LogType
 from shared.domain.logs import LOG_WORDS, LogRequest, LogRequestAnswered, LogStatusReported
 from shared.domain.progress import ReportedStatus
-from shared.store import progress
+from shared.store import progress, progress_steps
 from shared.store.pool import Connection, Database
 from shared.store.progress import Tables
 
@@ -19,7 +19,10 @@ _TABLES = Tables(
     noun="log request",
     command="GetLog",
     words=LOG_WORDS,
+    action="CASE WHEN request.log_type = 'DiagnosticsLog' THEN 'GetDiagnostics' ELSE 'GetLog' END",
+    due_at="NULL::timestamptz",
     told={
+        "action": "text",
         "log_type": "text",
         "location": "text",
         "since": "timestamptz",
@@ -50,7 +53,7 @@ async def write_answers(connection: Connection, facts: Sequence[LogRequestAnswer
 
 async def write_statuses(connection: Connection, facts: Sequence[LogStatusReported]) -> list[None]:
     """Keep how far uploads are."""
-    return await progress.write_steps(connection, _TABLES, facts)
+    return await progress_steps.write(connection, _TABLES, facts)
 
 
 async def create(

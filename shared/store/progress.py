@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import asyncpg
 
 from shared.domain.errors import ConflictError, NotFoundError
-from shared.domain.progress import IDLE, Progress, ReportedStatus, Words
+from shared.domain.progress import ReportedStatus, Words
 from shared.store.pool import Connection, Database
 
 # An update has a dozen. A station may tell the same ones again and again.
@@ -23,7 +23,8 @@ class Tables:
     """Where the requests of one kind stand.
 
     `told` are the columns that a station's answer tells, with their types. `command` is the type of
-    the command whose `request_id` names a request.
+    the command whose `request_id` names a request. `action` says, in SQL, by which message of
+    OCPP 1.6 a `request` is made whose answer has not told it, and `due_at` when it may begin.
     """
 
     requests: str
@@ -32,6 +33,8 @@ class Tables:
     noun: str
     command: str
     words: Words
+    action: str
+    due_at: str
     told: Mapping[str, str]
 
 
@@ -49,26 +52,6 @@ class Answered(Protocol):
     @property
     def request_id(self) -> int | None:
         """The id that the request carried, if it could."""
-
-
-class Reported(Protocol):
-    """What the facts of progress have in common."""
-
-    @property
-    def station_id(self) -> str:
-        """Who told it."""
-
-    @property
-    def request_id(self) -> int | None:
-        """Of which request; None if the message cannot say, or did not."""
-
-    @property
-    def status(self) -> str:
-        """How far it is."""
-
-    @property
-    def reported_at(self) -> Any:  # noqa: ANN401 - a datetime; a protocol's member is not narrowed
-        """When it reached us."""
 
 
 async def write_answers(
@@ -108,136 +91,12 @@ async def write_answers(
         SET command_id = excluded.command_id,
             {", ".join(f"{column} = excluded.{column}" for column in tables.told)},
             status = CASE WHEN {reset} THEN NULL ELSE {tables.requests}.status END,
-            status_at = CASE WHEN {reset} THEN NULL ELSE {tables.requests}.status_at END
+            status_at = CASE WHEN {reset} THEN NULL ELSE {tables.requests}.status_at END,
+            ambiguous = NOT {reset} AND {tables.requests}.ambiguous
         """,  # noqa: S608, E501 - names and types of our own tables
         *([getattr(fact, column) for fact in latest.values()] for column in columns),
     )
     return [None] * len(facts)
-
-
-@dataclass(slots=True)
-class _Request:
-    key: str | None
-    station_id: str
-    request_id: int | None
-    progress: Progress
-
-
-async def write_steps(
-    connection: Connection, tables: Tables, facts: Sequence[Reported]
-) -> list[None]:
-    """Keep how far stations are.
-
-    What a station tells of a request that we do not know begins one, except that it is idle.
-    """
-    known = await _find_requests(connection, tables, facts)
-    touched: list[_Request] = list(known.values())
-    for fact in facts:
-        identity = (fact.station_id, fact.request_id)
-        request = known.get(identity)
-        if request is None or not (
-            fact.request_id is not None or request.progress.covers(fact.status, tables.words)
-        ):
-            if fact.status == IDLE:
-                continue
-            request = known[identity] = _Request(None, fact.station_id, fact.request_id, Progress())
-            touched.append(request)
-        request.progress.tell(ReportedStatus(fact.status, fact.reported_at))
-    changed = [request for request in touched if request.progress.steps]
-    if changed:
-        await _create_missing(connection, tables, changed)
-        await _keep_steps(connection, tables, changed)
-    return [None] * len(facts)
-
-
-async def _find_requests(
-    connection: Connection, tables: Tables, facts: Sequence[Reported]
-) -> dict[tuple[str, int | None], _Request]:
-    """Return the request of each (station, request id), locked; one object for one row."""
-    # In one order, so that two pods cannot wait for each other in a circle.
-    asked = sorted(
-        {(fact.station_id, fact.request_id) for fact in facts},
-        key=lambda identity: (identity[0], identity[1] or 0),
-    )
-    records = await connection.fetch(
-        f"""
-        SELECT asked.station_id, asked.request_id, found.key, found.status, found.status_at
-        FROM unnest($1::text[], $2::integer[]) AS asked (station_id, request_id)
-        CROSS JOIN LATERAL (
-            SELECT {tables.key}::text AS key, status, status_at FROM {tables.requests} AS request
-            WHERE request.station_id = asked.station_id
-              AND CASE WHEN asked.request_id IS NULL
-                  THEN coalesce(answer_status, 'Accepted') IN ('Accepted', 'AcceptedCanceled')
-                       -- Not one of a station that had this id before.
-                       AND NOT EXISTS (SELECT FROM stations
-                                       WHERE stations.station_id = asked.station_id
-                                         AND stations.created_at > request.created_at)
-                  ELSE request.request_id = asked.request_id END
-            ORDER BY {tables.key} DESC LIMIT 1
-            FOR UPDATE
-        ) AS found
-        """,  # noqa: S608 - as above
-        [station_id for station_id, _ in asked],
-        [request_id for _, request_id in asked],
-    )
-    rows: dict[str, _Request] = {}
-    return {
-        (record["station_id"], record["request_id"]): rows.setdefault(
-            record["key"],
-            _Request(
-                record["key"],
-                record["station_id"],
-                record["request_id"],
-                Progress(record["status"], record["status_at"]),
-            ),
-        )
-        for record in records
-    }
-
-
-async def _create_missing(
-    connection: Connection, tables: Tables, requests: Sequence[_Request]
-) -> None:
-    for request in requests:
-        if request.key is None:  # rare: somebody else asked the station, or it did so itself
-            request.key = await connection.fetchval(
-                f"""
-                INSERT INTO {tables.requests} (station_id, request_id)
-                VALUES ($1, coalesce($2::integer, nextval('request_ids')))
-                ON CONFLICT (station_id, request_id) DO UPDATE SET station_id = excluded.station_id
-                RETURNING {tables.key}::text
-                """,  # noqa: S608 - as above
-                request.station_id,
-                request.request_id,
-            )
-
-
-async def _keep_steps(connection: Connection, tables: Tables, requests: Sequence[_Request]) -> None:
-    steps = [
-        (request.key, step.reported_at, step.status)
-        for request in requests
-        for step in request.progress.steps
-    ]
-    await connection.execute(
-        f"""
-        INSERT INTO {tables.steps} ({tables.key}, reported_at, status)
-        SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[])
-        ON CONFLICT DO NOTHING
-        """,  # noqa: S608 - as above
-        *zip(*steps, strict=True),
-    )
-    await connection.execute(
-        f"""
-        UPDATE {tables.requests} AS request
-        SET status = told.status, status_at = told.status_at
-        FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS told (key, status, status_at)
-        WHERE request.{tables.key} = told.key AND told.status IS NOT NULL
-          AND (request.status_at IS NULL OR request.status_at <= told.status_at)
-        """,  # noqa: S608 - as above
-        [request.key for request in requests],
-        [request.progress.status for request in requests],
-        [request.progress.status_at for request in requests],
-    )
 
 
 async def create(db: Database, tables: Tables, columns: Mapping[str, Any]) -> asyncpg.Record:
@@ -332,7 +191,7 @@ async def list_steps(db: Database, tables: Tables, key: str) -> list[ReportedSta
     records = await db.fetch(
         f"""
         SELECT * FROM (
-            SELECT status, reported_at FROM {tables.steps} WHERE {tables.key} = $1
+            SELECT status, reported_at, ambiguous FROM {tables.steps} WHERE {tables.key} = $1
             ORDER BY {tables.steps}.reported_at DESC LIMIT $2
         ) AS latest
         ORDER BY latest.reported_at
@@ -340,7 +199,7 @@ async def list_steps(db: Database, tables: Tables, key: str) -> list[ReportedSta
         key,
         _MAX_STEPS,
     )
-    return [ReportedStatus(record["status"], record["reported_at"]) for record in records]
+    return [ReportedStatus(**record) for record in records]
 
 
 def _select(tables: Tables, condition: str) -> str:
@@ -348,7 +207,7 @@ def _select(tables: Tables, condition: str) -> str:
         SELECT request.{tables.key}::text, request.station_id, request.request_id,
                request.command_id::text, commands.state AS command_state, request.file_id::text,
                {", ".join(f"request.{column}" for column in tables.told)},
-               request.status, request.status_at, request.created_at
+               request.status, request.status_at, request.ambiguous, request.created_at
         FROM {tables.requests} AS request LEFT JOIN commands USING (command_id)
         WHERE {condition}
     """  # noqa: S608 - as above

@@ -87,3 +87,7 @@ class ReportedStatus(BaseModel):
 
     status: str = Field(description="in the words of OCPP 2.0.1")
     reported_at: datetime = Field(description="when it reached us")
+    ambiguous: bool = Field(
+        default=False,
+        description="it named no request and can be of others as well, whose histories have it too",
+    )

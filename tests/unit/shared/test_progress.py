@@ -45,7 +45,11 @@ def test_the_state_follows_from_the_last_that_is_known(
     status: str | None, answer: str | None, command: CommandState | None, state: TransferState
 ) -> None:
     found = transfer_state(
-        FIRMWARE_WORDS, status=status, answer_status=answer, command_state=command
+        FIRMWARE_WORDS,
+        status=status,
+        answer_status=answer,
+        command_state=command,
+        ambiguous=False,
     )
     assert found is state
 
@@ -80,8 +84,29 @@ def test_what_is_told_again_changes_nothing(statuses: list[str]) -> None:
     assert {step.status for step in again.steps} <= {IDLE}
 
 
-def test_only_success_closes_an_update_to_what_names_none() -> None:
-    assert Progress("DownloadFailed").covers("Downloading", FIRMWARE_WORDS)
-    assert Progress("Installed").covers("Installed", FIRMWARE_WORDS)
-    assert Progress("Installed").covers(IDLE, FIRMWARE_WORDS)
-    assert not Progress("Installed").covers("Downloading", FIRMWARE_WORDS)
+def test_every_word_has_its_place_in_the_order() -> None:
+    for words in (FIRMWARE_WORDS, LOG_WORDS):
+        ordered = [status for statuses in words.order for status in statuses]
+        assert len(ordered) == len(set(ordered))
+        assert words.succeeded | words.failed | words.beginnings <= set(ordered)
+        assert all(words.rank(status) > 0 for status in words.succeeded | words.failed)
+
+
+def test_what_can_be_of_another_transfer_is_no_state_until_it_is_told_with_certainty() -> None:
+    progress = Progress()
+    progress.tell(ReportedStatus("Downloading", START, ambiguous=True))
+    progress.tell(ReportedStatus("Downloading", START + timedelta(seconds=1), ambiguous=True))
+    assert (len(progress.steps), progress.ambiguous) == (1, True)
+    progress.tell(ReportedStatus("Downloading", START + timedelta(seconds=2)))
+    assert (len(progress.steps), progress.ambiguous) == (2, False)
+    progress.tell(ReportedStatus("Downloading", START + timedelta(seconds=3), ambiguous=True))
+    assert (len(progress.steps), progress.ambiguous) == (2, False)
+    for ambiguous, state in ((True, TransferState.AMBIGUOUS), (False, TransferState.SUCCEEDED)):
+        found = transfer_state(
+            FIRMWARE_WORDS,
+            status="Installed",
+            answer_status="Accepted",
+            command_state=None,
+            ambiguous=ambiguous,
+        )
+        assert found is state
