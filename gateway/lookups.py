@@ -6,7 +6,9 @@ from decimal import Decimal
 
 from gateway.authorization.lookup import hold
 from shared.domain.charging_profiles import InstalledProfile
-from shared.store import charging_profiles, configuration, transactions
+from shared.domain.local_list_limits import ToldLimits
+from shared.store import charging_profiles, configuration, local_list_limits, transactions
+from shared.store.local_list_limits import HeldEntries
 from shared.store.pool import Database
 
 
@@ -74,4 +76,24 @@ class Lookups:
         return await hold(
             lambda: charging_profiles.list_after(self._db, station_id=station_id),
             hold_s=self._hold_s,
+        )
+
+    async def find_local_list_limits(self, station_id: str) -> ToldLimits:
+        """Return what the station has told that its local authorization list takes.
+
+        Raises:
+            StoreAwayError: Postgres is away.
+        """
+        return await hold(
+            lambda: local_list_limits.find_told(self._db, station_id), hold_s=self._hold_s
+        )
+
+    async def count_local_list(self, station_id: str, keys: Sequence[str]) -> HeldEntries:
+        """Return how full a local authorization list is, but for what an update speaks of.
+
+        Raises:
+            StoreAwayError: Postgres is away.
+        """
+        return await hold(
+            lambda: local_list_limits.count_held(self._db, station_id, keys), hold_s=self._hold_s
         )

@@ -20,8 +20,9 @@ from control.paging import (
     decode_key,
     encode_cursor,
 )
-from control.services import ServicesDep
-from shared.store import local_lists
+from control.services import Services, ServicesDep
+from shared.domain import local_lists as domain
+from shared.store import local_list_limits, local_lists
 
 router = APIRouter(prefix="/v1", tags=["local lists"])
 
@@ -31,9 +32,18 @@ _RESOURCE = "local-list-entries"
 @router.get("/stations/{station_id}/local-list", responses=problems.responses(problems.NOT_FOUND))
 async def get_local_list(station_id: StationId, services: ServicesDep) -> LocalList:
     """Return what a station's list is to hold, and how far that has come."""
-    local_list = await local_lists.get(services.db, station_id)
-    entries = await local_lists.count_entries(services.db, station_id)
-    return LocalList.of(station_id, local_list, entries=entries)
+    return await _as_it_is(services, station_id, await local_lists.get(services.db, station_id))
+
+
+async def _as_it_is(
+    services: Services, station_id: str, local_list: domain.LocalList | None
+) -> LocalList:
+    return LocalList.of(
+        station_id,
+        local_list,
+        await local_list_limits.find_told(services.db, station_id),
+        entries=await local_lists.count_entries(services.db, station_id),
+    )
 
 
 @router.put("/stations/{station_id}/local-list", responses=problems.responses(problems.NOT_FOUND))
@@ -53,8 +63,7 @@ async def set_local_list(
         tokens=body.tokens,
         group_id_tokens=body.group_id_tokens,
     )
-    entries = await local_lists.count_entries(services.db, station_id)
-    return LocalList.of(station_id, local_list, entries=entries)
+    return await _as_it_is(services, station_id, local_list)
 
 
 @router.get(

@@ -6,7 +6,6 @@ by the gateway before the command ends. If it could not be kept, the same change
 under the next version, which does no harm.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,17 +23,17 @@ from shared.domain.commands import (
     SendLocalList,
 )
 from shared.domain.errors import NotFoundError, UnavailableError
+from shared.domain.local_list_limits import LocalListLimits, ToldLimits, keys_to_ask, read_answer
 from shared.domain.local_lists import (
+    EMPTY_VERSION,
     LocalList,
-    LocalListLimits,
     LocalListState,
     LocalListUpdate,
-    learn_limits,
     plan_full,
     plan_update,
     retry_delay_s,
 )
-from shared.store import commands, local_list_steps, local_lists
+from shared.store import commands, local_list_limits, local_list_steps, local_lists
 from shared.store.local_list_steps import DueList
 from shared.store.pool import Database
 
@@ -42,9 +41,9 @@ log = structlog.get_logger()
 
 _NOBODY_WAITS = ""
 # CALLERROR codes of a station that does not know the message, as 1.6 and 2.0.1 spell them.
-_NOT_KNOWN = frozenset({"NotImplemented", "NotSupported", "CannotBeSaid"})
-_LIMIT_KEYS_16 = ("LocalAuthListMaxLength", "SendLocalListMaxLength")
-_LIMIT_KEYS = ("LocalAuthListCtrlr.ItemsPerMessage", "LocalAuthListCtrlr.BytesPerMessage")
+_NOT_KNOWN = frozenset({"NotImplemented", "NotSupported"})
+# Of an update that was not sent, because the station has told other limits than we knew of.
+_OVER_LIMITS = "CannotBeSaid"
 
 
 @dataclass(slots=True)
@@ -119,17 +118,27 @@ class LocalListKeeper:
         """Return the next command, or None if there is nothing to ask."""
         local_list = due.local_list
         state = step.changes.get("state", local_list.state)
-        needs_verifying = due.needs_verifying and "verified_at" not in step.now
-        if needs_verifying or state is LocalListState.UNVERIFIED:
+        if due.needs_verifying and "verified_at" not in step.now:
             return GetLocalListVersion()
         if state is LocalListState.NOT_SUPPORTED:
             return None
-        if due.needs_limits:
+        if due.needs_limits or "limits_asked_at" in step.changes:
+            step.changes.pop("limits_asked_at", None)
             step.now.append("limits_asked_at")
-            return GetConfiguration(
-                keys=_LIMIT_KEYS_16 if due.ocpp_version == "1.6" else _LIMIT_KEYS
-            )
-        limits = await self._limits(local_list, step.changes)
+            return GetConfiguration(keys=keys_to_ask(due.ocpp_version))
+        told = await local_list_limits.find_told(self._db, local_list.station_id)
+        if told.enabled is False:
+            # What it tells of a list that is not in use is not what it holds (D02.FR.03).
+            step.changes |= {"state": LocalListState.UNVERIFIED, "failures": 0, "last_error": None}
+            return None
+        if state is LocalListState.UNVERIFIED:
+            return GetLocalListVersion()
+        return await self._plan_update(due, state, self._limits(local_list, told, step), step)
+
+    async def _plan_update(
+        self, due: DueList, state: LocalListState, limits: LocalListLimits, step: _Step
+    ) -> SendLocalList | None:
+        local_list = due.local_list
         wanted = await local_list_steps.read_wanted(
             self._db,
             local_list,
@@ -138,7 +147,12 @@ class LocalListKeeper:
         )
         step.changes |= {"left_out": wanted.left_out, "checked_revision": wanted.revision}
         update: LocalListUpdate | None
-        if state is LocalListState.OUTDATED:
+        if local_list.accepted_version == EMPTY_VERSION and state is not LocalListState.OUTDATED:
+            # It holds none. Not every station takes changes of a list that it does not have.
+            update = None
+            if wanted.entries:
+                update = plan_full(wanted.entries, limits, version=local_list.next_version)
+        elif state is LocalListState.OUTDATED:
             update = plan_full(wanted.entries, limits, version=local_list.next_version)
         else:
             held = await local_lists.read_held(self._db, local_list.station_id)
@@ -149,13 +163,15 @@ class LocalListKeeper:
         step.changes["version"] = update.version
         return _to_command(update)
 
-    async def _limits(self, local_list: LocalList, learned: Mapping[str, Any]) -> LocalListLimits:
-        max_entries = learned.get("max_entries", local_list.max_entries)
+    def _limits(self, local_list: LocalList, told: ToldLimits, step: _Step) -> LocalListLimits:
+        """Return what to keep to: what the station has told, else what it answered us, or less."""
+        max_entries, per_message = told.max_entries, told.entries_that_fit
         if max_entries is None:
-            max_entries = await local_list_steps.find_reported_max_entries(
-                self._db, local_list.station_id
+            max_entries = step.changes.get("max_entries", local_list.max_entries)
+        if per_message is None:
+            per_message = step.changes.get(
+                "max_entries_per_message", local_list.max_entries_per_message
             )
-        per_message = learned.get("max_entries_per_message", local_list.max_entries_per_message)
         if max_entries is None:
             max_entries = self._settings.local_lists_max_entries
         if per_message is None:
@@ -191,7 +207,7 @@ def _settle(due: DueList) -> _Step:
     asked_for_limits = due.command_type == GetConfiguration.__name__
     if outcome in {CommandState.ACCEPTED, CommandState.ANSWERED, CommandState.REJECTED}:
         if asked_for_limits:
-            step.changes |= learn_limits(due.command_response or {})
+            step.changes |= _learned(read_answer(due.command_response or {}))
         else:  # the gateway has kept what it means; who refuses again and again is slowed down
             step.delay_s = retry_delay_s(local_list.failures)
     elif not asked_for_limits and outcome not in {
@@ -202,6 +218,8 @@ def _settle(due: DueList) -> _Step:
         if outcome is CommandState.FAILED and due.command_error_code in _NOT_KNOWN:
             step.changes["state"] = LocalListState.NOT_SUPPORTED
             step.now.append("verified_at")
+        elif outcome is CommandState.FAILED and due.command_error_code == _OVER_LIMITS:
+            step.changes["limits_asked_at"] = None
         else:  # it may have been carried out: the version tells
             step.changes["state"] = LocalListState.UNVERIFIED
         failures = local_list.failures + 1
@@ -211,6 +229,14 @@ def _settle(due: DueList) -> _Step:
             "last_error": f"{due.command_type}: {due.command_error or outcome}",
         }
     return step
+
+
+def _learned(told: ToldLimits) -> dict[str, Any]:
+    learned = {
+        "max_entries": told.max_entries,
+        "max_entries_per_message": told.entries_that_fit,
+    }
+    return {column: limit for column, limit in learned.items() if limit is not None}
 
 
 def _to_command(update: LocalListUpdate) -> SendLocalList:

@@ -1,4 +1,4 @@
-"""What a station of OCPP 1.6 can take, as its configuration tells it (§9.1.9, §9.4).
+"""What a station of OCPP 1.6 can take, as its configuration tells it (§9.1.9, §9.2, §9.4).
 
 What it cannot take is not sent: the station would refuse it in one word, or cut it. Limits that it
 never told, or told in a way that is no limit, are unknown, and bind nobody.
@@ -7,6 +7,7 @@ never told, or told in a way that is no limit, are unknown, and bind nobody.
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from gateway import local_list_limits
 from gateway.errors import CannotBeSaidError
 from gateway.handlers import Handlers
 from shared.domain import commands
@@ -54,6 +55,8 @@ class Limits(Handlers):
                 await self._check_profile(parse_document(document), evse_id)
             case commands.RemoteStart(charging_profile=dict(document), evse_id=evse_id):
                 await self._check_profile(parse_document(document), evse_id)
+            case commands.SendLocalList():
+                await local_list_limits.check_update(self, command, ocpp_version="1.6")
         return await super().complete(command)
 
     async def _check_profile(self, profile: ChargingProfile, evse_id: int | None) -> None:

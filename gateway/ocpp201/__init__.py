@@ -9,6 +9,7 @@ from gateway.ocpp201.certificate_management import CertificateManagement
 from gateway.ocpp201.data_transfer import DataTransfer
 from gateway.ocpp201.diagnostics import Diagnostics
 from gateway.ocpp201.firmware_management import FirmwareManagement
+from gateway.ocpp201.limits import Limits
 from gateway.ocpp201.local_authorization_list import LocalAuthorizationList
 from gateway.ocpp201.meter_values import MeterValues
 from gateway.ocpp201.provisioning import Provisioning
@@ -23,6 +24,7 @@ from gateway.routing import Protocol, find_answer_readers, find_routes, find_sen
 class Ocpp201(
     Security,
     Provisioning,
+    Limits,
     Authorization,
     LocalAuthorizationList,
     Transactions,

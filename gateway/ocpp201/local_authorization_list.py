@@ -29,15 +29,8 @@ class LocalAuthorizationList(Handlers):
 
     @sends(commands.SendLocalList)
     def send_local_list(self, command: commands.SendLocalList) -> call.SendLocalList:
-        """D01. An update without entries has no list at all (D01.FR.04, D01.FR.05)."""
-        entries = [
-            _to_authorization_data(LocalListEntry.from_params(entry)) for entry in command.entries
-        ]
-        return call.SendLocalList(
-            version_number=command.version,
-            update_type=UpdateEnumType(command.update_type),
-            local_authorization_list=entries or None,
-        )
+        """D01."""
+        return to_send_local_list(command)
 
     @answered(Action.send_local_list)
     def local_list_sent(self, exchange: AnsweredCall) -> Iterator[Fact]:
@@ -63,6 +56,18 @@ class LocalAuthorizationList(Handlers):
     def local_list_version_answered(self, exchange: AnsweredCall) -> Iterator[Fact]:
         """Keep the version: 0 without a list (D02.FR.02, D02.FR.03)."""
         yield LocalListVersionReported(self.station.station_id, exchange.answer["versionNumber"])
+
+
+def to_send_local_list(command: commands.SendLocalList) -> call.SendLocalList:
+    """Return the message; an update without entries has no list at all (D01.FR.04, D01.FR.05)."""
+    entries = [
+        _to_authorization_data(LocalListEntry.from_params(entry)) for entry in command.entries
+    ]
+    return call.SendLocalList(
+        version_number=command.version,
+        update_type=UpdateEnumType(command.update_type),
+        local_authorization_list=entries or None,
+    )
 
 
 def _to_authorization_data(entry: LocalListEntry) -> AuthorizationData:

@@ -1,6 +1,7 @@
 """B. Provisioning: booting, and reading and setting what a station is configured with."""
 
 import secrets
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -16,12 +17,19 @@ from ocpp.v201.enums import (
 from gateway.handlers import Handlers
 from gateway.ocpp201.variables import parse_key, to_name
 from gateway.quotas import Quota
-from gateway.routing import on, sends
+from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import format_time, parse_time
 from shared.domain import commands
-from shared.domain.device_model import ComponentVariable, VariableAttribute, VariablesReported
+from shared.domain.device_model import (
+    ComponentVariable,
+    VariableAttribute,
+    VariablesReported,
+    VariableValue,
+    VariableValuesTold,
+)
 from shared.domain.redaction import shown_value
 from shared.domain.stations import StationBooted
+from shared.store.facts import Fact
 
 ITEM_STATUSES = {Action.set_variables: ("setVariableResult", "attributeStatus")}
 """Where the answers of this block tell a status per item."""
@@ -31,6 +39,7 @@ REPORTS = {
 }
 """What a station sends after it has answered."""
 
+_ACCEPTED = "Accepted"
 _NOTIFY_REPORT_ANSWER = call_result.NotifyReport()
 
 
@@ -120,6 +129,55 @@ class Provisioning(Handlers):
                 )
             ]
         )
+
+    @answered(Action.get_variables)
+    def variables_told(self, exchange: AnsweredCall) -> Iterator[Fact]:
+        """Keep the values that the station told (B06)."""
+        told = [
+            result
+            for result in exchange.answer["getVariableResult"]
+            if result["attributeStatus"] == _ACCEPTED
+        ]
+        yield from self._values(told, taken=False)
+
+    @answered(Action.set_variables)
+    def variables_set(self, exchange: AnsweredCall) -> Iterator[Fact]:
+        """Keep the values that the station took; one that awaits a reboot is not there yet."""
+        taken = {
+            (to_name(result["component"], result["variable"]), result.get("attributeType"))
+            for result in exchange.answer["setVariableResult"]
+            if result["attributeStatus"] == _ACCEPTED
+        }
+        asked = exchange.request["setVariableData"]
+        yield from self._values(
+            [
+                data
+                for data in asked
+                if (to_name(data["component"], data["variable"]), data.get("attributeType"))
+                in taken
+            ],
+            taken=True,
+        )
+
+    def _values(self, items: list[dict[str, Any]], *, taken: bool) -> Iterator[Fact]:
+        values = []
+        for item in items:
+            name = to_name(item["component"], item["variable"])
+            values.append(
+                VariableValue(
+                    name=name,
+                    type=item.get("attributeType", "Actual"),
+                    value=_shown_value(name, "ReadWrite", item.get("attributeValue")),
+                )
+            )
+        if values:
+            yield VariableValuesTold(
+                station_id=self.station.station_id,
+                epoch=self.station.ownership.epoch,
+                told_at=self.services.now(),
+                taken=taken,
+                values=values,
+            )
 
     @sends(commands.Reset)
     def reset(self, command: commands.Reset) -> call.Reset:

@@ -61,6 +61,30 @@ class VariablesReported:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VariableValue:
+    """What one attribute of a variable is; `value` is None where it may not be kept."""
+
+    name: ComponentVariable
+    type: str
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariableValuesTold:
+    """The station told values that it was asked for (B06), or took new ones (B05).
+
+    What else is to be known of a variable is reported. `taken` are new ones: of a variable that was
+    never told it is not known whether its value may be kept, so that it is not.
+    """
+
+    station_id: str
+    epoch: int
+    told_at: datetime
+    taken: bool
+    values: list[VariableValue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StationEvent:
     """A variable changed or crossed a limit (EventDataType); `cause` is another event's id."""
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from shared.domain.commands.local_lists import LocalListUpdateType
+from shared.domain.local_list_limits import LocalListLimits
 from shared.domain.tokens import (
     AuthorizationStatus,
     IdToken,
@@ -23,8 +24,9 @@ from shared.domain.tokens import (
 OCPP_16_ID_TAG_MAX_LENGTH = 20
 """OCPP 1.6 §7.28."""
 
-# An AuthorizationData of OCPP 2.0.1 with all that we say of a token, at its longest.
-_ENTRY_MAX_BYTES = 320
+EMPTY_VERSION = 0
+"""What a station tells of a list that holds nothing (OCPP 1.6 §5.10, OCPP 2.0.1 D02.FR.02)."""
+
 _NOT_SUPPORTED_VERSION = -1  # OCPP 1.6 §5.10
 _RETRY_MIN_S = 60.0
 _RETRY_MAX_S = 6 * 3600.0
@@ -161,14 +163,6 @@ class LocalListVersionReported:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LocalListLimits:
-    """What a station takes: entries in its list, and in one message."""
-
-    max_entries: int
-    max_entries_per_message: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalListUpdate:
     """An update to send."""
 
@@ -290,38 +284,11 @@ def state_after_report(
     if reported_version == _NOT_SUPPORTED_VERSION:
         return LocalListState.NOT_SUPPORTED
     if reported_version != accepted_version:
-        return LocalListState.OUTDATED
+        # A list that is empty has version 0, whichever one it was sent with (OCPP 1.6 §5.10). In
+        # 2.0.1 there is none (D02.FR.02). Either way it is known what it holds.
+        empty = reported_version == EMPTY_VERSION
+        return LocalListState.UPDATING if empty else LocalListState.OUTDATED
     return LocalListState.IN_STEP if state is LocalListState.IN_STEP else LocalListState.UPDATING
-
-
-def learn_limits(answer: Mapping[str, Any]) -> dict[str, int]:
-    """Return the limits that a station told, under the names of `LocalList`.
-
-    Args:
-        answer: to `GetConfiguration`, in the station's own words: configuration keys of OCPP 1.6
-            (§9.2), or variables of LocalAuthListCtrlr of OCPP 2.0.1 (part 2 §2.5).
-    """
-    told: dict[str, int] = {}
-    for item in answer.get("configurationKey") or ():
-        _take_number(told, item.get("key"), item.get("value"))
-    for item in answer.get("getVariableResult") or ():
-        _take_number(told, item.get("variable", {}).get("name"), item.get("attributeValue"))
-    limits: dict[str, int] = {}
-    if "LocalAuthListMaxLength" in told:
-        limits["max_entries"] = told["LocalAuthListMaxLength"]
-    per_message = [
-        told[key] for key in ("SendLocalListMaxLength", "ItemsPerMessage") if key in told
-    ]
-    if "BytesPerMessage" in told:
-        per_message.append(told["BytesPerMessage"] // _ENTRY_MAX_BYTES)
-    if per_message:
-        limits["max_entries_per_message"] = max(1, min(per_message))
-    return limits
-
-
-def _take_number(told: dict[str, int], name: object, value: object) -> None:
-    if isinstance(name, str) and isinstance(value, str) and value.isdecimal():
-        told[name] = min(int(value[:10]), 2**31 - 1)
 
 
 def retry_delay_s(failures: int) -> float:

@@ -8,6 +8,7 @@ from shared.domain.device_model import (
     SecurityEventReported,
     StationEventsReported,
     VariablesReported,
+    VariableValuesTold,
 )
 from shared.store.epochs import SPEAKS
 from shared.store.fingerprints import fingerprint_of
@@ -81,42 +82,67 @@ _SAME_VARIABLE = " AND ".join(
         *(f"known.{name} IS NOT DISTINCT FROM told.{name}" for name in _NULLABLE),
     )
 )
-# The join leaves out what a station says that was deleted meanwhile, and what an old connection
-# says once a newer one speaks for its station.
-_UPSERT_VARIABLES = f"""
-    WITH told AS (
-        SELECT told.*, row_number() OVER (PARTITION BY told.station_id) AS number
-        FROM {_unnest(_VARIABLE_COLUMNS)}
-        JOIN stations ON stations.station_id = told.station_id
-                     AND {SPEAKS.format(epoch="told.epoch")}
-    ),
-    -- No further than it matters.
-    known AS MATERIALIZED (
-        SELECT station_id, (
-            SELECT count(*) FROM (
-                SELECT FROM station_variables WHERE station_variables.station_id = each.station_id
-                LIMIT ${len(_VARIABLE_COLUMNS) + 1}
-            ) AS variable
-        ) AS count
-        FROM (SELECT DISTINCT station_id FROM told) AS each
-    ),
-    judged AS MATERIALIZED (
-        SELECT told.*, known.count + told.number <= ${len(_VARIABLE_COLUMNS) + 1} OR EXISTS (
-            SELECT FROM station_variables AS known
-            WHERE {_SAME_VARIABLE}
-        ) AS fits
-        FROM told JOIN known USING (station_id)
-    ),
-    kept AS (
-        INSERT INTO station_variables ({", ".join(_VARIABLE_COLUMNS)})
-        SELECT {", ".join(_VARIABLE_COLUMNS)} FROM judged WHERE fits ORDER BY number
-        ON CONFLICT ({", ".join(_VARIABLE_KEY)}) DO UPDATE
-        SET {", ".join(f"{column} = excluded.{column}" for column in _VARIABLE_REST)},
-            received_at = now()
-        WHERE station_variables.epoch <= excluded.epoch
-    )
-    SELECT DISTINCT station_id FROM judged WHERE NOT fits
-"""  # noqa: S608 - the names and types above
+
+
+def _upsert(rest: Mapping[str, str]) -> str:
+    """Return the statement that keeps these columns of variables, and leaves the others alone.
+
+    The join leaves out what a station says that was deleted meanwhile, and what an old connection
+    says once a newer one speaks for its station.
+    """
+    columns = {**_VARIABLE_KEY, **rest}
+    return f"""
+        WITH told AS (
+            SELECT told.*, row_number() OVER (PARTITION BY told.station_id) AS number
+            FROM {_unnest(columns)}
+            JOIN stations ON stations.station_id = told.station_id
+                         AND {SPEAKS.format(epoch="told.epoch")}
+        ),
+        -- No further than it matters.
+        known AS MATERIALIZED (
+            SELECT station_id, (
+                SELECT count(*) FROM (
+                    SELECT FROM station_variables
+                    WHERE station_variables.station_id = each.station_id
+                    LIMIT ${len(columns) + 1}
+                ) AS variable
+            ) AS count
+            FROM (SELECT DISTINCT station_id FROM told) AS each
+        ),
+        judged AS MATERIALIZED (
+            SELECT told.*, known.count + told.number <= ${len(columns) + 1} OR EXISTS (
+                SELECT FROM station_variables AS known
+                WHERE {_SAME_VARIABLE}
+            ) AS fits
+            FROM told JOIN known USING (station_id)
+        ),
+        kept AS (
+            INSERT INTO station_variables ({", ".join(columns)})
+            SELECT {", ".join(columns)} FROM judged WHERE fits ORDER BY number
+            ON CONFLICT ({", ".join(_VARIABLE_KEY)}) DO UPDATE
+            SET {", ".join(f"{column} = excluded.{column}" for column in rest)},
+                received_at = now()
+            WHERE station_variables.epoch <= excluded.epoch
+        )
+        SELECT DISTINCT station_id FROM judged WHERE NOT fits
+    """  # noqa: S608 - the names and types above
+
+
+_UPSERT_VARIABLES = _upsert(_VARIABLE_REST)
+_VALUE_REST = {"value": "text", "epoch": "bigint", "generated_at": "timestamptz"}
+_VALUE_COLUMNS = {**_VARIABLE_KEY, **_VALUE_REST}
+_UPSERT_VALUES = _upsert(_VALUE_REST)
+# A variable that can be written only, as a password, has no value to show.
+_UPDATE_VALUES = f"""
+    UPDATE station_variables AS known
+    SET value = told.value, epoch = told.epoch, generated_at = told.generated_at,
+        received_at = now()
+    FROM {_unnest(_VALUE_COLUMNS)}
+    JOIN stations ON stations.station_id = told.station_id
+                 AND {SPEAKS.format(epoch="told.epoch")}
+    WHERE {_SAME_VARIABLE} AND known.epoch <= told.epoch
+      AND known.mutability IS DISTINCT FROM 'WriteOnly'
+"""  # noqa: S608 - as above
 
 
 async def write_variables(
@@ -145,6 +171,34 @@ async def write_variables(
         beyond = {record["station_id"] for record in refused}
         return [BEYOND_QUOTA if fact.station_id in beyond else None for fact in facts]
     return [None] * len(facts)
+
+
+async def write_values(
+    connection: Connection, facts: Sequence[VariableValuesTold], quotas: RowQuotas
+) -> list[str | None]:
+    """Keep the values that stations told or took; what describes their variables stays as it is.
+
+    Returns:
+        Of each fact None, or BEYOND_QUOTA if some of its station's were not kept.
+    """
+    beyond: set[str] = set()
+    for taken in (False, True):  # what was taken is newer than what was told in the same moment
+        newest = {
+            (fact.station_id, *_name(each.name), each.type): (each.value, fact.epoch, fact.told_at)
+            for fact in sorted(facts, key=attrgetter("epoch"))
+            if fact.taken is taken
+            for each in fact.values
+        }
+        # In one order, so that two pods cannot wait for each other in a circle.
+        rows = [(*key, *newest[key]) for key in sorted(newest, key=str)]
+        if rows and taken:
+            await connection.execute(_UPDATE_VALUES, *zip(*rows, strict=True))
+        elif rows:
+            refused = await connection.fetch(
+                _UPSERT_VALUES, *zip(*rows, strict=True), quotas.variables
+            )
+            beyond = {record["station_id"] for record in refused}
+    return [BEYOND_QUOTA if fact.station_id in beyond else None for fact in facts]
 
 
 _EVENT_COLUMNS = {

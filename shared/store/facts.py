@@ -27,6 +27,7 @@ from shared.domain.device_model import (
     SecurityEventReported,
     StationEventsReported,
     VariablesReported,
+    VariableValuesTold,
 )
 from shared.domain.firmware import FirmwareStatusReported, FirmwareUpdateAnswered
 from shared.domain.local_lists import LocalListUpdated, LocalListVersionReported
@@ -71,6 +72,7 @@ Fact: TypeAlias = (
     | MeterValuesReported
     | TransactionEnded
     | VariablesReported
+    | VariableValuesTold
     | StationEventsReported
     | SecurityEventReported
     | ConfigurationReported
@@ -225,6 +227,7 @@ _WRITERS: dict[
     MeterValuesReported: _unbounded(meter_values.write),
     TransactionEnded: _unbounded(transactions.write_ends),
     VariablesReported: device_model.write_variables,
+    VariableValuesTold: device_model.write_values,
     StationEventsReported: _unbounded(device_model.write_events),
     SecurityEventReported: _unbounded(device_model.write_security_events),
     ConfigurationReported: configuration.write_reports,
@@ -258,6 +261,7 @@ _SINGLE_STATEMENT = _WRITERS.keys() - {
     ReservationAnswered,
     LocalListUpdated,
     LocalListVersionReported,
+    VariableValuesTold,
 }
 
 KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in _WRITERS}

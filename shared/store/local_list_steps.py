@@ -15,6 +15,7 @@ from shared.domain.local_lists import (
     to_entry,
 )
 from shared.domain.tokens import AuthorizationStatus, IdToken, IdTokenType
+from shared.store.local_list_limits import SWITCHED_OFF
 from shared.store.local_lists import LIST_COLUMNS, to_local_list
 from shared.store.pool import Database
 
@@ -58,11 +59,12 @@ _DUE = f"""
           AND station.booted_at IS NOT NULL
           AND coalesce(command.state, '') NOT IN ('queued', 'sent')
           AND (list.command_id IS NOT NULL
-               OR list.state IN ('unverified', 'outdated', 'updating')
                OR coalesce(list.verified_at < greatest(station.booted_at,
                                                        now() - make_interval(secs => $3)), true)
-               OR (list.state = 'in_step'
-                   AND list.checked_revision IS DISTINCT FROM authorization_revision.revision))
+               OR (list.state IN ('unverified', 'outdated', 'updating')
+                   OR list.state = 'in_step'
+                   AND list.checked_revision IS DISTINCT FROM authorization_revision.revision)
+               AND NOT ({SWITCHED_OFF}))
         ORDER BY list.next_step_at LIMIT $1
         FOR UPDATE OF list SKIP LOCKED
     )
@@ -71,7 +73,7 @@ _DUE = f"""
     FROM due WHERE list.station_id = due.station_id
     RETURNING {LIST_COLUMNS}, ocpp_version, needs_verifying, needs_limits, command_type,
               command_state, command_response, command_error_code, command_error
-"""  # noqa: S608 - as above
+"""  # noqa: S608 - column names of a dataclass, and a condition of our own
 
 
 async def claim_due(
@@ -219,16 +221,3 @@ def _wanted_entry(record: asyncpg.Record, *, ocpp_version: str) -> LocalListEntr
         group_status=group_status and AuthorizationStatus(group_status),
         ocpp_version=ocpp_version,
     )
-
-
-async def find_reported_max_entries(db: Database, station_id: str) -> int | None:
-    """Return how many entries a station of OCPP 2.0.1 has reported to take (2.5.2), if it has."""
-    value = await db.fetchval(
-        """
-        SELECT max_limit FROM station_variables
-        WHERE station_id = $1 AND component = 'LocalAuthListCtrlr' AND variable = 'Entries'
-          AND attribute_type = 'Actual'
-        """,
-        station_id,
-    )
-    return None if value is None else int(value)

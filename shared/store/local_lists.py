@@ -9,6 +9,7 @@ import asyncpg
 from shared.domain.commands import LocalListUpdateType
 from shared.domain.errors import NotFoundError
 from shared.domain.local_lists import (
+    EMPTY_VERSION,
     LocalList,
     LocalListEntry,
     LocalListState,
@@ -230,6 +231,7 @@ async def write_versions(
 ) -> list[None]:
     """Keep which versions stations told, and what follows from them."""
     newest = {fact.station_id: fact for fact in facts}
+    empty = sorted(fact.station_id for fact in newest.values() if fact.version == EMPTY_VERSION)
     known = await connection.fetch(
         """
         INSERT INTO local_lists AS list (station_id)
@@ -250,14 +252,19 @@ async def write_versions(
     await connection.execute(
         """
         UPDATE local_lists
-        SET state = fact.state, reported_version = fact.version, verified_at = now()
+        SET state = fact.state, reported_version = fact.version, verified_at = now(),
+            accepted_version = CASE fact.version WHEN $4 THEN $4
+                                                 ELSE local_lists.accepted_version END
         FROM unnest($1::text[], $2::text[], $3::integer[]) AS fact (station_id, state, version)
         WHERE local_lists.station_id = fact.station_id
         """,
         [record["station_id"] for record in known],
         states,
         [newest[record["station_id"]].version for record in known],
+        EMPTY_VERSION,
     )
+    if empty:
+        await connection.execute("DELETE FROM local_list_entries WHERE station_id = ANY($1)", empty)
     return [None] * len(facts)
 
 

@@ -1,6 +1,7 @@
 """Local authorization lists in the words of the API."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -8,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from control.api.schemas.id_token_groups import GroupIdTokenValue
 from shared.domain import local_lists as domain
+from shared.domain.local_list_limits import ToldLimits
 from shared.domain.local_lists import LocalListState, TokenSelection
 from shared.domain.tokens import AuthorizationStatus, IdTokenType
 
@@ -28,6 +30,27 @@ _EXAMPLE: dict[str, Any] = {
     "verified_at": "2025-06-01T08:30:03Z",
     "updated_at": "2025-06-01T08:30:05Z",
 }
+
+
+class LocalListProgress(StrEnum):
+    """Where a list is, and whether anything is done about it."""
+
+    UNVERIFIED = "unverified"
+    OUTDATED = "outdated"
+    UPDATING = "updating"
+    IN_STEP = "in_step"
+    NOT_SUPPORTED = "not_supported"
+    NOT_KEPT = "not_kept"
+    SWITCHED_OFF = "switched_off"
+
+    @classmethod
+    def of(cls, local_list: domain.LocalList, told: ToldLimits) -> Self:
+        """Return what is so: what is not kept in step, or not in use, is sent nothing."""
+        if local_list.state is LocalListState.NOT_SUPPORTED:
+            return cls(LocalListState.NOT_SUPPORTED)
+        if not local_list.enabled:
+            return cls("not_kept")
+        return cls("switched_off") if told.enabled is False else cls(local_list.state)
 
 
 class LocalListWanted(BaseModel):
@@ -68,13 +91,17 @@ class LocalList(BaseModel):
     enabled: bool
     tokens: TokenSelection
     group_id_tokens: list[str]
-    state: LocalListState | None = Field(
+    state: LocalListProgress | None = Field(
         description=(
             "`unverified`: what the station holds is in doubt, it is asked for its version. "
             "`outdated`: the whole list is sent next. "
             "`updating`: what differs is sent. "
             "`in_step`: nothing differed when it was compared last. "
             "`not_supported`: the station has no such list. "
+            "`not_kept`: nothing is sent, because `enabled` is false. "
+            "`switched_off`: nothing is sent, because the station has told that its list is not in "
+            "use (LocalAuthListEnabled); it goes on when the station has told otherwise, as in the "
+            "answer to a command that changes or reads it. "
             "null: nobody has asked for one yet."
         )
     )
@@ -87,15 +114,25 @@ class LocalList(BaseModel):
     entries: int = Field(description="how many tokens the station holds")
     left_out: int = Field(description="tokens for which the station has no room")
     max_entries: int | None = Field(description="of the list, as the station told it")
-    max_entries_per_message: int | None
+    max_entries_per_message: int | None = Field(
+        description="as the station told it; where it bounds the bytes, so many fit in any case"
+    )
     failures: int = Field(description="in a row; each makes the wait for the next try longer")
     last_error: str | None
     verified_at: datetime | None = Field(description="when the station told its version last")
     updated_at: datetime | None
 
     @classmethod
-    def of(cls, station_id: str, local_list: domain.LocalList | None, *, entries: int) -> Self:
+    def of(
+        cls,
+        station_id: str,
+        local_list: domain.LocalList | None,
+        told: ToldLimits,
+        *,
+        entries: int,
+    ) -> Self:
         """Return the list as it is answered; None is one that nobody has asked for yet."""
+        max_entries, per_message = told.max_entries, told.entries_that_fit
         if local_list is None:
             return cls(
                 station_id=station_id,
@@ -107,8 +144,8 @@ class LocalList(BaseModel):
                 reported_version=None,
                 entries=entries,
                 left_out=0,
-                max_entries=None,
-                max_entries_per_message=None,
+                max_entries=max_entries,
+                max_entries_per_message=per_message,
                 failures=0,
                 last_error=None,
                 verified_at=None,
@@ -119,13 +156,15 @@ class LocalList(BaseModel):
             enabled=local_list.enabled,
             tokens=local_list.tokens,
             group_id_tokens=list(local_list.group_id_tokens),
-            state=local_list.state,
+            state=LocalListProgress.of(local_list, told),
             version=local_list.accepted_version,
             reported_version=local_list.reported_version,
             entries=entries,
             left_out=local_list.left_out,
-            max_entries=local_list.max_entries,
-            max_entries_per_message=local_list.max_entries_per_message,
+            max_entries=local_list.max_entries if max_entries is None else max_entries,
+            max_entries_per_message=(
+                local_list.max_entries_per_message if per_message is None else per_message
+            ),
             failures=local_list.failures,
             last_error=local_list.last_error,
             verified_at=local_list.verified_at,

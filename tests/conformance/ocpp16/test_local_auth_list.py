@@ -85,7 +85,7 @@ async def test_a_station_that_does_not_know_the_message_is_an_error(play: Play) 
 
 @covers(to_station("GetLocalListVersion"))
 @pytest.mark.parametrize(
-    ("version", "state"), [(0, "outdated"), (12, "outdated"), (-1, "not_supported")]
+    ("version", "state"), [(0, "updating"), (12, "outdated"), (-1, "not_supported")]
 )
 async def test_a_version_is_told_and_kept(
     play: Play, db: Database, version: int, state: str
@@ -98,3 +98,71 @@ async def test_a_version_is_told_and_kept(
     """)
     row = await db.fetchrow("SELECT state, reported_version FROM local_lists")
     assert tuple(row) == (state, version)
+
+
+def update(version: int, kind: str, *tokens: str) -> str:
+    entries = ", ".join(f'{{"id_token": "{token}", "status": "Accepted"}}' for token in tokens)
+    return (
+        f'! SendLocalList {{"version": {version}, "update_type": "{kind}", "entries": [{entries}]}}'
+    )
+
+
+TAKEN = """
+    < SendLocalList "$"
+    > {"status": "Accepted"}
+    = accepted
+"""
+
+
+@covers(to_station("SendLocalList"))
+async def test_an_update_that_the_station_cannot_take_is_not_sent(play: Play, db: Database) -> None:
+    # §9.2.2, §9.2.3: what it has told binds whoever asks.
+    await play("""
+        ! GetConfiguration
+        < GetConfiguration {}
+        > {"configurationKey": [
+            {"key": "LocalAuthListMaxLength", "readonly": true, "value": "3"},
+            {"key": "SendLocalListMaxLength", "readonly": true, "value": "2"}]}
+        = answered
+    """)
+    too_many_at_once = (
+        "the station takes at most 2 entries in one message (SendLocalListMaxLength), and these "
+        "are 3: send the rest in differential updates"
+    )
+    too_many = (
+        "the station's list has room for 3 entries (LocalAuthListMaxLength), and with this update "
+        "it would have 4: remove some first"
+    )
+    refused = '= failed {"error_code": "CannotBeSaid", "error_description": '
+    await play(f"""
+        {update(1, "Full", "L1", "L2", "L3")}
+        {refused}"{too_many_at_once}"}}
+        {update(1, "Full", "L1", "L2")}
+        {TAKEN}
+        {update(2, "Differential", "L3")}
+        {TAKEN}
+        {update(3, "Differential", "L4")}
+        {refused}"{too_many}"}}
+        {update(3, "Differential", "l1", "L3")}
+        {TAKEN}
+        ! SendLocalList {{"version": 4, "update_type": "Differential", "entries": [
+            {{"id_token": "L1"}}, {{"id_token": "L4", "status": "Accepted"}}]}}
+        {TAKEN}
+        {update(5, "Full", "L5", "L6")}
+        {TAKEN}
+    """)
+    assert (await kept(db)).keys() == {"L5", "L6"}
+
+
+@covers(to_station("SendLocalList"))
+async def test_what_a_station_has_not_told_binds_nobody(play: Play) -> None:
+    await play(f"""
+        ! GetConfiguration
+        < GetConfiguration {{}}
+        > {{"configurationKey": [
+            {{"key": "SendLocalListMaxLength", "readonly": true, "value": "0"}},
+            {{"key": "LocalAuthListMaxLength", "readonly": true}}]}}
+        = answered
+        {update(1, "Full", "L1", "L2", "L3")}
+        {TAKEN}
+    """)

@@ -1,9 +1,12 @@
 """Local authorization lists through the API: asked for, sent by command, seen."""
 
+from datetime import UTC, datetime
+
 import httpx
 import pytest
 
 from shared.domain.commands import LocalListUpdateType
+from shared.domain.configuration import ConfigurationKey, ConfigurationReported
 from shared.domain.local_lists import (
     LocalListEntry,
     LocalListUpdated,
@@ -38,6 +41,37 @@ async def test_what_a_list_is_to_hold_is_said_and_seen(
     assert (await client.get(PATH)).json() == answer.json()
     off = await client.put(PATH, json={"enabled": False})
     assert (off.json()["enabled"], off.json()["tokens"]) == (False, "all")
+
+
+async def test_the_state_says_why_nothing_is_sent(client: httpx.AsyncClient, db: Database) -> None:
+    await register(db, "CS-1")
+    await db.execute("UPDATE stations SET ocpp_version = '1.6'")
+
+    async def state(**wanted: object) -> tuple[str, int | None]:
+        found = (await client.put(PATH, json=wanted)).json()
+        assert (await client.get(PATH)).json() == found
+        return found["state"], found["max_entries_per_message"]
+
+    assert await state(enabled=True) == ("unverified", None)
+    assert await state(enabled=False) == ("not_kept", None)
+
+    async def told(enabled: str) -> None:
+        keys = {"LocalAuthListEnabled": enabled, "SendLocalListMaxLength": "20"}
+        report = ConfigurationReported(
+            station_id="CS-1",
+            keys=[ConfigurationKey(key, value, read_only=False) for key, value in keys.items()],
+            unknown_keys=[],
+            told_at=datetime.now(UTC),
+        )
+        await facts.write(db, [report])
+
+    await told("false")
+    assert await state(enabled=True) == ("switched_off", 20)
+    assert await state(enabled=False) == ("not_kept", 20)
+    await told("true")
+    assert await state(enabled=True) == ("unverified", 20)
+    await facts.write(db, [LocalListVersionReported("CS-1", -1)])
+    assert (await client.get(PATH)).json()["state"] == "not_supported"
 
 
 async def test_all_stations_of_a_location_are_told_at_once(

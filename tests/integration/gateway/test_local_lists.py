@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -31,93 +31,15 @@ from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.asking import ask, outcome
 from tests.support.eventually import eventually
+from tests.support.local_lists import ListStation, playing
 from tests.support.ocpp201 import booted_station
-from tests.support.stations import StationClient, register, station_client
+from tests.support.stations import register, station_client
 
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
     async with open_redis(ServiceSettings(database_url="", redis_url=redis_url)) as client:
         yield client
-
-
-class ListStation:
-    """A station of OCPP 1.6 with a list: does with updates what §5.15 says, and notes its CALLs."""
-
-    def __init__(
-        self, client: StationClient, *, max_entries: int = 100, per_message: int = 3
-    ) -> None:
-        self.client = client
-        self.entries: dict[str, dict[str, Any]] = {}
-        self.version = 0
-        self.max_entries = max_entries
-        self.per_message = per_message
-        self.calls: list[tuple[str, str, int]] = []
-        self.answers: dict[str, Any] = {}
-        """What to say instead, by Action; an error if it is a list."""
-        self.silent_about: set[str] = set()
-        """Actions that are done, but not answered."""
-
-    async def run(self) -> None:
-        while True:
-            _, message_id, action, payload = await self.client.receive()
-            answer = self._answer(action, payload)
-            if action in self.answers:
-                answer = self.answers[action]
-            if action in self.silent_about:
-                continue
-            if isinstance(answer, list):
-                await self.client.send([4, message_id, *answer, {}])
-            else:
-                await self.client.send([3, message_id, answer])
-
-    def _answer(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
-        entries = payload.get("localAuthorizationList", [])
-        self.calls.append((action, payload.get("updateType", ""), len(entries)))
-        match action:
-            case "GetLocalListVersion":
-                return {"listVersion": self.version}
-            case "GetConfiguration":
-                limits = {
-                    "LocalAuthListMaxLength": self.max_entries,
-                    "SendLocalListMaxLength": self.per_message,
-                }
-                return {
-                    "configurationKey": [
-                        {"key": key, "readonly": True, "value": str(limits[key])}
-                        for key in payload["key"]
-                    ]
-                }
-            case "SendLocalList":
-                return {"status": "Accepted" if action in self.answers else self._take(payload)}
-        raise AssertionError(action)
-
-    def _take(self, payload: dict[str, Any]) -> str:
-        entries = payload.get("localAuthorizationList", [])
-        assert len(entries) <= self.per_message
-        if payload["updateType"] == "Full":
-            self.entries = {}
-        elif payload["listVersion"] <= self.version:
-            return "VersionMismatch"
-        for entry in entries:
-            info = entry.get("idTagInfo")
-            if info is None:
-                self.entries.pop(entry["idTag"])
-            else:
-                self.entries[entry["idTag"]] = info
-        if len(self.entries) > self.max_entries:
-            return "Failed"
-        self.version = payload["listVersion"]
-        return "Accepted"
-
-
-@asynccontextmanager
-async def playing(client: StationClient, **limits: int) -> AsyncIterator[ListStation]:
-    station = ListStation(client, **limits)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(station.run())
-        yield station
-        running.cancel()
 
 
 @pytest.fixture
@@ -344,6 +266,87 @@ async def test_a_station_without_lists_is_left_alone(
     await add_token(db, "B")
     await until(db, keeper, LocalListState.NOT_SUPPORTED)
     assert len(station.calls) == calls
+
+
+async def test_an_empty_list_is_in_step_whatever_version_the_station_tells(
+    db: Database, keeper: LocalListKeeper, gateway: Pod
+) -> None:
+    """It tells 0 for an empty one (§5.10), and empty is what is wanted."""
+    await register(db)
+    await local_lists.set_wanted(
+        db, "CP-1", enabled=True, tokens=TokenSelection.GROUPS, group_id_tokens=[]
+    )
+    for _ in range(2):
+        async with station_client(gateway.url) as client:
+            await client.boot()
+            async with playing(client) as station:
+                await until(db, keeper, LocalListState.IN_STEP)
+                assert [action for action, *_ in station.calls] == [
+                    "GetLocalListVersion",
+                    "GetConfiguration",
+                ]
+                await station.boot_again()
+                await until(db, keeper, LocalListState.IN_STEP)
+                assert "SendLocalList" not in {action for action, *_ in station.calls}
+        await eventually(lambda: stations.get(db, "CP-1"), lambda kept: not kept.online)
+
+
+async def test_a_list_that_is_emptied_is_emptied_once(
+    db: Database, keeper: LocalListKeeper, station: ListStation
+) -> None:
+    await add_token(db, "A", group_id_token="FLEET-7")
+    await enable(db, "FLEET-7")
+    await until(db, keeper, LocalListState.IN_STEP)
+    await id_tokens.update(db, "A", {"group_id_token": None})
+    await until(db, keeper, LocalListState.IN_STEP)
+    assert station.entries == {}
+    station.calls.clear()
+    await station.boot_again()
+    await until(db, keeper, LocalListState.IN_STEP)
+    assert "SendLocalList" not in {action for action, *_ in station.calls}
+    # One that has lost a list that is to hold something gets the whole of it.
+    await id_tokens.update(db, "A", {"group_id_token": "FLEET-7"})
+    await until(db, keeper, LocalListState.IN_STEP)
+    station.entries, station.version = {}, 0
+    station.calls.clear()
+    await station.boot_again()
+    found = await until(db, keeper, LocalListState.IN_STEP)
+    assert station.calls[-1] == ("SendLocalList", "Full", 1)
+    assert station.entries.keys() == {"A"}
+    assert found.accepted_version == station.version
+
+
+async def test_a_list_that_is_not_in_use_is_sent_nothing_until_it_is(
+    db: Database, redis: Redis, keeper: LocalListKeeper, station: ListStation
+) -> None:
+    station.enabled = False
+    await add_token(db, "A")
+    await enable(db)
+    await until(db, keeper, LocalListState.UNVERIFIED)
+    assert [action for action, *_ in station.calls] == ["GetLocalListVersion", "GetConfiguration"]
+    assert await keeper.run() == 0  # and nobody asks again and again
+    switch_on = commands.ChangeConfiguration(key="LocalAuthListEnabled", value="true")
+    await outcome(db, await ask(db, redis, switch_on))
+    await until(db, keeper, LocalListState.IN_STEP)
+    assert station.entries.keys() == {"A"}
+
+
+async def test_limits_that_have_shrunk_are_learned_and_kept_to(
+    db: Database, redis: Redis, keeper: LocalListKeeper, station: ListStation
+) -> None:
+    for n in range(5):
+        await add_token(db, f"TAG-{n}")
+    await enable(db)
+    await until(db, keeper, LocalListState.IN_STEP)
+    station.max_entries, station.per_message = 2, 1
+    keys = ("LocalAuthListMaxLength", "SendLocalListMaxLength")
+    await outcome(db, await ask(db, redis, commands.GetConfiguration(keys=keys)))
+    await id_tokens.delete(db, "TAG-0")
+    station.calls.clear()
+    found = await until(db, keeper, LocalListState.IN_STEP)
+    assert station.entries.keys() == {"TAG-1", "TAG-2"}
+    assert {(kind, count) for _, kind, count in station.calls} <= {("Full", 1), ("Differential", 1)}
+    assert (found.failures, found.left_out) == (0, 2)
 
 
 async def test_a_list_that_fails_again_and_again_is_tried_ever_more_slowly(

@@ -8,14 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.commands import LocalListUpdateType
+from shared.domain.local_list_limits import LocalListLimits
 from shared.domain.local_lists import (
     LocalListEntry,
-    LocalListLimits,
     LocalListState,
     LocalListUpdate,
     LocalListUpdated,
     LocalListUpdateStatus,
-    learn_limits,
     plan_full,
     plan_update,
     retry_delay_s,
@@ -172,11 +171,14 @@ def test_what_an_answer_to_an_update_means(status: str, state: LocalListState) -
     ("before", "accepted", "reported", "after"),
     [
         ("unverified", None, -1, "not_supported"),
-        ("unverified", None, 0, "outdated"),
+        ("unverified", None, 0, "updating"),
         ("unverified", 7, 7, "updating"),
         ("in_step", 7, 7, "in_step"),
         ("in_step", 7, 6, "outdated"),
-        ("in_step", 7, 0, "outdated"),
+        ("unverified", None, 3, "outdated"),
+        ("in_step", 7, 0, "updating"),
+        ("in_step", 0, 0, "in_step"),
+        ("outdated", 7, 0, "updating"),
         ("not_supported", 7, 7, "updating"),
     ],
 )
@@ -185,45 +187,6 @@ def test_what_a_version_means(before: str, accepted: int | None, reported: int, 
         LocalListState(before), accepted_version=accepted, reported_version=reported
     )
     assert state == after
-
-
-@pytest.mark.parametrize(
-    ("answer", "limits"),
-    [
-        ({}, {}),
-        (
-            {
-                "configurationKey": [
-                    {"key": "LocalAuthListMaxLength", "readonly": True, "value": "100"},
-                    {"key": "SendLocalListMaxLength", "readonly": True, "value": "20"},
-                ]
-            },
-            {"max_entries": 100, "max_entries_per_message": 20},
-        ),
-        (
-            {
-                "configurationKey": [
-                    {"key": "LocalAuthListMaxLength", "readonly": True, "value": "many"},
-                    {"key": "SendLocalListMaxLength", "readonly": True},
-                ]
-            },
-            {},
-        ),
-        (
-            {
-                "getVariableResult": [
-                    {"variable": {"name": "ItemsPerMessage"}, "attributeValue": "50"},
-                    {"variable": {"name": "BytesPerMessage"}, "attributeValue": "3200"},
-                ]
-            },
-            {"max_entries_per_message": 10},
-        ),
-    ],
-)
-def test_limits_are_read_from_what_a_station_told(
-    answer: dict[str, Any], limits: dict[str, int]
-) -> None:
-    assert learn_limits(answer) == limits
 
 
 def test_failures_are_retried_ever_more_slowly() -> None:

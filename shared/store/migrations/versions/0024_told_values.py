@@ -1,0 +1,26 @@
+"""Values of variables that were told by themselves, without what describes the variable."""
+
+from shared.store.migrations.statements import execute, refuse
+
+revision = "0024"
+down_revision = "0017"
+
+STATEMENTS = (
+    # What a station answers to GetVariables says no more than the value. Older code, which writes
+    # reports alone, gives all of it.
+    """
+    ALTER TABLE station_variables
+        ALTER COLUMN mutability DROP NOT NULL,
+        ALTER COLUMN request_id DROP NOT NULL,
+        ALTER COLUMN persistent SET DEFAULT false,
+        ALTER COLUMN constant SET DEFAULT false
+    """,
+)
+
+
+def upgrade() -> None:
+    """Change the schema."""
+    execute(STATEMENTS)
+
+
+downgrade = refuse
