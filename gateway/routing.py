@@ -81,7 +81,8 @@ class Protocol:
     """One version of OCPP-J: what it is called, what it routes, how it spells errors.
 
     `handlers` makes the object that answers one connection. `actions` are all that the version
-    knows, whoever sends them. `item_statuses` are the Actions of ours whose answer tells a status
+    knows, whoever sends them; `not_supported` those that a station may send and nobody here
+    answers. `item_statuses` are the Actions of ours whose answer tells a status
     per item: the list, and the member of its items. `reports` are those that a station answers once
     more, with CALLs of its own: the Action of these.
     """
@@ -97,6 +98,7 @@ class Protocol:
     actions: frozenset[str]
     error_spelling: Mapping[ErrorCode, str]
     answers_broken_frames: bool
+    not_supported: frozenset[str] = frozenset()
     item_statuses: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     reports: Mapping[str, str] = field(default_factory=dict)
 

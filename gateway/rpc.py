@@ -291,7 +291,12 @@ class Peer:
             self._note(meant, Deviation(QuirkKind.WRONG_CASE, "action", action))
             return self._protocol.routes[meant]
         if action in self._protocol.actions:
-            raise CallRefusedError(ErrorCode.NOT_SUPPORTED, f"{action} is not for us to receive")
+            raise CallRefusedError(
+                ErrorCode.NOT_SUPPORTED,
+                f"{action} is known, and this system does not support it"
+                if action in self._protocol.not_supported
+                else f"{action} is for a station to receive, and not to send",
+            )
         raise CallRefusedError(
             ErrorCode.NOT_IMPLEMENTED, f"OCPP {self._protocol.version} has no such action"
         )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -19,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from shared.domain.certificates import (
     CertificateHashData,
+    CertificateUse,
     HashAlgorithm,
     PresentedCertificate,
 )
@@ -195,6 +197,88 @@ def check_certificate(certificate: str) -> None:
         raise InvalidInputError(f"it is no certificate in PEM: {error}") from error
     if len(certificates) != 1:
         raise InvalidInputError(f"it holds {len(certificates)} certificates: send one")
+
+
+def check_root(certificate: str, use: CertificateUse, *, now: datetime) -> None:
+    """Return if a text is one certificate in PEM that others can be verified with (M05.FR.07).
+
+    A root of ours that takes the place of another may be signed by that one (M05.FR.10), so that it
+    need not be signed by itself.
+
+    Args:
+        certificate: PEM.
+        use: what the station is to verify with it.
+        now: the time at which it has to be valid.
+
+    Raises:
+        InvalidInputError: it is not; the message says what it is.
+    """
+    check_certificate(certificate)
+    try:
+        root = x509.load_pem_x509_certificate(certificate.encode())
+        problem = _find_problem_of_root(root, now)
+    except (*_UNREADABLE, x509.DuplicateExtension) as error:
+        raise InvalidInputError(f"it cannot be read: {error}") from error
+    if problem is not None:
+        raise InvalidInputError(f"this is no {use}: {problem}")
+
+
+def _find_problem_of_root(root: x509.Certificate, now: datetime) -> str | None:
+    """Return why nothing can be verified with a certificate, or None (RFC 5280 §6.1.4 (k) to (n)).
+
+    One of version 1 has no extensions that could say so.
+    """
+    subject = root.subject.rfc4514_string()
+    if root.version is not x509.Version.v1:
+        constraints = _find_extension(root, x509.BasicConstraints)
+        if constraints is None or not constraints.ca:
+            return (
+                f"{subject} may not sign other certificates (its basic constraints do not say "
+                "CA:TRUE). Install the root of its issuer, "
+                f"{root.issuer.rfc4514_string()}"
+            )
+        usage = _find_extension(root, x509.KeyUsage)
+        if usage is not None and not usage.key_cert_sign:
+            return (
+                f"the key of {subject} may not sign certificates (its key usage has no "
+                "keyCertSign): install the root that signs"
+            )
+    if root.issuer == root.subject and not _is_signed_by_itself(root):
+        return f"{subject} is not signed with its own key, though it says so"
+    if root.not_valid_after_utc <= now:
+        return f"{subject} has expired on {root.not_valid_after_utc}"
+    return None
+
+
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+
+
+def _find_extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _is_signed_by_itself(certificate: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(certificate)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def check_order(chain: str) -> None:
+    """Return if a text is certificates in PEM, each followed by the one that signed it.
+
+    Raises:
+        InvalidInputError: it is not.
+    """
+    try:
+        certificates = x509.load_pem_x509_certificates(chain.encode())
+    except _UNREADABLE as error:
+        raise InvalidInputError(f"it is no chain of certificates in PEM: {error}") from error
+    _check_signatures(certificates)
 
 
 def check_chain(chain: str, *, csr: str, now: datetime) -> CertificateDetails:

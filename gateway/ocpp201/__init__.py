@@ -43,6 +43,23 @@ class Ocpp201(
     __slots__ = ()
 
 
+# What a CSMS may be sent (part 2, chapter 1 of the messages), and nothing here answers yet.
+_NOT_SUPPORTED = frozenset(
+    {
+        Action.cleared_charging_limit,
+        Action.get_15118_ev_certificate,
+        Action.get_certificate_status,
+        Action.notify_charging_limit,
+        Action.notify_customer_information,
+        Action.notify_display_messages,
+        Action.notify_ev_charging_needs,
+        Action.notify_ev_charging_schedule,
+        Action.notify_monitoring_report,
+        Action.publish_firmware_status_notification,
+        Action.report_charging_profiles,
+    }
+)
+
 PROTOCOL = Protocol(
     subprotocol="ocpp2.0.1",
     version="2.0.1",
@@ -55,6 +72,7 @@ PROTOCOL = Protocol(
     actions=frozenset(Action),
     error_spelling={},
     answers_broken_frames=True,
+    not_supported=_NOT_SUPPORTED,
     item_statuses=provisioning.ITEM_STATUSES,
     reports=provisioning.REPORTS,
 )

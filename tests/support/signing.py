@@ -69,21 +69,51 @@ class SigningAuthority:
         return certificate, key
 
 
+_CA = x509.BasicConstraints(ca=True, path_length=None)
+
+
 def root(
-    common_name: str = "Root", *, key: Key | None = None, serial_number: int = 7
+    common_name: str = "Root",
+    *,
+    key: Key | None = None,
+    serial_number: int = 7,
+    days: int = 365,
+    extensions: tuple[x509.ExtensionType, ...] = (_CA,),
+    signed_by: SigningAuthority | None = None,
 ) -> SigningAuthority:
-    """Make an authority."""
+    """Make an authority; with other extensions it is none."""
     key = key or ec.generate_private_key(ec.SECP256R1())
     now = datetime.now(UTC)
-    certificate = (
+    issuer = name(common_name) if signed_by is None else signed_by.certificate.subject
+    builder = (
         x509.CertificateBuilder()
         .subject_name(name(common_name))
-        .issuer_name(name(common_name))
+        .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(serial_number)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=365))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
+        .not_valid_before(now - timedelta(days=500))
+        .not_valid_after(now + timedelta(days=days))
     )
-    return SigningAuthority(certificate, key)
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=True)
+    signer = key if signed_by is None else signed_by.key
+    return SigningAuthority(builder.sign(signer, hashes.SHA256()), key)
+
+
+def key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=signs_certificates,
+        **dict.fromkeys(
+            (
+                "content_commitment",
+                "key_encipherment",
+                "data_encipherment",
+                "key_agreement",
+                "crl_sign",
+                "encipher_only",
+                "decipher_only",
+            ),
+            False,
+        ),
+    )

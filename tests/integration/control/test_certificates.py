@@ -446,9 +446,13 @@ async def test_a_certificate_to_install_is_one_in_pem(
 ) -> None:
     await register(db, "CP-1")
     command = {"type": "InstallCertificate", "certificate_type": "CSMSRootCertificate"}
-    for text in ("no certificate", root().pem + root().pem):
+    leaf = root().answer(signing_request("CP-1"))
+    for text in ("no certificate", root().pem + root().pem, leaf):
         response = await client.post(
             "/v1/stations/CP-1/commands", json={**command, "certificate": text}
         )
         problem = assert_problem(response, 422, "invalid-input")
         assert problem["errors"][0]["field"].endswith("certificate")
+    assert "Install the root of its issuer, CN=Root" in str(problem["errors"][0])
+    batch = {"command": {**command, "certificate": leaf}, "station_ids": ["CP-1"]}
+    assert_problem(await client.post("/v1/command-batches", json=batch), 422, "invalid-input")

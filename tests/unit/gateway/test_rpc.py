@@ -8,6 +8,7 @@ import pytest
 
 from gateway.answer_frames import CallError, CallResult, MalformedAnswer
 from gateway.ocpp16 import PROTOCOL
+from gateway.ocpp201 import PROTOCOL as PROTOCOL_201
 from gateway.rpc import (
     Call,
     Heavy,
@@ -40,6 +41,12 @@ def meter_values(value: str = "1", **sampled_value: Any) -> dict[str, Any]:
         "connectorId": 1,
         "meterValue": [{"timestamp": "2026-01-01T00:00:00Z", "sampledValue": [sample]}],
     }
+
+
+def refusal_words(event: object) -> tuple[str, str]:
+    assert isinstance(event, Refusal)
+    _, _, code, description, _ = json.loads(event.frame)
+    return code, description
 
 
 @pytest.fixture
@@ -216,3 +223,44 @@ def test_an_answer_that_is_nested_too_deep_ends_the_call_and_is_not_read(
     peer.open_call("1")
     wide = json.dumps({"configurationKey": [{"key": "K", "readonly": True}] * 500})
     assert isinstance(peer.receive(f'[3,"1",{wide}]'.encode()), CallResult)
+
+
+FROM_STATIONS_201 = {
+    "Authorize", "BootNotification", "ClearedChargingLimit", "DataTransfer",
+    "FirmwareStatusNotification", "Get15118EVCertificate", "GetCertificateStatus", "Heartbeat",
+    "LogStatusNotification", "MeterValues", "NotifyChargingLimit", "NotifyCustomerInformation",
+    "NotifyDisplayMessages", "NotifyEVChargingNeeds", "NotifyEVChargingSchedule", "NotifyEvent",
+    "NotifyMonitoringReport", "NotifyReport", "PublishFirmwareStatusNotification",
+    "ReportChargingProfiles", "ReservationStatusUpdate", "SecurityEventNotification",
+    "SignCertificate", "StatusNotification", "TransactionEvent",
+}  # fmt: skip
+"""Requests that part 2 has a charging station send."""
+
+
+@pytest.mark.parametrize("action", sorted(PROTOCOL_201.actions))
+def test_what_nobody_answers_is_refused_with_what_is_so(action: str) -> None:
+    if action in PROTOCOL_201.routes:
+        assert action in FROM_STATIONS_201
+        return
+    code, words = refusal_words(Peer(PROTOCOL_201).receive(call(action, {})))
+    assert code == "NotSupported"
+    assert ("does not support it" in words) == (action in FROM_STATIONS_201)
+    assert ("is for a station to receive" in words) == (action not in FROM_STATIONS_201)
+    assert action in words
+
+
+def test_what_1_6_has_a_station_receive_is_refused_as_that(peer: Peer) -> None:
+    refused = PROTOCOL.actions - PROTOCOL.routes.keys()
+    assert "StartTransaction" not in refused
+    for action in refused:
+        assert refusal_words(peer.receive(call(action, {}, action[:36]))) == (
+            "NotSupported",
+            f"{action} is for a station to receive, and not to send",
+        )
+
+
+def test_what_a_version_does_not_know_is_not_implemented(peer: Peer) -> None:
+    assert refusal_words(peer.receive(call("NotifyEvent", {}))) == (
+        "NotImplemented",
+        "OCPP 1.6 has no such action",
+    )

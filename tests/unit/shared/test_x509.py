@@ -1,6 +1,7 @@
 """Signing requests and certificates as the whitepaper wants them."""
 
 import hashlib
+from datetime import UTC, datetime
 
 import pytest
 from cryptography import x509 as library
@@ -12,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import x509
+from shared.domain.certificates import CertificateUse
 from shared.domain.errors import InvalidInputError
-from tests.support.signing import name, root, signing_request
+from tests.support.signing import key_usage, name, root, signing_request
 
 
 @pytest.mark.parametrize(
@@ -127,3 +129,55 @@ def test_one_certificate_is_one() -> None:
     for text in ("", "x", root().pem * 2):
         with pytest.raises(InvalidInputError):
             x509.check_certificate(text)
+
+
+_CA = library.BasicConstraints(ca=True, path_length=None)
+_NO_CA = library.BasicConstraints(ca=False, path_length=None)
+_NOW = datetime.now(UTC)
+_SIGNS = key_usage(signs_certificates=True)
+_SIGNS_NOT = key_usage(signs_certificates=False)
+
+
+@pytest.mark.parametrize("use", list(CertificateUse))
+@pytest.mark.parametrize(
+    ("certificate", "reason"),
+    [
+        (root().answer(signing_request("CP-1")), "CA:TRUE"),
+        (root("CP-1", extensions=(_NO_CA,)).pem, "CA:TRUE"),
+        (root("CP-1", extensions=()).pem, "CA:TRUE"),
+        (root(extensions=(_CA, _SIGNS_NOT)).pem, "keyCertSign"),
+        (root(days=-1).pem, "has expired on"),
+        (root(signed_by=root()).pem, "not signed with its own key"),
+    ],
+    ids=["leaf", "CA:FALSE", "none", "key usage", "expired", "another's signature"],
+)
+def test_what_cannot_verify_others_is_no_root(
+    certificate: str, reason: str, use: CertificateUse
+) -> None:
+    with pytest.raises(InvalidInputError, match=reason) as raised:
+        x509.check_root(certificate, use, now=_NOW)
+    assert str(use) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "certificate",
+    [
+        root().pem,
+        root(extensions=(_CA, _SIGNS)).pem,
+        root("New root", signed_by=root()).pem,  # M05.FR.10
+        root(key=rsa.generate_private_key(65537, 2048)).pem,
+    ],
+    ids=["root", "key usage", "signed by the one before", "RSA"],
+)
+def test_what_can_verify_others_is_a_root(certificate: str) -> None:
+    x509.check_root(certificate, CertificateUse.CSMS_ROOT, now=_NOW)
+
+
+def test_a_chain_stands_in_its_order() -> None:
+    authority = root()
+    leaf = authority.answer(signing_request())
+    x509.check_order(leaf)
+    x509.check_order(leaf + authority.pem)
+    for wrong in ("", "x", authority.pem + leaf, leaf + root("Other").pem):
+        with pytest.raises(InvalidInputError):
+            x509.check_order(wrong)

@@ -1,8 +1,9 @@
 """Requests of commands that manage certificates."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from control.api.schemas.commands.request import CommandRequest
@@ -23,12 +24,16 @@ gTcguR60hEhjrtqWV4WpkqhBJUde
 """
 
 
-def _checked_certificate(value: str) -> str:
+def _checked_chain(value: str) -> str:
     try:
-        x509.check_certificate(value)
+        x509.check_order(value)
     except InvalidInputError as error:
-        raise PydanticCustomError("certificate", "{reason}", {"reason": str(error)}) from error
+        raise _not_usable(error) from error
     return value
+
+
+def _not_usable(error: InvalidInputError) -> PydanticCustomError:
+    return PydanticCustomError("certificate", "{reason}", {"reason": str(error)})
 
 
 Hash = Annotated[
@@ -45,10 +50,24 @@ class InstallCertificate(CommandRequest):
     )
     certificate: Annotated[
         str,
-        Field(min_length=1, max_length=5500, description="X.509 in PEM"),
+        Field(
+            min_length=1,
+            max_length=5500,
+            description="X.509 in PEM; one that may sign others (basic constraints CA:TRUE)",
+        ),
         FREE_TEXT,
-        AfterValidator(_checked_certificate),
     ]
+
+    @field_validator("certificate")
+    @classmethod
+    def _is_a_root(cls, value: str, info: ValidationInfo) -> str:
+        use = info.data.get("certificate_type")
+        if use is not None:  # else its own fault is told
+            try:
+                x509.check_root(value, use, now=datetime.now(UTC))
+            except InvalidInputError as error:
+                raise _not_usable(error) from error
+        return value
 
 
 class DeleteCertificate(CommandRequest):
@@ -91,6 +110,7 @@ class CertificateSigned(CommandRequest):
             description="the station's certificate and those above it, PEM, in this order",
         ),
         FREE_TEXT,
+        AfterValidator(_checked_chain),
     ]
     certificate_type: CertificateSigningUse | None = Field(
         default=None,
