@@ -10,6 +10,7 @@ from gateway.lookups import Lookups
 from gateway.quotas import Quota, StationQuotas
 from gateway.settings import GatewaySettings
 from shared.domain.authorization import Authorization, AuthorizationRequest, TransactionStart
+from shared.domain.charging_profiles import ChargingProfile, ChargingProfileAccepted
 from shared.domain.commands import Command
 from shared.domain.meter_values import MeterValue, MeterValuesReported
 from shared.domain.stations import (
@@ -110,6 +111,25 @@ class Handlers:
         self.station.credentials = replace(self.station.credentials, registration_status=status)
         self.station.accepted = status is RegistrationStatus.ACCEPTED
         return status
+
+    def profile_of_start(
+        self, profile: ChargingProfile, *, evse_id: int, command_id: str
+    ) -> ChargingProfileAccepted:
+        """Return the fact that a station took a profile for the transaction it is to start.
+
+        Args:
+            profile: a TxProfile; without a transaction id it is of the next one at its EVSE.
+            evse_id: where it starts.
+            command_id: the remote start.
+        """
+        return ChargingProfileAccepted(
+            station_id=self.station.station_id,
+            evse_id=evse_id,
+            profile=profile,
+            command_id=command_id,
+            accepted_at=self.services.now(),
+            start_within_s=self.services.settings.remote_start_wait_s,
+        )
 
     def grant(self, quota: Quota, wanted: int = 1) -> int:
         """Return how many of `wanted` things that the station says are to be kept."""

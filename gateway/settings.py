@@ -299,6 +299,12 @@ class GatewaySettings(QuotaSettings):
         "or after a reboot that waits for the last charge to end; a week has a quiet night for all "
         "of them. While nobody knows whether it was accepted, both count",
     )
+    remote_start_wait_s: PositiveFloat = Field(
+        default=600.0,
+        description="how long a remote start may take to become a charge, from a station that has "
+        "not told its ConnectionTimeOut (else that and a minute): after that the charging profile "
+        "it brought is not shown any more. Drivers plug in within a few minutes",
+    )
     authorization_cache_size: PositiveInt = Field(
         default=50_000,
         description="tokens remembered in the process, and as many groups; about 1 kB each",

@@ -26,7 +26,7 @@ from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import format_time, parse_optional_time, parse_time
 from shared.domain import commands
 from shared.domain.authorization import TransactionStart
-from shared.domain.charging_profiles import ChargingProfileAccepted, parse_start_document
+from shared.domain.charging_profiles import parse_start_document
 from shared.domain.configuration import (
     ConfigurationChanged,
     ConfigurationKey,
@@ -298,12 +298,10 @@ class Core(Handlers):
             and "chargingProfile" in request
             and request.get("connectorId")
         ):
-            yield ChargingProfileAccepted(
-                station_id=self.station.station_id,
+            yield self.profile_of_start(
+                from_wire(request["chargingProfile"]),
                 evse_id=request["connectorId"],
-                profile=from_wire(request["chargingProfile"]),
                 command_id=exchange.command_id,
-                accepted_at=self.services.now(),
             )
 
     @sends(commands.RemoteStop)

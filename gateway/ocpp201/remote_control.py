@@ -18,7 +18,7 @@ from gateway.handlers import Handlers
 from gateway.ocpp201.smart_charging import from_wire, to_wire
 from gateway.routing import AnsweredCall, answered, sends
 from shared.domain import commands, tokens
-from shared.domain.charging_profiles import ChargingProfileAccepted, parse_start_document
+from shared.domain.charging_profiles import parse_start_document
 from shared.store.facts import Fact
 
 _FIRST_CONNECTOR = 1
@@ -56,19 +56,21 @@ class RemoteControl(Handlers):
 
     @answered(Action.request_start_transaction)
     def remote_start_answered(self, exchange: AnsweredCall) -> Iterator[Fact]:
-        """Keep the profile that the transaction will have (K05); its EVSE must be named."""
+        """Keep the profile that the transaction will have (K05); its EVSE must be named.
+
+        One that has begun already, because the cable was first, is named (F01.FR.13).
+        """
         request = exchange.request
         if (
             exchange.answer["status"] == RequestStartStopStatusEnumType.accepted
             and "chargingProfile" in request
             and request.get("evseId")
         ):
-            yield ChargingProfileAccepted(
-                station_id=self.station.station_id,
+            profile = from_wire(request["chargingProfile"])
+            yield self.profile_of_start(
+                replace(profile, transaction_id=exchange.answer.get("transactionId")),
                 evse_id=request["evseId"],
-                profile=from_wire(request["chargingProfile"]),
                 command_id=exchange.command_id,
-                accepted_at=self.services.now(),
             )
 
     @sends(commands.RemoteStop)

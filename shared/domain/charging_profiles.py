@@ -115,8 +115,12 @@ class InstalledProfile:
 class ChargingProfileAccepted(InstalledProfile):
     """A station has accepted a profile, in place of others.
 
-    It replaces the one with its id, and the one of its EVSE, purpose and stack level.
+    It replaces the one with its id, and the one of its EVSE, purpose and stack level. With a remote
+    start, `start_within_s` is how long its transaction may take to begin where the station has not
+    told that itself; then the start has led to nothing, and the profile is gone.
     """
+
+    start_within_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Charging profiles that stations have accepted, and what stations say these come to."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 
@@ -18,22 +18,44 @@ from shared.domain.charging_profiles import (
     to_period_documents,
 )
 from shared.domain.errors import ConflictError, NotFoundError
+from shared.domain.sessions import TransactionIdIssuer
 from shared.store.fingerprints import encode_json
 from shared.store.pool import Connection, Database
 
-# A TxProfile ends with its transaction (OCPP 1.6 §3.13.1). One that came with a remote start has no
-# transaction id: it is of the next transaction of its EVSE.
-_ENDED = f"""
-    profile.purpose = '{ChargingProfilePurpose.TX_PROFILE}' AND (
-        EXISTS (SELECT FROM sessions
-                WHERE sessions.station_id = profile.station_id AND sessions.ended_at IS NOT NULL
-                  AND sessions.transaction_id = profile.transaction_id)
-        OR profile.transaction_id IS NULL
-        AND EXISTS (SELECT FROM sessions
-                    WHERE sessions.station_id = profile.station_id
-                      AND sessions.evse_id = profile.evse_id
-                      AND sessions.ended_at > profile.accepted_at))
+# The transactions of a profile: the one it names; for that of a remote start the ones of its EVSE
+# that were told of since, by Postgres' clock alone; for another without an id any that was not over
+# yet. What was told of before the start may be its own in OCPP 2.0.1, where it can begin with the
+# cable.
+_ITS_SESSIONS = f"""
+    SELECT FROM sessions
+    WHERE sessions.station_id = profile.station_id
+      AND CASE
+          WHEN profile.transaction_id IS NOT NULL
+              THEN sessions.transaction_id = profile.transaction_id
+          ELSE sessions.evse_id = profile.evse_id AND (
+              sessions.created_at > coalesce(
+                  (SELECT sent_at FROM commands WHERE command_id = profile.command_id),
+                  profile.accepted_at)
+              OR coalesce(sessions.ended_at, 'infinity') > profile.accepted_at
+                 AND (profile.start_until IS NULL
+                      OR sessions.transaction_id_issuer = '{TransactionIdIssuer.STATION}'))
+          END
 """  # noqa: S608 - a word of our own
+# A TxProfile ends with its transaction (OCPP 1.6 §3.13.1).
+_ENDED = f"""
+    profile.purpose = '{ChargingProfilePurpose.TX_PROFILE}'
+    AND EXISTS ({_ITS_SESSIONS} AND sessions.ended_at IS NOT NULL)
+"""
+# Or with its remote start, if no transaction came of that. Older code has not kept until when one
+# might; by then nobody waits any more.
+_CAME_TO_NOTHING = f"""
+    profile.purpose = '{ChargingProfilePurpose.TX_PROFILE}'
+    AND coalesce(profile.start_until, profile.accepted_at + interval '1 day')
+        < now() - $1::interval
+    AND NOT EXISTS ({_ITS_SESSIONS})
+"""
+# A station that is offline tells of a transaction later: for so long it is hidden only.
+_KEPT_IN_CASE = timedelta(days=7)
 
 
 async def write_accepted(
@@ -83,18 +105,22 @@ async def write_accepted(
         """
         INSERT INTO charging_profiles (station_id, evse_id, charging_profile_id, purpose,
                                        stack_level, valid_from, valid_to, transaction_id, profile,
-                                       command_id, accepted_at)
-        SELECT new.*
+                                       command_id, accepted_at, start_until)
+        SELECT new.station_id, evse_id, charging_profile_id, purpose, stack_level, valid_from,
+               valid_to, transaction_id, profile, command_id, accepted_at,
+               accepted_at + start_within_s * interval '1 second'
         FROM unnest($1::text[], $2::integer[], $3::integer[], $4::text[], $5::integer[],
                     $6::timestamptz[], $7::timestamptz[], $8::text[], $9::jsonb[], $10::uuid[],
-                    $11::timestamptz[]) AS new (station_id)
+                    $11::timestamptz[], $12::float8[])
+             AS new (station_id, evse_id, charging_profile_id, purpose, stack_level, valid_from,
+                     valid_to, transaction_id, profile, command_id, accepted_at, start_within_s)
         JOIN stations USING (station_id)
         ON CONFLICT (station_id, charging_profile_id) DO UPDATE
         SET evse_id = excluded.evse_id, purpose = excluded.purpose,
             stack_level = excluded.stack_level, valid_from = excluded.valid_from,
             valid_to = excluded.valid_to, transaction_id = excluded.transaction_id,
             profile = excluded.profile, command_id = excluded.command_id,
-            accepted_at = excluded.accepted_at
+            accepted_at = excluded.accepted_at, start_until = excluded.start_until
         """,
         station_ids,
         evse_ids,
@@ -107,8 +133,39 @@ async def write_accepted(
         [to_document(profile) for profile in profiles],
         [fact.command_id for fact in distinct],
         [fact.accepted_at for fact in distinct],
+        [fact.start_within_s for fact in distinct],
     )
+    await _learn_how_long_a_start_takes(connection, distinct)
     return [None] * len(facts)
+
+
+async def _learn_how_long_a_start_takes(
+    connection: Connection, facts: Sequence[ChargingProfileAccepted]
+) -> None:
+    """Go by how long stations have told that they wait for a cable, and a minute (1.6 §9.1.4)."""
+    starts = [fact for fact in facts if fact.start_within_s is not None]
+    if starts:
+        await connection.execute(
+            """
+            UPDATE charging_profiles AS profile
+            SET start_until = accepted_at + (told.value::integer + 60) * interval '1 second'
+            FROM unnest($1::text[], $2::integer[]) AS start (station_id, charging_profile_id),
+                 LATERAL (
+                     SELECT value FROM configuration_keys
+                     WHERE station_id = start.station_id AND known
+                       AND lower(key) = 'connectiontimeout'
+                     UNION ALL
+                     SELECT value FROM station_variables
+                     WHERE station_id = start.station_id AND component = 'TxCtrlr'
+                       AND variable = 'EVConnectionTimeOut' AND attribute_type = 'Actual'
+                 ) AS told
+            WHERE profile.station_id = start.station_id
+              AND profile.charging_profile_id = start.charging_profile_id
+              AND told.value ~ '^[1-9][0-9]{0,7}$'
+            """,
+            [fact.station_id for fact in starts],
+            [fact.profile.charging_profile_id for fact in starts],
+        )
 
 
 def _level(fact: ChargingProfileAccepted) -> tuple[str, int, str, int]:
@@ -194,10 +251,12 @@ async def list_after(
         f"""
         SELECT station_id, evse_id, profile, command_id::text, accepted_at
         FROM charging_profiles AS profile
-        WHERE station_id = $1 AND ($2::integer IS NULL OR charging_profile_id > $2)
-          AND ($3::integer IS NULL OR evse_id = $3) AND NOT ({_ENDED})
-        ORDER BY charging_profile_id LIMIT $4
-        """,  # noqa: S608 - the condition above
+        WHERE station_id = $2 AND ($3::integer IS NULL OR charging_profile_id > $3)
+          AND ($4::integer IS NULL OR evse_id = $4)
+          AND NOT ({_ENDED}) AND NOT ({_CAME_TO_NOTHING})
+        ORDER BY charging_profile_id LIMIT $5
+        """,  # noqa: S608 - the conditions above
+        timedelta(0),
         station_id,
         after,
         evse_id,
@@ -276,8 +335,14 @@ async def require_transaction(
 
 
 async def sweep_ended(db: Database) -> int:
-    """Forget TxProfiles whose transaction has ended; return how many. No list shows them anyway."""
+    """Forget TxProfiles whose transaction has ended or never began; return how many.
+
+    No list shows them anyway.
+    """
     tag = await db.execute(
-        f"DELETE FROM charging_profiles AS profile WHERE {_ENDED}"  # noqa: S608 - as above
+        f"""
+        DELETE FROM charging_profiles AS profile WHERE ({_ENDED}) OR ({_CAME_TO_NOTHING})
+        """,  # noqa: S608 - as above
+        _KEPT_IN_CASE,
     )
     return int(tag.rpartition(" ")[2])

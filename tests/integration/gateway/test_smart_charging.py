@@ -271,6 +271,96 @@ async def test_the_profile_of_a_remote_start_is_that_of_the_transaction_to_come(
     assert await asking.kept() == []
 
 
+START_WITH_PROFILE = commands.RemoteStart(
+    id_token="TAG",
+    evse_id=1,
+    charging_profile=to_document(profile(TX, (0, "6.5"), id=5, kind="Relative")),
+)
+
+
+async def let_pass(db: Database, seconds: float) -> None:
+    """Make it so much longer ago that profiles were accepted."""
+    await db.execute(
+        """
+        UPDATE charging_profiles SET accepted_at = accepted_at - $1 * interval '1 second',
+                                     start_until = start_until - $1 * interval '1 second'
+        """,
+        seconds,
+    )
+
+
+@pytest.mark.parametrize("told", [None, "30", "never", "0"])
+async def test_a_remote_start_that_led_to_nothing_leaves_no_profile(
+    asking: Asking, told: str | None
+) -> None:
+    if told is not None:
+        key = {"key": "ConnectionTimeOut", "readonly": False, "value": told}
+        await asking(commands.GetConfiguration(), {"configurationKey": [key]})
+    await asking(START_WITH_PROFILE)
+    wait_s = 30 + 60 if told == "30" else 600
+    await let_pass(asking.db, wait_s - 20)
+    assert await asking.kept() == [(5, 1, TX, 0)]
+    await let_pass(asking.db, 21)
+    assert await asking.kept() == []
+    # Kept for a while, because a station may have been offline when it began.
+    assert await charging_profiles.sweep_ended(asking.db) == 0
+    await let_pass(asking.db, 8 * 86_400)
+    assert await charging_profiles.sweep_ended(asking.db) == 1
+
+
+async def test_a_transaction_that_is_told_late_has_its_profile(
+    asking: Asking, station: StationClient
+) -> None:
+    await asking(START_WITH_PROFILE)
+    await let_pass(asking.db, 3600)
+    assert await asking.kept() == []
+    transaction_id = await begin(station)
+    assert await asking.kept() == [(5, 1, TX, 0)]
+    await end(station, transaction_id)  # by a clock that is months behind
+    assert await asking.kept() == []
+    assert await charging_profiles.sweep_ended(asking.db) == 1
+
+
+async def test_the_end_of_the_charge_before_is_not_that_of_the_profile(
+    asking: Asking, station: StationClient
+) -> None:
+    before = await begin(station)
+    await asking(START_WITH_PROFILE)
+    await end(station, before, timestamp=datetime.now(UTC).isoformat())
+    assert await asking.kept() == [(5, 1, TX, 0)]
+
+
+@pytest.mark.parametrize("status", ["Rejected", {"status": "Rejected"}])
+async def test_a_remote_start_that_is_refused_leaves_no_profile(
+    asking: Asking, status: Any
+) -> None:
+    await asking(START_WITH_PROFILE, status)
+    assert await asking.kept() == []
+
+
+async def test_a_remote_start_names_the_transaction_that_had_begun(
+    asking_201: Asking, station_201: StationClient
+) -> None:
+    """F01.FR.13: with the cable first, there is one already."""
+    await asking_201(START_WITH_PROFILE, {"status": "Accepted", "transactionId": "T-1"})
+    (kept,) = await charging_profiles.list_after(asking_201.db, station_id="CP-1")
+    assert kept.profile.transaction_id == "T-1"
+    event = {
+        "eventType": "Started",
+        "timestamp": NOW,
+        "triggerReason": "CablePluggedIn",
+        "seqNo": 0,
+        "transactionInfo": {"transactionId": "T-1"},
+        "evse": {"id": 1, "connectorId": 1},
+    }
+    await tell(station_201, "TransactionEvent", event)
+    await let_pass(asking_201.db, 3600)
+    assert len(await asking_201.kept()) == 1
+    ended = {**event, "eventType": "Ended", "seqNo": 1, "triggerReason": "StopAuthorized"}
+    await tell(station_201, "TransactionEvent", ended)
+    assert await asking_201.kept() == []
+
+
 async def test_a_remote_start_of_2_0_1_carries_a_profile_and_the_type_of_its_token(
     asking_201: Asking,
 ) -> None:

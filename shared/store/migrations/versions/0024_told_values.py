@@ -1,4 +1,4 @@
-"""Values of variables that were told by themselves, without what describes the variable."""
+"""Values of variables that were told by themselves; until when a remote start may lead to one."""
 
 from shared.store.migrations.statements import execute, refuse
 
@@ -15,6 +15,9 @@ STATEMENTS = (
         ALTER COLUMN persistent SET DEFAULT false,
         ALTER COLUMN constant SET DEFAULT false
     """,
+    # Until when a remote start may lead to the transaction that its profile is for; empty for a
+    # profile that came otherwise, or through older code.
+    "ALTER TABLE charging_profiles ADD COLUMN start_until timestamptz",
 )
 
 
