@@ -101,7 +101,9 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
         shared_ttl_s = settings.authorization_shared_cache_ttl_s
         tokens = Tokens(
             db,
-            shared_tokens=SharedCache(redis, Kind.ID_TOKEN, IdToken, ttl_s=shared_ttl_s),
+            shared_tokens=SharedCache(
+                redis, Kind.ID_TOKEN, tuple[IdToken, ...], ttl_s=shared_ttl_s
+            ),
             shared_groups=SharedCache(redis, Kind.GROUP, IdTokenGroup, ttl_s=shared_ttl_s),
             listener=ChangeListener(redis, timeout_s=settings.redis_timeout_s),
             settings=settings,
@@ -153,7 +155,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
                 settings=settings,
                 ingest=ingest,
                 authorize=await _authorizer(stack, db, tokens, settings),
-                find_id_token=tokens.find,
+                find_id_tokens=tokens.find,
                 lookups=Lookups(db, hold_s=settings.ingest_hold_s),
                 quotas=quotas,
                 now=_now,

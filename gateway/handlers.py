@@ -47,14 +47,14 @@ class ConnectedStation:
 class Services:
     """What handlers may use of their pod.
 
-    `authorize` decides about tokens; `find_id_token` looks up what is kept of one; `lookups` are
+    `authorize` decides about tokens; `find_id_tokens` looks up those of a text; `lookups` are
     for what is asked rarely; `quotas` bound what one station can make us keep.
     """
 
     settings: GatewaySettings
     ingest: Ingest
     authorize: Callable[[AuthorizationRequest], Awaitable[Authorization]]
-    find_id_token: Callable[[str], Awaitable[IdToken | None]]
+    find_id_tokens: Callable[[str], Awaitable[tuple[IdToken, ...]]]
     lookups: Lookups
     quotas: StationQuotas
     now: Callable[[], datetime]

@@ -11,6 +11,7 @@ from gateway.handlers import Handlers
 from shared.domain import commands
 from shared.domain.local_list_limits import UpdateSize, find_problems
 from shared.domain.local_lists import LocalListEntry
+from shared.domain.tokens import id_token_key
 from shared.store.local_list_limits import HeldEntries
 
 
@@ -39,7 +40,11 @@ async def check_update(
     held = HeldEntries()
     replaces = command.update_type == commands.LocalListUpdateType.FULL
     if told.max_entries is not None:
-        held = await lookups.count_local_list(station_id, [entry.key for entry in entries])
+        keys = [
+            id_token_key(entry.id_token) if ocpp_version == "1.6" else entry.key
+            for entry in entries
+        ]
+        held = await lookups.count_local_list(station_id, keys)
     present = sum(entry.status is not None for entry in entries)
     size = UpdateSize(
         entries=len(entries),

@@ -14,7 +14,7 @@ from shared.domain.authorization import (
     decide,
     needs_open_sessions,
 )
-from shared.domain.tokens import IdToken, IdTokenGroup
+from shared.domain.tokens import IdToken, IdTokenGroup, find_meant
 from shared.store.authorization import find_open_sessions
 from shared.store.pool import Database
 from shared.telemetry import metrics
@@ -44,7 +44,8 @@ class DatabaseAuthorizer:
         Raises:
             StoreAwayError: Postgres is away and not enough is remembered.
         """
-        token = await self._tokens.find(request.id_token)
+        known = await self._tokens.find(request.id_token)
+        token = find_meant(known, request.presented_as)
         group = await self._tokens.find_group(token)
         rule = await self._tokens.find_rule(request.station_id)
         authorization = decide(
@@ -53,13 +54,17 @@ class DatabaseAuthorizer:
             group=group,
             rule=rule,
             presented_as=request.presented_as,
-            open_sessions=await self._open_sessions(request, token, group),
+            open_sessions=await self._open_sessions(request, known, token, group),
         )
         metrics.authorizations.labels("database", authorization.status).inc()
         return authorization
 
     async def _open_sessions(
-        self, request: AuthorizationRequest, token: IdToken | None, group: IdTokenGroup | None
+        self,
+        request: AuthorizationRequest,
+        known: tuple[IdToken, ...],
+        token: IdToken | None,
+        group: IdTokenGroup | None,
     ) -> OpenSessions | None:
         start: TransactionStart | None = request.start
         if start is None:
@@ -68,7 +73,11 @@ class DatabaseAuthorizer:
             return NO_OPEN_SESSIONS
         return await hold(
             lambda: find_open_sessions(
-                self._db, request, start, group_id_token=token.group_id_token
+                self._db,
+                request,
+                start,
+                token=token,
+                without_type=find_meant(known, None) is token,
             ),
             hold_s=self._hold_s,
         )

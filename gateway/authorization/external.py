@@ -17,7 +17,7 @@ from gateway.authorization.memory import Memory
 from gateway.settings import AuthorizationFailurePolicy, GatewaySettings
 from gateway.translation import format_time
 from shared.domain.authorization import Authorization, AuthorizationRequest, has_expired
-from shared.domain.tokens import AuthorizationStatus, id_token_key
+from shared.domain.tokens import AuthorizationStatus, id_token_key, typed_key
 from shared.telemetry import metrics
 from shared.telemetry.errors import describe_error
 
@@ -105,7 +105,10 @@ class ExternalAuthorizer:
 
     async def authorize(self, request: AuthorizationRequest) -> Authorization:
         """Return the API's decision, or that of the policy for failures; it never raises."""
-        key = id_token_key(request.id_token)
+        type_ = request.presented_as
+        key = (
+            id_token_key(request.id_token) if type_ is None else typed_key(request.id_token, type_)
+        )
         answer = await self._ask(request)
         if answer is None:
             authorization, source = self._without_answer(key), "policy"

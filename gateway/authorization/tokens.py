@@ -21,7 +21,7 @@ from shared.telemetry import metrics
 
 log = structlog.get_logger()
 
-Value = TypeVar("Value", bound=IdToken | IdTokenGroup)
+Value = TypeVar("Value", bound=tuple[IdToken, ...] | IdTokenGroup)
 
 _BACKOFF_MIN_S = 0.1
 _BACKOFF_MAX_S = 5.0
@@ -84,7 +84,7 @@ class Tokens:
 
     Args:
         db: where everything is kept.
-        shared_tokens: tokens that any pod has read.
+        shared_tokens: the tokens of one text that any pod has read.
         shared_groups: groups likewise.
         listener: tells what has changed.
         settings: how much is remembered, and for how long.
@@ -94,7 +94,7 @@ class Tokens:
         self,
         db: Database,
         *,
-        shared_tokens: SharedCache[IdToken],
+        shared_tokens: SharedCache[tuple[IdToken, ...]],
         shared_groups: SharedCache[IdTokenGroup],
         listener: ChangeListener,
         settings: GatewaySettings,
@@ -106,9 +106,9 @@ class Tokens:
             ttl_s=settings.authorization_cache_ttl_s,
             hold_s=settings.ingest_hold_s,
         )
-        self._tokens: Lookup[IdToken | None] = lookup(
+        self._tokens: Lookup[tuple[IdToken, ...] | None] = lookup(
             Kind.ID_TOKEN,
-            _ReadThrough(Kind.ID_TOKEN, shared_tokens, partial(id_tokens.find, db)),
+            _ReadThrough(Kind.ID_TOKEN, shared_tokens, partial(id_tokens.find_all, db)),
         )
         self._groups: Lookup[IdTokenGroup | None] = lookup(
             Kind.GROUP, _ReadThrough(Kind.GROUP, shared_groups, partial(id_token_groups.find, db))
@@ -116,13 +116,13 @@ class Tokens:
         # A station stays with its pod, so there is nothing to share.
         self._rules: Lookup[LocationRule] = lookup(Kind.RULES, partial(locations.find_rules, db))
 
-    async def find(self, id_token: str) -> IdToken | None:
-        """Return a token, or None if nobody registered it.
+    async def find(self, id_token: str) -> tuple[IdToken, ...]:
+        """Return the tokens of a text, one of each type that somebody registered.
 
         Raises:
             StoreAwayError: Postgres is away.
         """
-        return await self._tokens.get(id_token_key(id_token))
+        return await self._tokens.get(id_token_key(id_token)) or ()
 
     async def find_group(self, token: IdToken | None) -> IdTokenGroup | None:
         """Return the rules of a token's group, or None if there are none.

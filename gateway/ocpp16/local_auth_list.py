@@ -1,5 +1,6 @@
 """The Local Auth List Management profile of OCPP 1.6."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +21,7 @@ from shared.domain.local_lists import (
     LocalListUpdateStatus,
     LocalListVersionReported,
 )
-from shared.domain.tokens import AuthorizationStatus
+from shared.domain.tokens import AuthorizationStatus, id_token_key
 from shared.store.facts import Fact
 
 
@@ -31,7 +32,12 @@ class LocalAuthList(Handlers):
 
     @sends(commands.SendLocalList)
     def send_local_list(self, command: commands.SendLocalList) -> call.SendLocalList:
-        """§5.15; a version is never 0 or -1 (errata 3.52)."""
+        """§5.15; a version is never 0 or -1 (errata 3.52). Each idTag is in it once (§6.41)."""
+        texts = Counter(id_token_key(entry["id_token"]) for entry in command.entries)
+        if repeated := [text for text, count in texts.items() if count > 1]:
+            raise CannotBeSaidError(
+                f"OCPP 1.6 tells no types: name {repeated[0]!r} in entries once"
+            )
         return call.SendLocalList(
             list_version=command.version,
             update_type=UpdateType(command.update_type),

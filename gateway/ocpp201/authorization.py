@@ -6,6 +6,7 @@ from ocpp.v201 import call, call_result
 from ocpp.v201.datatypes import IdTokenInfoType, IdTokenType
 from ocpp.v201.enums import Action, AuthorizationStatusEnumType, IdTokenEnumType
 
+from gateway.errors import CannotBeSaidError
 from gateway.handlers import Handlers
 from gateway.routing import on, sends
 from gateway.translation import format_time
@@ -47,6 +48,22 @@ async def authorize_id_token(
     if type_ is tokens.IdTokenType.NO_AUTHORIZATION:
         return domain.Authorization(tokens.AuthorizationStatus.ACCEPTED)
     return await handlers.authorize(id_token["idToken"], type_, start=start)
+
+
+async def find_type(handlers: Handlers, id_token: str) -> tokens.IdTokenType:
+    """Return the type of the one token that has this text; a card's if nobody registered one.
+
+    Raises:
+        CannotBeSaidError: there are several.
+        StoreAwayError: nobody can tell now.
+    """
+    found = await handlers.services.find_id_tokens(id_token)
+    if len(found) > 1:
+        types = ", ".join(sorted(token.type for token in found))
+        raise CannotBeSaidError(
+            f"there are several id tokens {id_token!r}: name one in id_token_type ({types})"
+        )
+    return found[0].type if found else tokens.IdTokenType.ISO14443
 
 
 def to_id_token_info(authorization: domain.Authorization) -> IdTokenInfoType:

@@ -15,6 +15,7 @@ from ocpp.v201.enums import (
 
 from gateway.errors import CannotBeSaidError
 from gateway.handlers import Handlers
+from gateway.ocpp201.authorization import find_type
 from gateway.ocpp201.smart_charging import from_wire, to_wire
 from gateway.routing import AnsweredCall, answered, sends
 from shared.domain import commands, tokens
@@ -37,8 +38,7 @@ class RemoteControl(Handlers):
     async def complete(self, command: commands.Command) -> commands.Command:
         """Find out the type of the token to start with, unless the command tells it."""
         if isinstance(command, commands.RemoteStart) and command.id_token_type is None:
-            token = await self.services.find_id_token(command.id_token)
-            type_ = tokens.IdTokenType.ISO14443 if token is None else token.type
+            type_ = await find_type(self, command.id_token)
             command = replace(command, id_token_type=type_)
         return await super().complete(command)
 

@@ -15,6 +15,7 @@ from ocpp.v201.enums import (
 
 from gateway.errors import CannotBeSaidError
 from gateway.handlers import Handlers
+from gateway.ocpp201.authorization import find_type
 from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import format_time, parse_time
 from shared.domain import commands, tokens
@@ -42,8 +43,7 @@ class Reservation(Handlers):
     async def complete(self, command: commands.Command) -> commands.Command:
         """Find out the type of the token to reserve for, unless the command tells it."""
         if isinstance(command, commands.ReserveNow) and command.id_token_type is None:
-            token = await self.services.find_id_token(command.id_token)
-            type_ = tokens.IdTokenType.ISO14443 if token is None else token.type
+            type_ = await find_type(self, command.id_token)
             command = replace(command, id_token_type=type_)
         return await super().complete(command)
 

@@ -20,7 +20,7 @@ from shared.bus import keys
 from shared.bus.client import redis_errors_as_unavailable, subscribed
 from shared.domain.tokens import IdToken, IdTokenGroup
 
-Value = TypeVar("Value", bound=IdToken | IdTokenGroup)
+Value = TypeVar("Value", bound=tuple[IdToken, ...] | IdToken | IdTokenGroup)
 
 _TOMBSTONE = ""
 _NOBODY = "null"

@@ -5,9 +5,13 @@ from datetime import datetime
 from decimal import Decimal
 
 from shared.domain.locations import EVERYBODY, LocationRule
-from shared.domain.tokens import AuthorizationStatus, IdToken, IdTokenGroup, IdTokenType
-
-_CARDS = {IdTokenType.ISO14443, IdTokenType.ISO15693}
+from shared.domain.tokens import (
+    AuthorizationStatus,
+    IdToken,
+    IdTokenGroup,
+    IdTokenType,
+    is_same_type,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,7 @@ def decide(
             is only shown, because ConcurrentTx is an answer to a start alone (OCPP 1.6 §7.2,
             OCPP 2.0.1 part 2 §3.3). A card that ends a charge must not be refused for it.
     """
-    if token is None or (presented_as is not None and not _same_type(token.type, presented_as)):
+    if token is None or (presented_as is not None and not is_same_type(token.type, presented_as)):
         return Authorization(AuthorizationStatus.INVALID)
     status = _status(token, at, group, rule, open_sessions)
     return Authorization(status, token.expires_at, token.group_id_token)
@@ -140,8 +144,3 @@ def _reaches(count: int, limit: int | None) -> bool:
 def has_expired(expires_at: datetime | None, at: datetime) -> bool:
     """Tell whether a validity has ended; the moment of its end is outside."""
     return expires_at is not None and expires_at <= at
-
-
-def _same_type(kept: IdTokenType, presented: IdTokenType) -> bool:
-    # Cards are registered from what 1.6 stations read, which does not tell the two apart.
-    return kept is presented or {kept, presented} <= _CARDS

@@ -19,6 +19,8 @@ from shared.domain.tokens import (
     IdToken,
     IdTokenType,
     id_token_key,
+    is_card,
+    typed_key,
 )
 
 OCPP_16_ID_TAG_MAX_LENGTH = 20
@@ -77,8 +79,10 @@ class LocalListEntry:
 
     @property
     def key(self) -> str:
-        """Return what tells it from other entries."""
-        return id_token_key(self.id_token)
+        """Return what tells it from other entries: the text, and the type of what is no card."""
+        if self.type is None or is_card(self.type):
+            return id_token_key(self.id_token)
+        return typed_key(self.id_token, self.type)
 
     def to_params(self) -> dict[str, Any]:
         """Return it as JSON, for a command's parameters."""

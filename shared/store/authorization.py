@@ -1,7 +1,7 @@
 """What goes on elsewhere, for the limits of concurrent sessions."""
 
 from shared.domain.authorization import AuthorizationRequest, OpenSessions, TransactionStart
-from shared.domain.tokens import AuthorizationStatus
+from shared.domain.tokens import KEY_SUFFIXES, AuthorizationStatus, IdToken, IdTokenType
 from shared.store.pool import Database
 
 # A session counts from its start on, so that a start which comes late, from a station that was
@@ -14,11 +14,37 @@ _COUNT = """
       AND (station_id <> $1
            OR (evse_id IS DISTINCT FROM $3 AND transaction_id IS DISTINCT FROM $4))
 """
+# The type that a station of 2.0.1 told of a session's token; NULL in 1.6, which tells none: then it
+# is that of the card, or of the only token of its text (`find_meant`).
+_TYPE = """
+    (SELECT event.id_token_type FROM transaction_events AS event
+     WHERE event.station_id = sessions.station_id
+       AND event.transaction_id = sessions.transaction_id
+       AND lower(event.id_token) = lower(sessions.id_token) AND event.id_token_type IS NOT NULL
+     ORDER BY event.seq_no LIMIT 1)
+"""
+_KEYS = "ARRAY(SELECT lower(sessions.id_token) || suffix FROM unnest($10::text[]) AS suffix)"
+_KIND = (
+    f"CASE {{type}} WHEN '{IdTokenType.ISO15693}' THEN '{IdTokenType.ISO14443}' ELSE {{type}} END"
+)
 _QUERY = f"""
     SELECT
-        ({_COUNT} AND lower(id_token) = lower($2::text)) AS of_token,
+        ({_COUNT} AND lower(id_token) = lower($2::text)
+         AND coalesce({_KIND.format(type=_TYPE)} = {_KIND.format(type="$8::text")}, $9)
+        ) AS of_token,
         ({_COUNT} AND lower(id_token) IN (
             SELECT lower(id_token) FROM id_tokens WHERE lower(group_id_token) = lower($6::text)
+        ) AND EXISTS (
+            SELECT FROM id_tokens AS token
+            WHERE token.id_token_key = ANY({_KEYS})
+              AND lower(token.group_id_token) = lower($6::text)
+              AND coalesce(
+                  {_KIND.format(type=_TYPE)} = {_KIND.format(type="token.type")},
+                  token.type IN ('{IdTokenType.ISO14443}', '{IdTokenType.ISO15693}')
+                  OR NOT EXISTS (
+                      SELECT FROM id_tokens AS other
+                      WHERE other.id_token_key <> token.id_token_key
+                        AND other.id_token_key = ANY({_KEYS})))
         )) AS of_group,
         coalesce(
             (SELECT authorization_status FROM sessions
@@ -36,7 +62,8 @@ async def find_open_sessions(
     request: AuthorizationRequest,
     start: TransactionStart,
     *,
-    group_id_token: str | None,
+    token: IdToken,
+    without_type: bool,
 ) -> OpenSessions:
     """Return what else a token and its group charge at the moment of a start.
 
@@ -47,7 +74,8 @@ async def find_open_sessions(
         db: the pool.
         request: who starts, and where.
         start: what is started.
-        group_id_token: the token's group.
+        token: who starts, as it is kept.
+        without_type: whether sessions whose station told no type are the token's.
     """
     (record,) = await db.fetch(
         _QUERY,
@@ -56,8 +84,11 @@ async def find_open_sessions(
         start.evse_id,
         start.transaction_id,
         start.started_at,
-        group_id_token,
+        token.group_id_token,
         start.meter_start_wh,
+        token.type,
+        without_type,
+        KEY_SUFFIXES,
     )
     told_before = record["told_before"]
     return OpenSessions(

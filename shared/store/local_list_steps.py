@@ -14,7 +14,7 @@ from shared.domain.local_lists import (
     TokenSelection,
     to_entry,
 )
-from shared.domain.tokens import AuthorizationStatus, IdToken, IdTokenType
+from shared.domain.tokens import KEY_SUFFIXES, AuthorizationStatus, IdToken, IdTokenType
 from shared.store.local_list_limits import SWITCHED_OFF
 from shared.store.local_lists import LIST_COLUMNS, to_local_list
 from shared.store.pool import Database
@@ -149,6 +149,7 @@ class WantedEntries:
     revision: int
 
 
+# A list of OCPP 1.6 has each text once: it is that of the card, or of the only token that has it.
 # Tokens that may charge come first, if there is not room for all. Who may not charge at the
 # station's location is left out, so that the station asks.
 _WANTED = """
@@ -164,6 +165,11 @@ _WANTED = """
     WHERE ($2 OR lower(token.group_id_token) = ANY($3))
       AND token.type <> 'NoAuthorization'
       AND ($4::integer IS NULL OR length(token.id_token) <= $4)
+      AND ($4::integer IS NULL OR token.type IN ('ISO14443', 'ISO15693') OR NOT EXISTS (
+          SELECT FROM id_tokens AS other
+          WHERE other.id_token_key <> token.id_token_key AND other.id_token_key = ANY(ARRAY(
+              SELECT split_part(token.id_token_key, E'\\x1f', 1) || suffix
+              FROM unnest($6::text[]) AS suffix))))
       AND (cardinality(allowed.id_tokens) + cardinality(allowed.groups) = 0
            OR lower(token.id_token) IN (SELECT lower(each) FROM unnest(allowed.id_tokens) AS each)
            OR lower(token.group_id_token) IN (SELECT lower(each)
@@ -196,6 +202,7 @@ async def read_wanted(
             [group.lower() for group in local_list.group_id_tokens],
             OCPP_16_ID_TAG_MAX_LENGTH if ocpp_version == "1.6" else None,
             max_entries,
+            KEY_SUFFIXES,
         )
     entries = [
         entry

@@ -20,7 +20,7 @@ from shared.domain.local_lists import (
     state_after_report,
     state_after_update,
 )
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
+from shared.domain.tokens import AuthorizationStatus, IdTokenType, id_token_key
 from shared.store import locations
 from shared.store.pool import Connection, Database
 
@@ -197,11 +197,20 @@ async def _apply(connection: Connection, fact: LocalListUpdated) -> None:
         await connection.execute(
             "DELETE FROM local_list_entries WHERE station_id = $1", fact.station_id
         )
-    elif removed := [entry.key for entry in fact.entries if entry.status is None]:
+    else:
+        # Older code kept every entry under the token's text alone.
         await connection.execute(
-            "DELETE FROM local_list_entries WHERE station_id = $1 AND id_token_key = ANY($2)",
+            """
+            DELETE FROM local_list_entries AS held
+            USING unnest($2::text[], $3::text[], $4::text[]) AS told (key, plain_key, type)
+            WHERE held.station_id = $1
+              AND (held.id_token_key = told.key
+                   OR held.id_token_key = told.plain_key AND held.type = told.type)
+            """,
             fact.station_id,
-            removed,
+            [entry.key for entry in fact.entries],
+            [id_token_key(entry.id_token) for entry in fact.entries],
+            [entry.type for entry in fact.entries],
         )
     distinct = {entry.key: entry for entry in present}
     await connection.execute(

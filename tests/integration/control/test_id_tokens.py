@@ -1,5 +1,7 @@
 """Id tokens through the API."""
 
+import asyncio
+
 import httpx
 import pytest
 
@@ -99,3 +101,64 @@ async def test_blanks_around_a_token_are_no_part_of_it(client: httpx.AsyncClient
     created = await client.post("/v1/id-tokens", json={"id_token": " TAG  "})
     assert created.json()["id_token"] == "TAG"
     assert (await client.get("/v1/id-tokens/TAG")).status_code == httpx.codes.OK
+
+
+async def test_a_token_is_its_text_and_its_type(client: httpx.AsyncClient) -> None:
+    """OCPP 2.0.1 part 2 C §1.1."""
+    for type_, status in (("ISO14443", "Accepted"), ("eMAID", "Blocked"), ("Central", "Accepted")):
+        body = {"id_token": "ABC", "type": type_, "status": status}
+        created = await client.post("/v1/id-tokens", json=body)
+        assert created.status_code == 201, created.text
+        assert (await client.get(created.headers["location"])).json() == created.json()
+    for type_ in ("ISO14443", "ISO15693", "eMAID"):  # cards are one type
+        body = {"id_token": "abc", "type": type_}
+        assert_problem(await client.post("/v1/id-tokens", json=body), 409, "conflict")
+    listed = (await client.get("/v1/id-tokens")).json()["items"]
+    assert {token["type"] for token in listed} == {"ISO14443", "eMAID", "Central"}
+
+    several = await client.get("/v1/id-tokens/ABC")
+    assert "Central, ISO14443, eMAID" in assert_problem(several, 409, "conflict")["detail"]
+    emaid = {"type": "eMAID"}
+    assert (await client.get("/v1/id-tokens/abc", params=emaid)).json()["status"] == "Blocked"
+    changed = await client.patch("/v1/id-tokens/ABC", params=emaid, json={"status": "Invalid"})
+    assert (changed.json()["type"], changed.json()["status"]) == ("eMAID", "Invalid")
+    assert_problem(await client.patch("/v1/id-tokens/ABC", json={}), 409, "conflict")
+    taken = await client.patch("/v1/id-tokens/ABC", params=emaid, json={"type": "ISO15693"})
+    assert_problem(taken, 409, "conflict")
+    moved = await client.patch("/v1/id-tokens/ABC", params=emaid, json={"type": "KeyCode"})
+    assert moved.json()["type"] == "KeyCode"
+    assert_problem(await client.get("/v1/id-tokens/ABC", params=emaid), 404, "not-found")
+    again = await client.post("/v1/id-tokens", json={"id_token": "ABC", "type": "eMAID"})
+    assert again.status_code == 201
+
+    for type_ in ("ISO15693", "KeyCode", "Central"):
+        gone = await client.delete("/v1/id-tokens/ABC", params={"type": type_})
+        assert gone.status_code == 204
+    assert (await client.get("/v1/id-tokens/ABC")).json()["type"] == "eMAID"
+    assert (await client.delete("/v1/id-tokens/ABC")).status_code == 204
+    assert_problem(await client.get("/v1/id-tokens/ABC"), 404, "not-found")
+
+
+async def test_a_type_is_registered_once_however_many_ask_at_once(
+    client: httpx.AsyncClient,
+) -> None:
+    asked = [
+        client.post("/v1/id-tokens", json={"id_token": "ABC", "type": type_})
+        for type_ in ("ISO14443", "ISO15693", "eMAID", "eMAID", "ISO14443")
+    ]
+    answers = [answer.status_code for answer in await asyncio.gather(*asked)]
+    assert sorted(answers) == [201, 201, 409, 409, 409]
+
+
+async def test_tokens_of_one_text_are_listed_once_each(client: httpx.AsyncClient) -> None:
+    made = [("a", "ISO14443"), ("B", "eMAID"), ("b", "Central"), ("B", "KeyCode"), ("c", "Local")]
+    for id_token, type_ in made:
+        await client.post("/v1/id-tokens", json={"id_token": id_token, "type": type_})
+    seen: list[tuple[str, str]] = []
+    params: dict[str, object] = {"limit": 2}
+    while params.get("cursor", "") is not None:
+        page = (await client.get("/v1/id-tokens", params=params)).json()
+        seen += [(item["id_token"], item["type"]) for item in page["items"]]
+        params["cursor"] = page["next_cursor"]
+    assert sorted(seen) == sorted(made)
+    assert [id_token.lower() for id_token, _ in seen] == ["a", "b", "b", "b", "c"]

@@ -10,7 +10,7 @@ from control.api.schemas.types import ONE_LINE, UtcTime
 from shared.domain import commands as domain
 from shared.domain.commands import LocalListUpdateType
 from shared.domain.local_lists import LocalListEntry
-from shared.domain.tokens import AuthorizationStatus, IdTokenType, id_token_key
+from shared.domain.tokens import AuthorizationStatus, IdTokenType, typed_key
 
 _IdToken = Annotated[str, Field(min_length=1, max_length=36, examples=["04A2B3C4D5E6F7"]), ONE_LINE]
 
@@ -50,7 +50,7 @@ class SendLocalList(CommandRequest):
 
     @model_validator(mode="after")
     def _entries_are_whole(self) -> Self:
-        keys = [id_token_key(entry.id_token) for entry in self.entries]
+        keys = [typed_key(entry.id_token, entry.type) for entry in self.entries]
         if len(set(keys)) < len(keys):
             raise PydanticCustomError("duplicate", "each token may be in entries once")
         if self.update_type is LocalListUpdateType.FULL and any(
