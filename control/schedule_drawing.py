@@ -8,6 +8,7 @@ from html import escape
 from math import floor, log10
 
 from shared.domain.composite_schedules import LimitPeriod
+from shared.domain.decimals import plain_digits
 
 _WIDTH, _HEIGHT = 960, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 24, 56, 48
@@ -99,7 +100,8 @@ def _limit_axis(axes: _Axes, unit: str) -> Iterator[str]:
         limit = axes.top * index / _LIMIT_TICKS
         y = axes.y(limit)
         yield f'<path class="grid" d="M{_LEFT},{y} H{_WIDTH - _RIGHT}"/>'
-        yield f'<text x="{_LEFT - 8}" y="{y}" dy="4" text-anchor="end">{limit.normalize():f}</text>'
+        label = plain_digits(limit.normalize())
+        yield f'<text x="{_LEFT - 8}" y="{y}" dy="4" text-anchor="end">{label}</text>'
     yield f'<text x="{_LEFT - 8}" y="42" text-anchor="end">{_text(unit)}</text>'
 
 

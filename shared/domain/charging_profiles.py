@@ -14,6 +14,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
+from shared.domain.decimals import plain_digits
 from shared.domain.errors import InvalidInputError
 
 RATE_STEP = Decimal("0.1")
@@ -245,7 +246,9 @@ def one_decimal(rate: Decimal) -> Decimal:
     except InvalidOperation:
         rounded = None
     if rounded is None or rounded != rate:
-        raise InvalidInputError(f"a charging rate has at most one decimal, unlike {rate}")
+        raise InvalidInputError(
+            f"a charging rate has at most one decimal, unlike {plain_digits(rate)}"
+        )
     return rounded
 
 
@@ -270,7 +273,7 @@ def to_document(profile: ChargingProfile) -> dict[str, Any]:
                     "duration_s": schedule.duration_s,
                     "min_charging_rate": None
                     if schedule.min_charging_rate is None
-                    else str(schedule.min_charging_rate),
+                    else plain_digits(schedule.min_charging_rate),
                     "periods": to_period_documents(schedule.periods),
                 }
             ),
@@ -284,7 +287,7 @@ def to_period_documents(periods: Sequence[ChargingSchedulePeriod]) -> list[dict[
         _without_none(
             {
                 "start_period_s": period.start_period_s,
-                "limit": str(period.limit),
+                "limit": plain_digits(period.limit),
                 "number_phases": period.number_phases,
                 "phase_to_use": period.phase_to_use,
             }

@@ -2,12 +2,14 @@
 
 import logging
 import sys
+from decimal import Decimal
 from typing import Any, TextIO
 
 import structlog
 from rich.console import Console
 from rich.traceback import Trace, Traceback
 
+from shared.domain.decimals import json_number
 from shared.settings import LogFormat, LoggingSettings
 from shared.telemetry.errors import without_secrets
 
@@ -25,6 +27,7 @@ def configure_logging(settings: LoggingSettings, **context: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         _hide_secrets,
+        _write_decimals,
     ]
     renderer: list[structlog.typing.Processor]
     if settings.log_format is LogFormat.JSON:
@@ -71,6 +74,16 @@ def _hide_secrets(
     for name, value in event.items():
         if isinstance(value, str):
             event[name] = without_secrets(value)
+    return event
+
+
+def _write_decimals(
+    _: object, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Write decimals as numbers, as everywhere; a renderer would write their `repr`."""
+    for name, value in event.items():
+        if isinstance(value, Decimal):
+            event[name] = json_number(value)
     return event
 
 

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from shared.domain.decimals import json_number
 from shared.domain.errors import InvalidInputError
 from shared.domain.stations import STATION_ID_MAX_LENGTH, check_station_id
 
@@ -112,11 +113,6 @@ def _in_utc(value: datetime) -> datetime:
     return time
 
 
-def _as_number(value: Decimal) -> float | None:
-    number = float(value)
-    return number if isfinite(number) else None
-
-
 def _checked_payload(payload: dict[str, Any]) -> dict[str, Any]:
     """Refuse what neither Postgres nor a frame of OCPP-J can carry."""
     waiting: list[tuple[Any, int]] = [(payload, 1)]
@@ -170,7 +166,7 @@ UtcTime = Annotated[
 # is null, and its digits stand in the sample.
 Number = Annotated[
     Decimal,
-    PlainSerializer(_as_number, when_used="json"),
+    PlainSerializer(json_number, when_used="json"),
     WithJsonSchema({"type": "number"}),
 ]
 

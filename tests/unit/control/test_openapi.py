@@ -165,3 +165,43 @@ def test_every_time_of_a_request_is_rfc_3339_in_the_document() -> None:
                 found += 1
                 assert schema["pattern"].startswith("^"), path
     assert found > 10
+
+
+UNITS = frozenset({"wh", "kwh", "w", "kw", "a", "v", "s", "ms", "bytes", "percent"})
+
+
+def members(node: object, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every member of every object, with its name."""
+    if isinstance(node, list):
+        for each in node:
+            yield from members(each, path)
+    elif isinstance(node, dict):
+        properties = node.get("properties")
+        for name, schema in properties.items() if isinstance(properties, dict) else ():
+            yield f"{path}.{name}", schema
+        for name, value in node.items():
+            if name not in {"example", "examples"}:
+                yield from members(value, f"{path}.{name}")
+
+
+def kinds(schema: dict[str, Any]) -> Iterator[str]:
+    """Yield the types that a value may have."""
+    found = resolved(schema)
+    yield from (found["type"],) if isinstance(found.get("type"), str) else found.get("type", ())
+    for each in (*found.get("anyOf", ()), *found.get("oneOf", ()), *found.get("allOf", ())):
+        yield from kinds(each)
+
+
+def test_what_has_a_unit_is_a_number_and_never_a_text() -> None:
+    found = 0
+    parameters = [
+        (f"{name} {each['name']}", each["schema"])
+        for name, operation in OPERATIONS.items()
+        for each in operation.get("parameters", ())
+    ]
+    for path, schema in (*members(DOCUMENT["components"]["schemas"], ""), *parameters):
+        words = path.replace(" ", ".").rpartition(".")[2].split("_")
+        if not UNITS.isdisjoint(words[1:]):
+            found += 1
+            assert "string" not in set(kinds(schema)), path
+    assert found > 40

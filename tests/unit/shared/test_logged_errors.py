@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 import structlog
@@ -101,3 +102,12 @@ def test_tracebacks_and_the_words_of_libraries_hold_no_secret(
     assert "ZGlnZXN0" not in text
     if log_format is LogFormat.JSON:
         assert [json.loads(line)["level"] for line in text.splitlines()] == ["error", "warning"]
+
+
+@pytest.mark.usefixtures("_logging_as_before")
+def test_a_decimal_is_logged_as_a_number(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(LoggingSettings(log_format=LogFormat.JSON), service="test")
+    structlog.get_logger().warning("energy", energy_wh=Decimal("5E+4"), limit_a=Decimal("8.1"))
+    line = capsys.readouterr().err
+    assert '"energy_wh": 50000,' in line
+    assert json.loads(line)["limit_a"] == 8.1
