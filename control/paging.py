@@ -7,6 +7,7 @@ page 1, which an offset promises neither of.
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from control.errors import InvalidFieldError
+from shared.store.conditions import Position
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")
@@ -95,6 +97,42 @@ def decode_uuid(resource: str, cursor: str | None) -> str | None:
         return None if key is None else str(UUID(key))
     except ValueError:
         raise bad_cursor() from None
+
+
+def encode_position(resource: str, position: Position, *, order: str | None = None) -> str:
+    """Return the cursor behind a row of a list that is in the order of UUIDs, or of a time.
+
+    Args:
+        resource: the list.
+        position: where the row stands.
+        order: by which time, None for UUIDs: a cursor is of no use in another order.
+    """
+    if position.at is None:
+        return encode_cursor(resource, position.key)
+    return encode_cursor(f"{resource} by {order}", position.at.isoformat(), position.key)
+
+
+def decode_position(
+    resource: str, cursor: str | None, *, order: str | None = None
+) -> Position | None:
+    """Return what `encode_position` was given, or None without a cursor.
+
+    Raises:
+        InvalidFieldError: it is no cursor of this list in this order.
+    """
+    if order is None:
+        found = decode_uuid(resource, cursor)
+        return None if found is None else Position(found)
+    key = decode_cursor(f"{resource} by {order}", cursor, parts=2)
+    if key is None:
+        return None
+    try:
+        position = Position(str(UUID(key[1])), datetime.fromisoformat(key[0]))
+    except ValueError:
+        raise bad_cursor() from None
+    if position.at is None or position.at.tzinfo is None:
+        raise bad_cursor()
+    return position
 
 
 def bad_cursor() -> InvalidFieldError:

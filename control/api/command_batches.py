@@ -24,9 +24,9 @@ from control.paging import (
 )
 from control.services import ServicesDep
 from shared.domain import commands as domain
-from shared.domain.command_batches import StationFilter
 from shared.domain.commands import CommandState, command_params
 from shared.domain.errors import InvalidInputError
+from shared.domain.stations import StationFilter
 from shared.store import command_batches
 
 router = APIRouter(prefix="/v1/command-batches", tags=["command batches"])

@@ -7,46 +7,58 @@ from fastapi import APIRouter, Query
 
 from control import problems
 from control.api.schemas.dead_letters import DeadLetter, DeadLetterAssignment, DeadLetterDismissal
-from control.api.schemas.types import StationId
+from control.api.schemas.types import StationId, UtcTime
 from control.paging import (
     DEFAULT_LIMIT,
     Cursor,
     Limit,
     Page,
     cut_page,
-    decode_uuid,
-    encode_cursor,
+    decode_position,
+    encode_position,
 )
 from control.services import OPERATOR, ServicesDep
 from shared.domain.dead_letters import DeadLetterStatus
 from shared.store import dead_letters
+from shared.store.conditions import Position
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
 
+_BY_TIME = "received_at"
 _RESOURCE = "dead-letters"
 
 
 @router.get("")
 async def list_dead_letters(
     services: ServicesDep,
+    *,
     station_id: Annotated[StationId | None, Query(description="only this station's")] = None,
     status: Annotated[
         DeadLetterStatus | None, Query(description="only those of which this became")
     ] = None,
+    since: Annotated[UtcTime | None, Query(description="only those received then or later")] = None,
+    until: Annotated[UtcTime | None, Query(description="only those received before")] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Page[DeadLetter]:
     """List the dead letters, the newest first."""
+    order = None if since is None and until is None else _BY_TIME
     rows, next_cursor = cut_page(
         await dead_letters.list_before(
             services.db,
-            before=decode_uuid(_RESOURCE, cursor),
+            before=decode_position(_RESOURCE, cursor, order=order),
             limit=limit + 1,
             station_id=station_id,
             status=status,
+            since=since,
+            until=until,
         ),
         limit=limit,
-        cursor_of=lambda letter: encode_cursor(_RESOURCE, letter.dead_letter_id),
+        cursor_of=lambda letter: encode_position(
+            _RESOURCE,
+            Position(letter.dead_letter_id, None if order is None else letter.received_at),
+            order=order,
+        ),
     )
     return Page(items=[DeadLetter.model_validate(row) for row in rows], next_cursor=next_cursor)
 

@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field
 
 from control import problems
 from control.api.schemas.sessions import (
@@ -15,7 +16,7 @@ from control.api.schemas.sessions import (
     SessionReview,
     columns_of,
 )
-from control.api.schemas.types import StationId
+from control.api.schemas.types import ONE_LINE, StationId, UtcTime
 from control.paging import (
     DEFAULT_LIMIT,
     Cursor,
@@ -24,11 +25,14 @@ from control.paging import (
     bad_cursor,
     cut_page,
     decode_cursor,
+    decode_position,
     decode_uuid,
     encode_cursor,
+    encode_position,
 )
 from control.services import OPERATOR, Services, ServicesDep
 from shared.domain.meter_values import ReadingContext
+from shared.domain.sessions import SessionFilter, SessionOrder
 from shared.store import session_history, session_reviews, sessions, transaction_events
 from shared.store.sessions import MeterValuePosition
 
@@ -40,33 +44,91 @@ _HISTORY = "session-history"
 _METER_VALUE_KEY_PARTS = 2
 _BIGINT_MAX = 2**63 - 1
 
+_IdToken = Annotated[str, Field(min_length=1, max_length=255), ONE_LINE]
+_TransactionId = Annotated[str, Field(min_length=1, max_length=36), ONE_LINE]
 
-@router.get("")
-async def list_sessions(  # noqa: PLR0917 - FastAPI calls it by name
-    services: ServicesDep,
+
+def _filter(
+    *,
     station_id: Annotated[StationId | None, Query(description="only this station's")] = None,
+    id_token: Annotated[
+        _IdToken | None, Query(description="only this token's, in whatever letter case")
+    ] = None,
+    transaction_id: Annotated[
+        _TransactionId | None,
+        Query(description="only this one; other stations may have one of the same name"),
+    ] = None,
     active: Annotated[
         bool | None, Query(description="only those that go on, or only those that have ended")
+    ] = None,
+    billable: Annotated[
+        bool | None, Query(description="only those that may be billed, or only the others")
     ] = None,
     needs_review: Annotated[
         bool | None,
         Query(description="only those that a person has to look at, or only the others"),
     ] = None,
+    started_since: Annotated[
+        UtcTime | None, Query(description="only those that started then or later")
+    ] = None,
+    started_until: Annotated[
+        UtcTime | None, Query(description="only those that started before")
+    ] = None,
+    ended_since: Annotated[
+        UtcTime | None, Query(description="only those that ended then or later")
+    ] = None,
+    ended_until: Annotated[
+        UtcTime | None, Query(description="only those that ended before")
+    ] = None,
+    updated_since: Annotated[
+        UtcTime | None,
+        Query(
+            description="only those whose `updated_at` is then or later. To follow all changes ask "
+            "each time from a minute before the last answer: what is being written meanwhile "
+            "appears a moment later"
+        ),
+    ] = None,
+) -> SessionFilter:
+    return SessionFilter(
+        station_id=station_id,
+        id_token=id_token,
+        transaction_id=transaction_id,
+        active=active,
+        billable=billable,
+        needs_review=needs_review,
+        started_since=started_since,
+        started_until=started_until,
+        ended_since=ended_since,
+        ended_until=ended_until,
+        updated_since=updated_since,
+    )
+
+
+@router.get("")
+async def list_sessions(
+    services: ServicesDep,
+    found: Annotated[SessionFilter, Depends(_filter)],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Page[Session]:
-    """List the sessions, the newest first."""
+    """List the sessions, the newest first.
+
+    Asked for by a time they are in the order of that time, by that of their change, else of their
+    end, else of their start: the last one first, but with `updated_since` the one that changed
+    last comes last, so that a session that changes meanwhile comes once more.
+    """
+    order = None if found.order is SessionOrder.NEWEST else found.order
     rows, next_cursor = cut_page(
         await sessions.list_before(
             services.db,
-            before=decode_uuid(_SESSIONS, cursor),
+            before=decode_position(_SESSIONS, cursor, order=order),
             limit=limit + 1,
-            station_id=station_id,
-            active=active,
-            needs_review=needs_review,
+            found=found,
         ),
         limit=limit,
-        cursor_of=lambda session: encode_cursor(_SESSIONS, session.session_id),
+        cursor_of=lambda session: encode_position(
+            _SESSIONS, sessions.position_of(session, found.order), order=order
+        ),
     )
     return Page(items=[Session.of(row) for row in rows], next_cursor=next_cursor)
 

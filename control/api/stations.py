@@ -6,6 +6,7 @@ import structlog
 from fastapi import APIRouter, Query, Response, status
 
 from control import problems
+from control.api.schemas.station_criteria import StationCriteria
 from control.api.schemas.stations import (
     Connector,
     Station,
@@ -43,6 +44,14 @@ _RESOURCE = "stations"
 _CONNECTORS = "connectors"
 _INTEGER_MAX = 2**31 - 1
 
+
+class StationsAsked(StationCriteria):
+    """Which stations are listed."""
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor = None
+
+
 # After a change of one of these the station has to prove itself again.
 _CHANGES_TRUST = frozenset({"password_hash", "security_profile", "registration_status"})
 
@@ -64,16 +73,15 @@ async def create_station(
 
 @router.get("")
 async def list_stations(
-    services: ServicesDep,
-    online: Annotated[bool | None, Query(description="only those online, or offline")] = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    services: ServicesDep, asked: Annotated[StationsAsked, Query()]
 ) -> Page[Station]:
-    """List the stations in the order of their ids."""
-    key = decode_key(_RESOURCE, cursor)
+    """List the stations in the order of their ids, by all that a batch of commands goes by."""
+    key = decode_key(_RESOURCE, asked.cursor)
     rows, next_cursor = cut_page(
-        await stations.list_after(services.db, after=key, limit=limit + 1, online=online),
-        limit=limit,
+        await stations.list_after(
+            services.db, after=key, limit=asked.limit + 1, found=asked.to_domain()
+        ),
+        limit=asked.limit,
         cursor_of=lambda station: encode_cursor(_RESOURCE, station.station_id),
     )
     owners = await services.connections.owners([row.station_id for row in rows if row.online])

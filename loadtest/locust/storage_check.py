@@ -24,9 +24,10 @@ import msgspec
 from loadtest.locust.finding import Finding
 from loadtest.locust.ledger import Ledger, Transaction, milliseconds, read
 from shared.domain.errors import UnavailableError
-from shared.domain.sessions import Session
+from shared.domain.sessions import Session, SessionFilter
 from shared.settings import DatabaseSettings
 from shared.store import sessions, transaction_events
+from shared.store.conditions import Position
 from shared.store.pool import Database, open_database
 
 _PAGE = 1000
@@ -132,15 +133,14 @@ class SqlStore:
     async def newest_sessions(self, station_id: str, *, since: datetime) -> list[StoredSession]:
         """Return a station's sessions created since then, perhaps some older ones."""
         found: list[StoredSession] = []
-        before: str | None = None
+        before: Position | None = None
+        asked = SessionFilter(station_id=station_id)
         while True:
-            page = await sessions.list_before(
-                self._db, before=before, limit=_PAGE, station_id=station_id
-            )
+            page = await sessions.list_before(self._db, before=before, limit=_PAGE, found=asked)
             found += [_from_store(session) for session in page]
             if len(page) < _PAGE or page[-1].created_at < since:
                 return found
-            before = page[-1].session_id
+            before = Position(page[-1].session_id)
 
     async def sampled_ms(self, session: StoredSession) -> list[int]:
         """Return when the meter values of a session were taken, milliseconds."""

@@ -8,22 +8,6 @@ from shared.domain.commands import CommandState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StationFilter:
-    """Which stations a batch goes to: those that every criterion holds for that is not None.
-
-    `online` is as of the moment the batch is made; the other words are the station's own, compared
-    as they stand.
-    """
-
-    vendor: str | None = None
-    model: str | None = None
-    firmware_version: str | None = None
-    location_id: str | None = None
-    ocpp_version: str | None = None
-    online: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandBatch:
     """A batch as it was asked for. How far it is stands in its commands.
 

@@ -225,3 +225,19 @@ class ConnectorStatusReported:
     vendor_error_code: str | None
     reported_at: datetime
     in_history: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationFilter:
+    """Which stations: those that every criterion holds for that is not None.
+
+    `online` is as of the moment it is asked; the other words are the station's own, compared as
+    they stand.
+    """
+
+    vendor: str | None = None
+    model: str | None = None
+    firmware_version: str | None = None
+    location_id: str | None = None
+    ocpp_version: str | None = None
+    online: bool | None = None

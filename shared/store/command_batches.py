@@ -6,16 +6,16 @@ from typing import Any
 
 import asyncpg
 
-from shared.domain.command_batches import BatchProgress, CommandBatch, StationFilter
+from shared.domain.command_batches import BatchProgress, CommandBatch
 from shared.domain.commands import Command, CommandRecord, CommandState, command_params
 from shared.domain.errors import ConflictError, InvalidInputError, NotFoundError
-from shared.store import commands, parked_commands
+from shared.domain.stations import StationFilter
+from shared.store import commands, parked_commands, station_selection
 from shared.store.pool import Database
 
 _COLUMNS = ", ".join(
     "batch_id::text" if field.name == "batch_id" else field.name for field in fields(CommandBatch)
 )
-_CRITERIA = tuple(field.name for field in fields(StationFilter))
 _MAX_NAMED = 10
 # How many commands of a batch are looked at beyond those that its pace lets go, as their stations
 # may be offline, and how often one sweep looks again after it has parked these.
@@ -128,12 +128,7 @@ def _selection(stations: Sequence[str] | StationFilter) -> tuple[str, Any, int |
     """Return the condition, its one argument, and how many must be found if that is known."""
     if not isinstance(stations, StationFilter):
         return "station_id = ANY($1::text[])", list(stations), len(stations)
-    casts = {"online": "::boolean"}
-    conditions = [
-        f"{name} = ($1::jsonb ->> '{name}'){casts.get(name, '')}"
-        for name in _CRITERIA
-        if getattr(stations, name) is not None
-    ]
+    conditions = station_selection.conditions_of(stations, "$1::jsonb")
     return " AND ".join(["$1::jsonb IS NOT NULL", *conditions]), asdict(stations), None
 
 

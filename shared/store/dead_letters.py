@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
+from datetime import datetime
 from typing import Any, Protocol
 
 import asyncpg
@@ -11,6 +12,7 @@ from shared.domain.dead_letters import DeadLetter, DeadLetterStatus, StrayTransa
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.domain.sessions import HistoryKind, TransactionEnded
 from shared.store import session_history
+from shared.store.conditions import Conditions, Position
 from shared.store.fingerprints import fingerprint
 from shared.store.pool import Connection, Database
 
@@ -183,32 +185,38 @@ async def get(db: Database, dead_letter_id: str) -> DeadLetter:
 async def list_before(
     db: Database,
     *,
-    before: str | None,
+    before: Position | None,
     limit: int,
     station_id: str | None = None,
     status: DeadLetterStatus | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> list[DeadLetter]:
     """Return up to `limit` dead letters, newest first.
 
     Args:
         db: the pool.
-        before: a dead letter's id; the list begins with the next older one.
+        before: the list begins behind it; with `since` or `until` it has the time of receipt.
         limit: how many at most.
         station_id: only this station's.
         status: only those of which this became.
+        since: only those received then or later.
+        until: only those received before.
     """
-    # Only what is asked for stands there, as one plan for everything reads the whole table.
-    asked = {"dead_letter_id < ": before, "station_id = ": station_id, "status = ": status}
-    given = {words: value for words, value in asked.items() if value is not None}
-    conditions = [f"{words}${position}" for position, words in enumerate(given, start=2)]
+    conditions = Conditions(limit)
+    conditions.compare("station_id =", station_id)
+    conditions.compare("status =", status)
+    conditions.compare("received_at >=", since)
+    conditions.compare("received_at <", until)
+    by_time = since is not None or until is not None
+    order = conditions.page(
+        "dead_letters.dead_letter_id", time="received_at" if by_time else None, behind=before
+    )
     records = await db.fetch(
         f"""
-        SELECT {_COLUMNS} FROM dead_letters
-        {"WHERE" if conditions else ""} {" AND ".join(conditions)}
-        ORDER BY dead_letters.dead_letter_id DESC LIMIT $1
-        """,  # noqa: S608 - columns of a dataclass, and the words above
-        limit,
-        *given.values(),
+        SELECT {_COLUMNS} FROM dead_letters WHERE {conditions} ORDER BY {order} LIMIT $1
+        """,  # noqa: S608 - columns of a dataclass, and conditions made of columns
+        *conditions.parameters,
     )
     return [_dead_letter(record) for record in records]
 

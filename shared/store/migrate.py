@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import asyncpg
 import structlog
 from alembic import command
 from alembic.config import Config
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from shared.domain.errors import UnavailableError
+from shared.store import indexes
 from shared.store.hosts import Hosts
 from shared.store.judgement import is_locked
 
@@ -35,7 +37,8 @@ async def migrate(
 
     So what one has locked is free again while the next one works; the code before lives with each
     of them. Pods may do this at the same time: an advisory lock lets one work and the others find
-    it done. A lock that somebody holds on a table is waited for in short tries.
+    it done. A lock that somebody holds on a table is waited for in short tries. Indexes of tables
+    that grow come after that, without a lock that anybody notices.
 
     Args:
         database_url: `postgresql://…`, as in the settings.
@@ -60,7 +63,7 @@ async def migrate(
     clock = asyncio.get_running_loop().time
     give_up_at = clock() + lock_wait_s
     try:
-        while not await _try_to_migrate(engine):
+        while not (await _try_to_migrate(engine) and await _build_indexes(hosts, lock_wait_s)):
             if clock() >= give_up_at:
                 raise UnavailableError(
                     "somebody holds a lock on what is to be changed for longer than "
@@ -91,6 +94,17 @@ async def _try_to_migrate(engine: AsyncEngine) -> bool:
         log.warning("a migration waits for a lock that somebody holds", error=str(cause))
         return False
     return True
+
+
+async def _build_indexes(hosts: Hosts, lock_wait_s: float) -> bool:
+    connection = await hosts.connect()
+    try:
+        return await indexes.build_missing(connection, lock_wait_s=lock_wait_s)
+    except asyncpg.LockNotAvailableError as error:
+        log.warning("an index waits for a transaction that somebody has open", error=str(error))
+        return False
+    finally:
+        await connection.close()
 
 
 async def _take_a_step(engine: AsyncEngine) -> bool:

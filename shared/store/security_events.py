@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.store.conditions import Conditions, Position
 from shared.store.pool import Database
 
 
@@ -19,19 +20,40 @@ class SecurityEvent:
 
 
 async def list_before(
-    db: Database, *, before: str | None, limit: int, station_id: str | None = None
+    db: Database,
+    *,
+    before: Position | None,
+    limit: int,
+    station_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> list[SecurityEvent]:
-    """Return up to `limit` events, the last received first, from behind `before` on."""
+    """Return up to `limit` events, the last received first.
+
+    Args:
+        db: the pool.
+        before: the list begins behind it; with `since` or `until` it has the time of receipt.
+        limit: how many at most.
+        station_id: only this station's.
+        since: only those received then or later.
+        until: only those received before.
+    """
+    conditions = Conditions(limit)
+    conditions.compare("station_id =", station_id)
+    conditions.compare("received_at >=", since)
+    conditions.compare("received_at <", until)
+    by_time = since is not None or until is not None
+    order = conditions.page(
+        "security_events.security_event_id",
+        time="received_at" if by_time else None,
+        behind=before,
+    )
     records = await db.fetch(
-        """
+        f"""
         SELECT security_event_id::text, station_id, type, occurred_at, tech_info, received_at
-        FROM security_events
-        WHERE ($1::uuid IS NULL OR security_event_id < $1)
-          AND ($2::text IS NULL OR station_id = $2)
-        ORDER BY security_events.security_event_id DESC LIMIT $3
-        """,
-        before,
-        station_id,
-        limit,
+        FROM security_events WHERE {conditions}
+        ORDER BY {order} LIMIT $1
+        """,  # noqa: S608 - names of columns, and conditions made of them
+        *conditions.parameters,
     )
     return [SecurityEvent(**record) for record in records]

@@ -242,11 +242,13 @@ async def _adopt_ends(connection: Connection, claimed: _Rows) -> None:
 
 async def _load_ends(connection: Connection, claimed: _Rows) -> defaultdict[_SessionId, list[End]]:
     ends: defaultdict[_SessionId, list[End]] = defaultdict(list)
+    told_at = await _find_told_at(connection, claimed)
     for row in claimed:
         if row["transaction_id_issuer"] == TransactionIdIssuer.STATION and (
             row["ended_at"] is not None and row["ended_by"] in {None, EndSource.STATION}
         ):
-            ends[row["session_id"]].append(_end(row, EndSource.STATION, row["updated_at"]))
+            received_at = told_at.get(row["session_id"], row["updated_at"])
+            ends[row["session_id"]].append(_end(row, EndSource.STATION, received_at))
     records = await connection.fetch(
         """
         SELECT session_id, stop.ended_at, stop.meter_stop_wh, stop.stopped_reason,
@@ -313,6 +315,22 @@ async def _load_ends(connection: Connection, claimed: _Rows) -> defaultdict[_Ses
             )
         )
     return ends
+
+
+async def _find_told_at(connection: Connection, claimed: _Rows) -> dict[_SessionId, datetime]:
+    """Return when the ends came that stand in the rows of sessions of OCPP 2.0.1."""
+    records = await connection.fetch(
+        """
+        SELECT session_id, min(event.received_at) AS received_at
+        FROM sessions JOIN transaction_events AS event USING (station_id, transaction_id)
+        WHERE session_id = ANY ($1) AND transaction_id_issuer = $2
+          AND event.event_type = 'Ended' AND event.occurred_at = sessions.ended_at
+        GROUP BY session_id
+        """,
+        [row["session_id"] for row in claimed if row["ended_at"] is not None],
+        TransactionIdIssuer.STATION,
+    )
+    return {record["session_id"]: record["received_at"] for record in records}
 
 
 def _end(record: asyncpg.Record, source: EndSource, received_at: datetime) -> End:

@@ -113,7 +113,17 @@ _STORE = """
         energy_estimates = settled.energy_estimates::jsonb,
         needs_review = settled.needs_review,
         review_reasons = string_to_array(settled.review_reasons, ','),
-        updated_at = CASE WHEN settled.changed THEN now() ELSE sessions.updated_at END
+        -- What shows something else is listed among what changed. While a session goes on its
+        -- energy is no change, as its registers are none.
+        updated_at = CASE
+            WHEN settled.changed OR sessions.settled_at IS NULL
+              OR (sessions.ended_at, sessions.ended_by, sessions.end_rule)
+                 IS DISTINCT FROM (settled.ended_at, settled.ended_by, settled.end_rule)
+              OR settled.ended_at IS NOT NULL
+                 AND (sessions.energy_wh, sessions.energy_method, sessions.needs_review)
+                     IS DISTINCT FROM
+                     (settled.energy_wh, settled.energy_method, settled.needs_review)
+            THEN now() ELSE sessions.updated_at END
     FROM settled JOIN mine USING (session_id)
     WHERE sessions.session_id = settled.session_id AND sessions.settle_at = settled.claimed_until
     RETURNING sessions.session_id

@@ -1,7 +1,7 @@
 """Reading sessions and their meter values; `facts` writes them."""
 
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import asyncpg
@@ -15,14 +15,28 @@ from shared.domain.sessions import (
     ReviewDecision,
     ReviewReason,
     Session,
+    SessionFilter,
+    SessionOrder,
 )
 from shared.domain.tokens import AuthorizationStatus
+from shared.store.conditions import Conditions, Position
 from shared.store.pool import Connection, Database
 
 _METER_VALUE_COLUMNS = ", ".join(field.name for field in fields(StoredMeterValue))
 # How long before its start and after its end a session's own values are looked for in partitions;
 # the others of its EVSE are not read.
-_AROUND = "interval '1 day'"
+_AROUND = timedelta(days=1)
+_EVER = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
+
+ENDED_AT = "CASE WHEN corrects_end THEN reviewed_ended_at ELSE ended_at END"
+"""When a session ended, as it is shown: an operator's correction stands above what was told."""
+
+BILLABLE = f"""
+    (CASE WHEN {ENDED_AT} IS NOT NULL AND settled_at IS NOT NULL
+           AND CASE WHEN corrects_energy THEN reviewed_energy_wh ELSE energy_wh END IS NOT NULL
+           AND NOT needs_review AND review_decision IS DISTINCT FROM 'void' THEN 1 ELSE 0 END)
+"""
+"""1 for `Session.billable`, 0 for the others; a number, as that is what an index is found by."""
 
 # While a session goes on its energy is the latest register's. For 1.6 that is looked up when
 # somebody asks, so that a meter value costs one insert and no update; among the newest of its EVSE
@@ -30,16 +44,16 @@ _AROUND = "interval '1 day'"
 # start is perhaps of another counter, which only settling looks into. In 2.0.1 registers come
 # in events, which the session is merged from: meter_stop_wh is the latest one before the end too.
 # Once it is settled its energy is what the worker found, or what an operator put in its place.
-_SELECT = """
+_SELECT = f"""
     SELECT session_id::text, session.station_id, session.evse_id, connector_id,
            session.transaction_id, ocpp_version, id_token, authorization_status, reservation_id,
            started_at, meter_start_wh,
-           CASE WHEN corrects_end THEN reviewed_ended_at ELSE ended_at END AS ended_at,
+           {ENDED_AT} AS ended_at,
            CASE WHEN ended_at IS NOT NULL THEN meter_stop_wh END AS meter_stop_wh,
            CASE WHEN corrects_energy THEN reviewed_energy_wh
                 WHEN ended_at IS NOT NULL AND settled_at IS NOT NULL THEN session.energy_wh
-                ELSE coalesce(meter_stop_wh, CASE WHEN latest.energy_wh >= meter_start_wh
-                                             THEN latest.energy_wh END) - meter_start_wh
+                ELSE coalesce(meter_stop_wh, CASE WHEN latest.register_wh >= meter_start_wh
+                                             THEN latest.register_wh END) - meter_start_wh
                 END AS energy_wh,
            CASE WHEN corrects_energy THEN 'operator' ELSE energy_method END AS energy_method,
            stopped_reason, ended_by, CASE WHEN ended_by = 'rule' THEN end_rule END AS end_rule,
@@ -47,7 +61,7 @@ _SELECT = """
            reviewed_by, created_at, updated_at
     FROM sessions AS session
     LEFT JOIN LATERAL (
-        SELECT energy_wh FROM (
+        SELECT energy_wh AS register_wh FROM (
             SELECT sampled_at, transaction_id, energy_wh FROM meter_values
             WHERE ended_at IS NULL AND meter_stop_wh IS NULL
               AND station_id = session.station_id AND evse_id = session.evse_id
@@ -57,7 +71,7 @@ _SELECT = """
         WHERE transaction_id = session.transaction_id AND energy_wh IS NOT NULL
         ORDER BY sampled_at DESC LIMIT 1
     ) AS latest ON true
-"""
+"""  # noqa: S608 - an expression of our own
 
 _SELECT_ONE = f"{_SELECT} WHERE session_id = $1"
 
@@ -101,45 +115,64 @@ def _found(record: asyncpg.Record | None, session_id: str) -> Session:
     return _session(record)
 
 
+_ALL = SessionFilter()
+# What a list is in the order of, beside the id; whether it goes down. The indexes: `indexes.py`.
+_ORDERS = {
+    SessionOrder.NEWEST: (None, True),
+    SessionOrder.STARTED_AT: ("session.started_at", True),
+    SessionOrder.ENDED_AT: (f"({ENDED_AT})", True),
+    SessionOrder.UPDATED_AT: ("session.updated_at", False),
+}
+
+
 async def list_before(
     db: Database,
     *,
-    before: str | None,
+    before: Position | None,
     limit: int,
-    station_id: str | None = None,
-    active: bool | None = None,
-    needs_review: bool | None = None,
+    found: SessionFilter = _ALL,
 ) -> list[Session]:
-    """Return up to `limit` sessions, newest first.
+    """Return up to `limit` sessions in the order of what is asked for.
 
     Args:
         db: the pool.
-        before: a session's id; the list begins with the next older one.
+        before: the list begins with the next one behind it; of the same order.
         limit: how many at most.
-        station_id: only this station's.
-        active: only those that go on, or only those that have ended.
-        needs_review: only those that a person has to look at, or only the others.
+        found: which.
     """
-    conditions = ["true"]
-    parameters: list[object] = [limit]
-
-    def parameter(value: object) -> str:
-        parameters.append(value)
-        return f"${len(parameters)}"
-
-    if before is not None:
-        conditions.append(f"session_id < {parameter(before)}")
-    if station_id is not None:
-        conditions.append(f"session.station_id = {parameter(station_id)}")
-    if active is not None:
-        conditions.append("ended_at IS NULL" if active else "ended_at IS NOT NULL")
-    if needs_review is not None:
-        conditions.append("needs_review" if needs_review else "NOT needs_review")
+    conditions = _conditions(found, limit)
+    time, goes_down = _ORDERS[found.order]
+    order = conditions.page("session.session_id", time=time, behind=before, goes_down=goes_down)
     records = await db.fetch(
-        f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY session.session_id DESC LIMIT $1",
-        *parameters,
+        f"{_SELECT} WHERE {conditions} ORDER BY {order} LIMIT $1", *conditions.parameters
     )
     return [_session(record) for record in records]
+
+
+def position_of(session: Session, order: SessionOrder) -> Position:
+    """Return where a session stands in a list of this order."""
+    at = None if order is SessionOrder.NEWEST else getattr(session, order)
+    return Position(session.session_id, at)
+
+
+def _conditions(found: SessionFilter, limit: int) -> Conditions:
+    conditions = Conditions(limit)
+    conditions.compare("session.station_id =", found.station_id)
+    if found.id_token is not None:
+        conditions.add(f"lower(session.id_token) = lower({conditions.parameter(found.id_token)})")
+    conditions.compare("session.transaction_id =", found.transaction_id)
+    if found.active is not None:
+        conditions.add(f"ended_at IS {'NULL' if found.active else 'NOT NULL'}")
+    if found.billable is not None:
+        conditions.add(f"{BILLABLE} = {int(found.billable)}")
+    if found.needs_review is not None:
+        conditions.add("needs_review" if found.needs_review else "NOT needs_review")
+    conditions.compare("session.started_at >=", found.started_since)
+    conditions.compare("session.started_at <", found.started_until)
+    conditions.compare(f"({ENDED_AT}) >=", found.ended_since)
+    conditions.compare(f"({ENDED_AT}) <", found.ended_until)
+    conditions.compare("session.updated_at >=", found.updated_since)
+    return conditions
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +181,30 @@ class MeterValuePosition:
 
     sampled_at: datetime
     fingerprint: int
+
+
+async def _span(db: Database, session: Session) -> tuple[datetime, datetime]:
+    """Return from when until when the partitions are to be looked at for a session's values.
+
+    Where the station of an OCPP 2.0.1 transaction has told no start, or no end yet, its events say
+    when their values were taken; elsewhere it would be all that its EVSE ever told.
+    """
+    since, until = session.started_at, session.ended_at
+    if since is None or until is None:
+        ((first_at, last_at),) = await db.fetch(
+            """
+            SELECT min(sampled_from), max(sampled_until)
+            FROM transaction_events WHERE station_id = $1 AND transaction_id = $2
+            """,
+            session.station_id,
+            session.transaction_id,
+        )
+        since, until = since or first_at, until or last_at
+    first, last = _EVER
+    return (
+        first if since is None or since < first + _AROUND else since - _AROUND,
+        last if until is None or until > last - _AROUND else until + _AROUND,
+    )
 
 
 async def list_meter_values_after(
@@ -168,13 +225,13 @@ async def list_meter_values_after(
         limit: how many at most.
         context: only those with a sample of this context, and of these only such samples.
     """
+    since, until = await _span(db, session)
     records = await db.fetch(
         f"""
         WITH near AS (
             SELECT * FROM meter_values
             WHERE station_id = $1 AND evse_id = $2
-              AND sampled_at >= greatest(coalesce($7::timestamptz - {_AROUND}, '-infinity'), $4)
-              AND sampled_at <= coalesce($8::timestamptz + {_AROUND}, 'infinity')
+              AND sampled_at >= greatest($10::timestamptz, $4) AND sampled_at <= $11
               AND (transaction_id = $3 OR (
                     sampled_at BETWEEN $7 AND coalesce($8, 'infinity'::timestamptz)
                     AND transaction_id IS NOT NULL
@@ -188,8 +245,7 @@ async def list_meter_values_after(
             -- Told by a clock that is off: no partition is of then.
             SELECT * FROM meter_values_default
             WHERE station_id = $1 AND evse_id = $2 AND transaction_id = $3
-              AND (sampled_at < $7::timestamptz - {_AROUND}
-                   OR sampled_at > $8::timestamptz + {_AROUND})
+              AND (sampled_at < $10 OR sampled_at > $11)
               AND ($4::timestamptz IS NULL OR (sampled_at, fingerprint) > ($4, $5::bigint))
               AND ($9::jsonb IS NULL OR samples @> $9)
             ORDER BY sampled_at, fingerprint LIMIT $6
@@ -207,6 +263,8 @@ async def list_meter_values_after(
         session.started_at,
         session.ended_at,
         None if context is None else [{"context": context}],
+        since,
+        until,
     )
     values = []
     for record in records:

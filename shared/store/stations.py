@@ -1,7 +1,7 @@
 """Stations and their connectors, and what the handshake needs to know of them."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import asyncpg
@@ -14,12 +14,15 @@ from shared.domain.stations import (
     RegistrationStatus,
     SecurityProfile,
     Station,
+    StationFilter,
 )
-from shared.store import password_changes, station_names
+from shared.store import password_changes, station_names, station_selection
+from shared.store.conditions import Conditions
 from shared.store.pool import Database
 
 _COLUMNS = ", ".join(field.name for field in fields(Station))
 _CONNECTOR_COLUMNS = ", ".join(field.name for field in fields(Connector))
+_ALL = StationFilter()
 _UPDATABLE = frozenset(
     {
         "name",
@@ -128,18 +131,22 @@ async def was_online(db: Database, station_id: str, *, within_s: float) -> bool:
 
 
 async def list_after(
-    db: Database, *, after: str | None, limit: int, online: bool | None = None
+    db: Database, *, after: str | None, limit: int, found: StationFilter = _ALL
 ) -> list[Station]:
-    """Return up to `limit` stations in the order of their ids, from the one behind `after` on."""
-    condition = {None: "", True: "AND online", False: "AND NOT online"}[online]
+    """Return up to `limit` stations in the order of their ids, from the one behind `after` on.
+
+    What few of them have in common is looked for among the whole fleet, which is bounded; indexes
+    for that would cost each station something whenever it connects.
+    """
+    conditions = Conditions(limit)
+    conditions.compare("station_id >", after)
+    document = f"{conditions.parameter(asdict(found))}::jsonb"
+    conditions.add(f"{document} IS NOT NULL")
+    for condition in station_selection.conditions_of(found, document):
+        conditions.add(condition)
     records = await db.fetch(
-        f"""
-        SELECT {_COLUMNS} FROM stations
-        WHERE station_id > $1 {condition}
-        ORDER BY station_id LIMIT $2
-        """,  # noqa: S608 - as above
-        after or "",
-        limit,
+        f"SELECT {_COLUMNS} FROM stations WHERE {conditions} ORDER BY station_id LIMIT $1",  # noqa: S608 - as above
+        *conditions.parameters,
     )
     return [_station(record) for record in records]
 

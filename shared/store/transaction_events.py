@@ -81,6 +81,15 @@ _GIVES_WAY = "(session.ended_by <> 'station' AND excluded.ended_at IS NOT NULL)"
 # What comes for a session that is over has to be worked in; while it goes on that can wait.
 _ENDED = "coalesce(session.ended_at, excluded.ended_at) IS NOT NULL"
 
+_TOLD_ONCE = ("evse_id", "connector_id", "reservation_id", "started_at", "id_token_rank",
+              "end_id_token_rank", "meter_start_rank")  # fmt: skip
+# A register of a session that goes on is no change of it, as in 1.6; and the row, with none of its
+# indexed columns changed, is written without a word to its indexes.
+_SHOWS_MORE = f"""
+    ({_ENDED} OR ({", ".join(f"least(session.{name}, excluded.{name})" for name in _TOLD_ONCE)})
+     IS DISTINCT FROM ({", ".join(f"session.{name}" for name in _TOLD_ONCE)}))
+"""
+
 # What the station says. Whether it was offline is left out: that may have changed when it says it
 # again (E11.FR.07).
 _WORDS = {
@@ -165,7 +174,7 @@ _MERGE = f"""
         GROUP BY station_id, transaction_id
         ORDER BY station_id, transaction_id
         ON CONFLICT (station_id, transaction_id) DO UPDATE SET
-            updated_at = now(),
+            updated_at = CASE WHEN {_SHOWS_MORE} THEN now() ELSE session.updated_at END,
             evse_id = least(session.evse_id, excluded.evse_id),
             connector_id = least(session.connector_id, excluded.connector_id),
             reservation_id = least(session.reservation_id, excluded.reservation_id),

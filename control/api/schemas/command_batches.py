@@ -8,8 +8,10 @@ from pydantic_core import PydanticCustomError
 
 from control.api.schemas.commands import AnyCommandRequest, RemoteStop, SetChargingProfile
 from control.api.schemas.commands.certificates import CertificateSigned
-from control.api.schemas.types import ONE_LINE, StationId
+from control.api.schemas.station_criteria import CRITERIA, StationCriteria
+from control.api.schemas.types import StationId
 from shared.domain import command_batches as domain
+from shared.domain import stations
 from shared.domain.commands import CommandState
 from shared.domain.redaction import redact
 
@@ -34,10 +36,8 @@ _EXAMPLE: dict[str, Any] = {
     "cancelled_at": None,
 }
 
-_Word = Annotated[str, Field(min_length=1, max_length=255), ONE_LINE]
 
-
-class StationFilter(BaseModel):
+class StationFilter(StationCriteria):
     """Which stations: those that every criterion holds for that is named.
 
     The words are those that stations told of themselves, and have to be the same to the letter.
@@ -48,11 +48,6 @@ class StationFilter(BaseModel):
         json_schema_extra={"examples": [{"vendor": "Example", "firmware_version": "2.4.0"}]},
     )
 
-    vendor: _Word | None = None
-    model: _Word | None = None
-    firmware_version: _Word | None = None
-    location_id: _Word | None = None
-    ocpp_version: Annotated[_Word | None, Field(examples=["1.6"])] = None
     online: bool | None = Field(
         default=None, description="as they are when the batch is made; left out, both"
     )
@@ -64,19 +59,12 @@ class StationFilter(BaseModel):
 
     @model_validator(mode="after")
     def _means_something(self) -> Self:
-        named = any(getattr(self, name) is not None for name in _CRITERIA)
+        named = any(getattr(self, name) is not None for name in CRITERIA)
         if named == self.all:
             raise PydanticCustomError(
                 "one_of", "name at least one criterion, or say `all` for every station"
             )
         return self
-
-    def to_domain(self) -> domain.StationFilter:
-        """Return the filter of the domain."""
-        return domain.StationFilter(**{name: getattr(self, name) for name in _CRITERIA})
-
-
-_CRITERIA = tuple(name for name in StationFilter.model_fields if name != "all")
 
 
 class CommandBatchCreate(BaseModel):
@@ -141,7 +129,7 @@ class CommandBatchCreate(BaseModel):
             )
         return self
 
-    def stations(self) -> list[str] | domain.StationFilter:
+    def stations(self) -> list[str] | stations.StationFilter:
         """Return whom it is for."""
         if self.filter is not None:
             return self.filter.to_domain()

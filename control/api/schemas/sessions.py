@@ -117,7 +117,9 @@ class Session(BaseModel):
         description="whether it may be billed: over, worked out, not suspect or decided upon"
     )
     created_at: datetime
-    updated_at: datetime
+    updated_at: datetime = Field(
+        description="when it changed last; the energy of one that goes on is no change"
+    )
 
     @classmethod
     def of(cls, session: domain.Session) -> Self:

@@ -29,6 +29,7 @@ from shared.domain.sessions.matching import (
     match_ends,
 )
 from shared.domain.sessions.review import Review, ReviewDecision, ReviewReason, Seen
+from shared.domain.sessions.search import SessionFilter, SessionOrder
 from shared.domain.sessions.session import Session
 from shared.domain.sessions.settlement import End, EndSource, SessionFacts, Settlement, settle
 
@@ -53,6 +54,8 @@ __all__ = [
     "Seen",
     "Session",
     "SessionFacts",
+    "SessionFilter",
+    "SessionOrder",
     "Settlement",
     "Shown",
     "StrayEnd",

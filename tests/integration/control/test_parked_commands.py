@@ -6,8 +6,8 @@ import os
 import time
 from collections.abc import Callable
 
-from shared.domain.command_batches import StationFilter
 from shared.domain.commands import ClearCache
+from shared.domain.stations import StationFilter
 from shared.store import command_batches, commands, parked_commands
 from shared.store.pool import Database
 from tests.integration.control.players import PodPlayer, register

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.sessions import Session
+from shared.domain.sessions import Session, SessionFilter
 from shared.domain.tokens import AuthorizationStatus, IdTokenType
 from shared.store import id_tokens, sessions
 from shared.store.pool import Database
@@ -149,7 +149,10 @@ async def test_a_late_update_does_not_reopen_what_has_ended(
     session = await the_session(db)
     assert session.ended_at is not None
     assert session.meter_stop_wh == 1500
-    assert await sessions.list_before(db, before=None, limit=10, active=True) == []
+    assert (
+        await sessions.list_before(db, before=None, limit=10, found=SessionFilter(active=True))
+        == []
+    )
 
 
 async def test_what_has_not_come_is_unknown_and_not_made_up(

@@ -11,7 +11,7 @@ from control.jobs.sessions import settle_due
 from control.jobs.settings import WorkerSettings
 from shared.domain.dead_letters import DeadLetterStatus
 from shared.domain.errors import ConflictError
-from shared.domain.sessions import HistoryKind, Session
+from shared.domain.sessions import HistoryKind, Session, SessionFilter
 from shared.domain.tokens import AuthorizationStatus, IdTokenType
 from shared.store import (
     dead_letters,
@@ -191,7 +191,10 @@ async def test_an_end_that_two_sessions_may_mean_waits_for_an_operator(
     await start(station, connectorId=2, timestamp=at(1))
     await stop(station, -1, idTag="TAG")
     await settle()
-    assert await sessions.list_before(db, before=None, limit=9, active=False) == []
+    assert (
+        await sessions.list_before(db, before=None, limit=9, found=SessionFilter(active=False))
+        == []
+    )
     (letter,) = await dead_letters.list_before(
         db, before=None, limit=10, status=DeadLetterStatus.OPEN
     )
@@ -264,7 +267,10 @@ async def test_stray_ends_of_two_stations_do_not_meet(
         await stop(other, -1, idTag="TAG")
         await stop(station, -1, idTag="FRIEND")
     await settle()
-    assert await sessions.list_before(db, before=None, limit=9, active=False) == []
+    assert (
+        await sessions.list_before(db, before=None, limit=9, found=SessionFilter(active=False))
+        == []
+    )
 
 
 async def test_an_end_of_1_6_does_not_touch_a_transaction_of_2_0_1(

@@ -1,0 +1,74 @@
+"""Conditions of a list: only what is asked for stands there.
+
+One statement for everything (`$1 IS NULL OR station_id = $1`) has one plan for everything, and that
+reads the whole table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a row stands in a list: its id, and the time that the list is in the order of.
+
+    `at` is None in a list that is in the order of ids, which grow with the time they were made.
+    """
+
+    key: str
+    at: datetime | None = None
+
+
+class Conditions:
+    """Conditions joined by AND, and the parameters of the whole statement.
+
+    Args:
+        parameters: those that stand before: $1, $2, …
+    """
+
+    def __init__(self, *parameters: object) -> None:
+        self._parameters: list[object] = list(parameters)
+        self._conditions: list[str] = []
+
+    @property
+    def parameters(self) -> Sequence[object]:
+        """All of them, in order."""
+        return self._parameters
+
+    def parameter(self, value: object) -> str:
+        """Return the name of one more parameter: $3."""
+        self._parameters.append(value)
+        return f"${len(self._parameters)}"
+
+    def add(self, condition: str) -> None:
+        """Add a condition that has its parameters already."""
+        self._conditions.append(condition)
+
+    def compare(self, words: str, value: object) -> None:
+        """Add what stands before a parameter, as in `station_id =`, unless the value is None."""
+        if value is not None:
+            self.add(f"{words} {self.parameter(value)}")
+
+    def page(
+        self, key: str, *, time: str | None, behind: Position | None, goes_down: bool = True
+    ) -> str:
+        """Have the list begin behind a row, and return its order.
+
+        Args:
+            key: the column with the id.
+            time: the column or expression that the list is in the order of; None for the id alone.
+            behind: of a list in the same order; None begins at its start.
+            goes_down: whether what is latest comes first.
+        """
+        columns = [column for column in (time, key) if column is not None]
+        if behind is not None:
+            values = [value for value in (behind.at, behind.key) if value is not None]
+            names = ", ".join(map(self.parameter, values))
+            self.add(f"({', '.join(columns)}) {'<' if goes_down else '>'} ({names})")
+        direction = "DESC" if goes_down else "ASC"
+        return ", ".join(f"{column} {direction}" for column in columns)
+
+    def __str__(self) -> str:
+        """Return what stands behind WHERE."""
+        return " AND ".join(self._conditions) or "true"

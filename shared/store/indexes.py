@@ -1,0 +1,60 @@
+"""Indexes of tables that grow with what stations say, built while everything goes on.
+
+A migration is one transaction, and an index that is built in one locks out who writes its table
+until it is done. These are built beside that (`CREATE INDEX CONCURRENTLY`), after the migrations;
+until one is there, what it is for costs more and answers the same.
+"""
+
+from shared.store.hosts import Server
+from shared.store.sessions import BILLABLE, ENDED_AT
+
+# Any number will do, as long as nothing else in the database locks on it.
+_BUILDING_LOCK = 6_801_600_202
+
+INDEXES = {
+    # The lists of sessions that are asked for by time are in the order of that time.
+    "sessions_by_start": "sessions (started_at, session_id)",
+    "sessions_by_end": f"sessions (({ENDED_AT}), session_id)",
+    "sessions_by_update": "sessions (updated_at, session_id)",
+    "sessions_by_token": "sessions (lower(id_token), session_id) WHERE id_token IS NOT NULL",
+    "sessions_by_transaction": "sessions (transaction_id, session_id)",
+    # Nearly all are billable sooner or later, and a list of these meets them soon.
+    "sessions_not_billable": f"sessions (session_id) WHERE {BILLABLE} = 0",
+    "dead_letters_by_time": "dead_letters (received_at, dead_letter_id)",
+    "dead_letters_by_status": "dead_letters (status, dead_letter_id)",
+    "security_events_by_time": "security_events (received_at, security_event_id)",
+    # What a station's clock has put on days without a partition, which may be all that it says.
+    "meter_values_default_by_transaction": (
+        "meter_values_default (station_id, evse_id, transaction_id, sampled_at, fingerprint)"
+    ),
+}
+"""What each is on, by its name; one that is to be different needs another name."""
+
+
+async def build_missing(connection: Server, *, lock_wait_s: float) -> bool:
+    """Build the indexes that are not there, or were not finished.
+
+    Args:
+        connection: outside of any transaction, and of no use for anything after this.
+        lock_wait_s: how long one of them waits for transactions that were there before it.
+
+    Returns:
+        False if somebody else builds them now.
+
+    Raises:
+        asyncpg.LockNotAvailableError: there is an older transaction for longer.
+    """
+    # Not waited for: a statement that waits is itself a transaction that building would wait for.
+    if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _BUILDING_LOCK):
+        return False
+    await connection.execute(f"SET lock_timeout = '{max(1, round(1000 * lock_wait_s))}ms'")
+    for name, definition in INDEXES.items():
+        valid = await connection.fetchval(
+            "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)", name
+        )
+        if valid:
+            continue
+        if valid is False:
+            await connection.execute(f"DROP INDEX CONCURRENTLY {name}")
+        await connection.execute(f"CREATE INDEX CONCURRENTLY {name} ON {definition}")
+    return True
