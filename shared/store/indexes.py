@@ -6,7 +6,7 @@ until one is there, what it is for costs more and answers the same.
 """
 
 from shared.store.hosts import Server
-from shared.store.sessions import BILLABLE, ENDED_AT
+from shared.store.sessions import ENDED_AT, NOT_BILLABLE
 
 # Any number will do, as long as nothing else in the database locks on it.
 _BUILDING_LOCK = 6_801_600_202
@@ -19,7 +19,7 @@ INDEXES = {
     "sessions_by_token": "sessions (lower(id_token), session_id) WHERE id_token IS NOT NULL",
     "sessions_by_transaction": "sessions (transaction_id, session_id)",
     # Nearly all are billable sooner or later, and a list of these meets them soon.
-    "sessions_not_billable": f"sessions (session_id) WHERE {BILLABLE} = 0",
+    "sessions_not_billable": f"sessions (session_id) WHERE {NOT_BILLABLE}",
     "dead_letters_by_time": "dead_letters (received_at, dead_letter_id)",
     "dead_letters_by_status": "dead_letters (status, dead_letter_id)",
     "security_events_by_time": "security_events (received_at, security_event_id)",

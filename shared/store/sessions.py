@@ -31,12 +31,15 @@ _EVER = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
 ENDED_AT = "CASE WHEN corrects_end THEN reviewed_ended_at ELSE ended_at END"
 """When a session ended, as it is shown: an operator's correction stands above what was told."""
 
-BILLABLE = f"""
-    (CASE WHEN {ENDED_AT} IS NOT NULL AND settled_at IS NOT NULL
-           AND CASE WHEN corrects_energy THEN reviewed_energy_wh ELSE energy_wh END IS NOT NULL
-           AND NOT needs_review AND review_decision IS DISTINCT FROM 'void' THEN 1 ELSE 0 END)
-"""
-"""1 for `Session.billable`, 0 for the others; a number, as that is what an index is found by."""
+_BILLABLE = (
+    f"({ENDED_AT}) IS NOT NULL",
+    "settled_at IS NOT NULL",
+    "(CASE WHEN corrects_energy THEN reviewed_energy_wh ELSE energy_wh END) IS NOT NULL",
+    "NOT needs_review",
+    "review_decision IS DISTINCT FROM 'void'",
+)
+NOT_BILLABLE = f"(CASE WHEN {' AND '.join(_BILLABLE)} THEN 0 ELSE 1 END) = 1"
+"""The opposite of `Session.billable`, in the words by which its index is found."""
 
 # While a session goes on its energy is the latest register's. For 1.6 that is looked up when
 # somebody asks, so that a meter value costs one insert and no update; among the newest of its EVSE
@@ -163,8 +166,9 @@ def _conditions(found: SessionFilter, limit: int) -> Conditions:
     conditions.compare("session.transaction_id =", found.transaction_id)
     if found.active is not None:
         conditions.add(f"ended_at IS {'NULL' if found.active else 'NOT NULL'}")
-    if found.billable is not None:
-        conditions.add(f"{BILLABLE} = {int(found.billable)}")
+    # Each by itself if they all hold: Postgres knows how many rows each is true of.
+    for words in {None: (), True: _BILLABLE, False: (NOT_BILLABLE,)}[found.billable]:
+        conditions.add(words)
     if found.needs_review is not None:
         conditions.add("needs_review" if found.needs_review else "NOT needs_review")
     conditions.compare("session.started_at >=", found.started_since)
