@@ -115,7 +115,8 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
         )
         registry = OwnershipRegistry(redis)
         claims = Claims(db, registry)
-        flapping, quotas = _guards(settings, ingest)
+        reports = SecurityReports(ingest, now=_now, max_remembered=settings.max_remembered_failures)
+        flapping, quotas = FlappingGuard(settings, reports), StationQuotas(settings, reports)
         ocpp_log = OcppLog(
             db,
             settings,
@@ -158,6 +159,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
                 find_id_tokens=tokens.find,
                 lookups=Lookups(db, hold_s=settings.ingest_hold_s),
                 quotas=quotas,
+                reports=reports,
                 now=_now,
             ),
             claims=claims,
@@ -254,12 +256,6 @@ async def _why_not_ready(draining: asyncio.Event, ingest: Ingest) -> str | None:
     if draining.is_set():
         return "draining"
     return None if ingest.available else "Postgres does not answer"
-
-
-def _guards(settings: GatewaySettings, ingest: Ingest) -> tuple[FlappingGuard, StationQuotas]:
-    """Return what keeps a station from being too much of a trouble, and tells of it."""
-    reports = SecurityReports(ingest, now=_now, max_remembered=settings.max_remembered_failures)
-    return FlappingGuard(settings, reports), StationQuotas(settings, reports)
 
 
 def _now() -> datetime:

@@ -51,6 +51,7 @@ class StationConnection:
         station: who it is.
         handlers: what answers it.
         exchange_log: takes what goes over the wire.
+        max_message_bytes: how long a message may be that tells of no transaction.
         max_queued_calls: CALLs that may wait for their answer; one more closes the connection.
         fence: closed while nobody knows whether the station is still ours.
         quirks: where it is noted how the station deviates.
@@ -87,6 +88,7 @@ class StationConnection:
         handlers: Handlers,
         *,
         exchange_log: ExchangeLog,
+        max_message_bytes: int,
         max_queued_calls: int,
         fence: Fence,
         quirks: QuirkLog,
@@ -108,7 +110,7 @@ class StationConnection:
         self._held: list[bytes] = []
         self._quirks = quirks
         self._note = quirks.note if tolerant else None
-        self._peer = rpc.Peer(protocol, self._note)
+        self._peer = rpc.Peer(protocol, self._note, max_bytes=max_message_bytes)
         self._inbox: deque[tuple[rpc.Call, float]] = deque()
         self._answerer: asyncio.Task[None] | None = None
         self._closer: asyncio.Task[None] | None = None

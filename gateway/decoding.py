@@ -9,8 +9,9 @@ import msgspec
 # A shorter message costs little whatever is in it: 2 ms at most.
 _SMALL_BYTES = 4 * 1024
 # Each becomes an object of Python, empty or not. A sample of a meter takes 30 bytes and is one, so
-# that more than any message of the largest size has are nothing of OCPP.
+# that what has more than that by its length is nothing of OCPP.
 _MAX_CONTAINERS = 20_000
+_BYTES_PER_CONTAINER = 30
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 
 
@@ -30,9 +31,8 @@ def decode(data: bytes) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _decode_large(data: bytes) -> Any:  # noqa: ANN401 - any JSON
-    if _count_containers(data) > _MAX_CONTAINERS and (
-        _count_containers(_STRINGS.sub(b"", data)) > _MAX_CONTAINERS
-    ):
+    most = max(_MAX_CONTAINERS, len(data) // _BYTES_PER_CONTAINER)
+    if _count_containers(data) > most and _count_containers(_STRINGS.sub(b"", data)) > most:
         raise TooManyContainersError
     return _decode_floats_evenly(data)
 

@@ -3,11 +3,16 @@
 import time
 from datetime import UTC, datetime
 
+from websockets.exceptions import PayloadTooBig
 from websockets.frames import Close, CloseCode
 
 from gateway.connection import StationConnection
+from gateway.security_reports import SecurityReports
 from gateway.station_socket import PING_TIMEOUT_REASON, StationSocket
 from shared.domain.availability import Disconnection, DisconnectReason
+
+MESSAGE_TOO_LONG = "MessageTooLong"
+"""Security event of ours: a station sent what is longer than any message may be."""
 
 _PING_TIMEOUT = Close(CloseCode.INTERNAL_ERROR, PING_TIMEOUT_REASON)
 _OURS: dict[int, DisconnectReason] = {
@@ -51,3 +56,22 @@ def find_reason(
     if sent == _PING_TIMEOUT:
         return DisconnectReason.PING_TIMEOUT, sent
     return _OURS.get(sent.code, DisconnectReason.CLOSED_BY_GATEWAY), sent
+
+
+def report_if_too_long(reports: SecurityReports, station_id: str, socket: StationSocket) -> None:
+    """Tell the operator if a connection ended because of a message that was too long.
+
+    Nothing of it was read: the station sends it again, and nothing of what stands behind it.
+    """
+    error = socket.protocol.parser_exc
+    if isinstance(error, PayloadTooBig):
+        # What is compressed is not inflated any further than to the limit.
+        size = "more" if error.size is None else f"{error.size + (error.current_size or 0)} bytes"
+        reports.report(
+            station_id,
+            MESSAGE_TOO_LONG,
+            f"this station sent a message of {size}; at most {error.max_size} bytes are taken, so "
+            "its connection was closed with 1009, and it will send the message again. If it is the "
+            "end of a long charge, raise max_transaction_message_bytes of the gateways, or have "
+            "the station keep fewer samples (StopTxnSampledData, SampledDataTxEndedMeasurands)",
+        )

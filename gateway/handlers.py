@@ -8,6 +8,7 @@ from datetime import datetime
 from gateway.ingest import Ingest
 from gateway.lookups import Lookups
 from gateway.quotas import Quota, StationQuotas
+from gateway.security_reports import SecurityReports
 from gateway.settings import GatewaySettings
 from shared.domain.authorization import Authorization, AuthorizationRequest, TransactionStart
 from shared.domain.charging_profiles import ChargingProfile, ChargingProfileAccepted
@@ -48,7 +49,8 @@ class Services:
     """What handlers may use of their pod.
 
     `authorize` decides about tokens; `find_id_tokens` looks up those of a text; `lookups` are
-    for what is asked rarely; `quotas` bound what one station can make us keep.
+    for what is asked rarely; `quotas` bound what one station can make us keep; `reports` tell
+    operators what is odd about one.
     """
 
     settings: GatewaySettings
@@ -57,6 +59,7 @@ class Services:
     find_id_tokens: Callable[[str], Awaitable[tuple[IdToken, ...]]]
     lookups: Lookups
     quotas: StationQuotas
+    reports: SecurityReports
     now: Callable[[], datetime]
 
 

@@ -5,6 +5,7 @@ Sources: OCPP-J 1.6 §4, OCPP 2.0.1 part 4 §4.
 """
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,7 +13,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from gateway import leniency
+from gateway import lengths, leniency
 from gateway.answer_frames import (
     CALL_ERROR_TYPE,
     CALL_RESULT_TYPE,
@@ -73,6 +74,7 @@ class IgnoredReason(StrEnum):
     UNKNOWN_TYPE = "unknown message type"
     MALFORMED_ANSWER = "malformed answer"
     UNASKED_ANSWER = "answer to nothing that is open"
+    TOO_LONG = "longer than a message may be that tells of no transaction"
 
 
 @dataclass(slots=True)
@@ -150,13 +152,17 @@ class Peer:
         protocol: the version that the connection speaks.
         note: told how CALLs deviate from the specification; harmless deviations are mended then.
             Without it nothing is mended.
+        max_bytes: how long a message may be that tells of no transaction.
     """
 
-    __slots__ = ("_in_work", "_note", "_open_action", "_open_call", "_protocol")
+    __slots__ = ("_in_work", "_max_bytes", "_note", "_open_action", "_open_call", "_protocol")
 
-    def __init__(self, protocol: Protocol, note: Note | None = None) -> None:
+    def __init__(
+        self, protocol: Protocol, note: Note | None = None, *, max_bytes: int = sys.maxsize
+    ) -> None:
         self._protocol = protocol
         self._note = note
+        self._max_bytes = max_bytes
         self._open_call: str | None = None
         self._open_action = ""
         self._in_work: set[str] = set()
@@ -170,6 +176,8 @@ class Peer:
             UnicodeDecodeError: it is not UTF-8: the connection fails with 1007 (RFC 6455 §8.1).
         """
         try:
+            if len(data) > self._max_bytes:
+                lengths.check(data, self._max_bytes)
             frame = decode(data)
         except (msgspec.DecodeError, RecursionError) as error:
             return self._undecodable(data, error)
@@ -334,16 +342,14 @@ class Peer:
         if self._note is not None and len(stripped) < len(data):
             self._note("", Deviation(QuirkKind.FRAME_FORM, "padding"))
             return self.receive(stripped)
-        description = (
-            "the message holds more lists and objects than any message of OCPP"
-            if isinstance(error, TooManyContainersError)
-            else "the message is not valid JSON"
-        )
+        description = _what_is_wrong(error)
         if reading := read_undecodable_answer(data, description):
             return self._receive_answer(reading)
         if found := _CALL_PREFIX.match(data):
             return self.refuse(found[1].decode(), "", ErrorCode.FORMAT_VIOLATION, description)
-        return self._not_rpc(IgnoredReason.NOT_AN_ARRAY, ErrorCode.RPC_FRAMEWORK_ERROR)
+        too_long = isinstance(error, lengths.TooLongError)
+        reason = IgnoredReason.TOO_LONG if too_long else IgnoredReason.NOT_AN_ARRAY
+        return self._not_rpc(reason, ErrorCode.RPC_FRAMEWORK_ERROR)
 
     def _not_rpc(
         self, reason: IgnoredReason, code: ErrorCode, frame: list[Any] | None = None
@@ -357,3 +363,12 @@ class Peer:
             case _:
                 message_id = "-1"
         return self.refuse(message_id, "", code, str(reason))
+
+
+def _what_is_wrong(error: Exception) -> str:
+    match error:
+        case lengths.TooLongError():
+            return str(error)
+        case TooManyContainersError():
+            return "the message holds more lists and objects than any message of OCPP"
+    return "the message is not valid JSON"

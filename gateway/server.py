@@ -15,7 +15,7 @@ from websockets.typing import Subprotocol
 from gateway import quirks
 from gateway.budget import Limits, Rate
 from gateway.connection import StationConnection
-from gateway.disconnection import disconnection
+from gateway.disconnection import disconnection, report_if_too_long
 from gateway.door import Door
 from gateway.exchange_log import ExchangeLog
 from gateway.fence import Fence
@@ -131,7 +131,7 @@ class OcppServer:
             ping_interval=settings.ping_interval_s,
             ping_timeout=settings.ping_timeout_s,
             close_timeout=settings.close_timeout_s,
-            max_size=settings.max_message_bytes,
+            max_size=settings.longest_message_bytes,
             ssl=server_context(settings),
             backlog=settings.listen_backlog,
         )
@@ -264,6 +264,7 @@ class OcppServer:
                 else:
                     await self._announce_or_later(connection)
                     await connection.run()
+                    report_if_too_long(self._services.reports, ownership.station_id, socket)
             finally:
                 await self._release(connection, socket)
         metrics.disconnects.labels(str(socket.close_code or 1006)).inc()
@@ -319,6 +320,7 @@ class OcppServer:
             exchange_log=ExchangeLog(
                 self._ocpp_log, station_id=credentials.station_id, version=protocol.version
             ),
+            max_message_bytes=self._settings.max_message_bytes,
             max_queued_calls=self._settings.max_queued_calls,
             fence=self._fence,
             quirks=quirk_log,

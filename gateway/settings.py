@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from gateway.admission import Network, parse_networks
+from gateway.length_settings import LengthSettings
 from gateway.quota_settings import QuotaSettings
 from shared.domain.ocpp_log import LogLevel
 
@@ -29,7 +30,7 @@ class AuthorizationFailurePolicy(StrEnum):
     CACHED = "cached"
 
 
-class GatewaySettings(QuotaSettings):
+class GatewaySettings(LengthSettings, QuotaSettings):
     """What a gateway pod can be told, beside what every service can."""
 
     pod_name: str = Field(
@@ -82,11 +83,6 @@ class GatewaySettings(QuotaSettings):
     handshakes_max_wait_s: PositiveFloat = Field(
         default=60.0,
         description="nobody is put off for longer; enough for 12,000 stations on one pod",
-    )
-    max_message_bytes: PositiveInt = Field(
-        default=256 * 1024,
-        description="inflated; a longer message closes with 1009. A long StopTransaction has some "
-        "tens of kilobytes",
     )
     station_frames_per_s: PositiveFloat = Field(
         default=100.0,

@@ -1,15 +1,22 @@
 """What OCPP-J's versions write alike: times, and identifiers of what cannot be told apart."""
 
+import asyncio
+from collections.abc import Callable
 from datetime import MINYEAR, UTC, datetime, timedelta
+from typing import Any
 
 from gateway import quirks
 from gateway.errors import CallRefusedError, ErrorCode
+from shared.domain.meter_values import MeterValue
 from shared.domain.quirks import QuirkKind
 
 _FIRST = datetime.min.replace(tzinfo=UTC) + timedelta.resolution
 _LAST = datetime.max.replace(tzinfo=UTC) - timedelta.resolution
 _SECONDS = slice(16, 19)  # in 2026-06-30T23:59:60Z
 _EXAMPLE_LENGTH = 60
+# Of one turn of the event loop: so many samples take 2 ms to be translated.
+_SAMPLES_PER_TURN = 1_000
+_FEW_METER_VALUES = 10
 
 
 def parse_time(text: str, name: str = "timestamp") -> datetime:
@@ -88,3 +95,27 @@ def _read_time(text: str, name: str) -> datetime:
 def format_time(time: datetime) -> str:
     """Write a time in UTC with milliseconds, the most that OCPP 2.0.1 allows (part 2 §2.1.2)."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+async def in_turns(
+    translate: Callable[[list[dict[str, Any]]], list[MeterValue]],
+    meter_values: list[dict[str, Any]],
+) -> list[MeterValue]:
+    """Translate a list of meter values; a long one with a turn for all others now and then.
+
+    Raises:
+        CallRefusedError: a timestamp is no time.
+    """
+    if len(meter_values) <= _FEW_METER_VALUES:
+        return translate(meter_values)
+    translated: list[MeterValue] = []
+    begun: list[dict[str, Any]] = []
+    samples = 0
+    for each in meter_values:
+        begun.append(each)
+        samples += len(each["sampledValue"])
+        if samples >= _SAMPLES_PER_TURN:
+            translated += translate(begun)
+            begun, samples = [], 0
+            await asyncio.sleep(0)
+    return translated + translate(begun)

@@ -23,7 +23,7 @@ from gateway.ocpp16.meter_values import to_meter_values
 from gateway.ocpp16.reservation import ENDS_RESERVATIONS
 from gateway.ocpp16.smart_charging import from_wire, to_wire
 from gateway.routing import AnsweredCall, answered, on, sends
-from gateway.translation import format_time, parse_optional_time, parse_time
+from gateway.translation import format_time, in_turns, parse_optional_time, parse_time
 from shared.domain import commands
 from shared.domain.authorization import TransactionStart
 from shared.domain.charging_profiles import parse_start_document
@@ -227,7 +227,7 @@ class Core(Handlers):
         transaction_id: int | None = None,
     ) -> call_result.MeterValues:
         """Keep what a connector's meter showed (§4.7)."""
-        if meter_values := to_meter_values(meter_value):
+        if meter_values := await in_turns(to_meter_values, meter_value):
             if transaction_id is None:
                 await self.keep_readings(connector_id, meter_values)
             else:
@@ -264,7 +264,7 @@ class Core(Handlers):
                 meter_stop_wh=Decimal(meter_stop),
                 stopped_reason=reason,
                 id_token=id_token,
-                meter_values=to_meter_values(transaction_data or []),
+                meter_values=await in_turns(to_meter_values, transaction_data or []),
             )
         )
         if id_token is None:

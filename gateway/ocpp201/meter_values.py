@@ -8,7 +8,7 @@ from ocpp.v201.enums import Action
 from gateway import quirks
 from gateway.handlers import Handlers
 from gateway.routing import on
-from gateway.translation import parse_time
+from gateway.translation import in_turns, parse_time
 from shared.domain.meter_values import (
     ENERGY_IMPORT_REGISTER,
     MeterSample,
@@ -34,7 +34,7 @@ class MeterValues(Handlers):
 
         Those of a transaction come in its events (J02).
         """
-        if meter_values := to_meter_values(meter_value):
+        if meter_values := await in_turns(to_meter_values, meter_value):
             await self.keep_readings(evse_id, meter_values)
         return _METER_VALUES_ANSWER
 

@@ -9,7 +9,7 @@ from gateway.handlers import Handlers
 from gateway.ocpp201.authorization import authorize_id_token, to_id_token_info
 from gateway.ocpp201.meter_values import to_meter_values
 from gateway.routing import on
-from gateway.translation import parse_time
+from gateway.translation import in_turns, parse_time
 from shared.domain.authorization import TransactionStart
 from shared.domain.sessions import TransactionEventReported, TransactionEventType
 from shared.domain.tokens import IdTokenType
@@ -47,7 +47,7 @@ class Transactions(Handlers):
         """
         type_ = TransactionEventType(event_type)
         occurred_at = parse_time(timestamp)
-        meter_values = to_meter_values(meter_value or [])
+        meter_values = await in_turns(to_meter_values, meter_value or [])
         authorization = None
         if id_token is not None:
             # Whoever ends a charge starts none (E07.FR.02). A token may come after the start (E03).

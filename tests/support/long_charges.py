@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 MAX_BYTES = 256 * 1024
+LONGEST_BYTES = 2 * 1024 * 1024
 _BEGAN_AT = datetime(2026, 1, 2, 3, tzinfo=UTC)
 _MEASURED = {
     "Energy.Active.Import.Register": "Wh",
@@ -23,6 +24,12 @@ _MEASURED = {
 
 Deviate = Callable[[dict[str, Any]], None]
 """Changes one sample, in place."""
+
+
+def whole(sample: dict[str, Any]) -> None:
+    """Write out what has a default, as many stations do."""
+    sample |= {"context": "Sample.Periodic", "location": "Outlet"}
+
 
 END_16 = {"transactionId": 1, "meterStop": 1_100, "timestamp": "2026-01-02T15:00:00Z"}
 END_201 = {

@@ -1,13 +1,14 @@
 """A station as a test plays it: frames out, frames in, over a real WebSocket."""
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 from argon2 import PasswordHasher
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.extensions import ClientExtensionFactory
 
 from shared.domain.passwords import to_be_hashed
 from shared.domain.stations import RegistrationStatus, SecurityProfile
@@ -94,5 +95,20 @@ async def station_client(
         f"{url}/{station_id}",
         subprotocols=[subprotocol],
         additional_headers=basic_auth(station_id, password),
+    ) as websocket:
+        yield StationClient(websocket)
+
+
+@asynccontextmanager
+async def plain_client(
+    url: str, *, extensions: Sequence[ClientExtensionFactory] | None = None
+) -> AsyncIterator[StationClient]:
+    """Connect as CP-1 to `url`, offering these extensions and no others."""
+    async with connect(
+        f"{url}/CP-1",
+        subprotocols=["ocpp1.6"],
+        additional_headers=basic_auth("CP-1"),
+        compression=None,
+        extensions=extensions,
     ) as websocket:
         yield StationClient(websocket)

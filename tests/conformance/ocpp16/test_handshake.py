@@ -111,7 +111,7 @@ async def test_a_message_over_the_limit_closes_with_1009(url: str) -> None:
     async with connect(
         url, subprotocols=["ocpp1.6"], additional_headers=basic_auth("CP-1")
     ) as socket:
-        await socket.send(f'[2, "1", "DataTransfer", {{"vendorId": "{"x" * 300_000}"}}]')
+        await socket.send(f'[2, "1", "DataTransfer", {{"vendorId": "{"x" * 2_200_000}"}}]')
         with pytest.raises(ConnectionClosed) as closed:
             await socket.recv()
     assert closed.value.rcvd is not None

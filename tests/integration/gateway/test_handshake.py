@@ -112,7 +112,8 @@ async def test_a_message_that_is_too_long_closes_with_1009(
     db: Database, start_pod: StartPod
 ) -> None:
     await register(db)
-    async with start_pod(max_message_bytes=1000) as gateway, station_client(gateway.url) as station:
+    limits = {"max_message_bytes": 1000, "max_transaction_message_bytes": 1000}
+    async with start_pod(**limits) as gateway, station_client(gateway.url) as station:
         with pytest.raises(ConnectionClosed) as closed:
             await station.call("DataTransfer", {"vendorId": "x" * 2000})
         assert closed.value.rcvd is not None

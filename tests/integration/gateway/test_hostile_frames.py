@@ -107,7 +107,7 @@ async def test_a_decompression_bomb_closes_with_1009_and_memory_stays_bounded(
     bomb = deflated(bytes(256 * 1024 * 1024))
     assert len(bomb) < 300_000
     async with (
-        start_pod(max_message_bytes=300_000) as gateway,
+        start_pod(max_transaction_message_bytes=300_000) as gateway,
         raw_websocket(gateway.url, extensions=DEFLATE) as websocket,
     ):
         before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -2,20 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
 
 import pytest
-from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
-from websockets.extensions import ClientExtensionFactory
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually
-from tests.support.stations import StationClient, basic_auth, register, station_client
+from tests.support.stations import StationClient, plain_client, register, station_client
 
 HEARTBEAT = '[2,"%s","Heartbeat",{}]'
 
@@ -29,27 +27,12 @@ async def station(db: Database, gateway: Pod) -> AsyncIterator[StationClient]:
 
 
 @asynccontextmanager
-async def plain_client(
-    gateway: Pod, *, extensions: Sequence[ClientExtensionFactory] | None = None
-) -> AsyncIterator[StationClient]:
-    """Connect as CP-1, offering these extensions and no others."""
-    async with connect(
-        f"{gateway.url}/CP-1",
-        subprotocols=["ocpp1.6"],
-        additional_headers=basic_auth("CP-1"),
-        compression=None,
-        extensions=extensions,
-    ) as websocket:
-        yield StationClient(websocket)
-
-
-@asynccontextmanager
 async def throttled(db: Database, start_pod: StartPod) -> AsyncIterator[StationClient]:
     """Connect as CP-1, which may send 10 frames at once and 100 in a second."""
     await register(db)
     async with (
         start_pod(station_frames_per_s=100, station_frames_burst=10) as gateway,
-        plain_client(gateway) as station,
+        plain_client(gateway.url) as station,
     ):
         yield station
 
@@ -79,7 +62,7 @@ async def test_what_is_sent_before_the_connection_is_claimed_is_answered_in_orde
 
 async def test_a_compressed_message_is_read(db: Database, gateway: Pod) -> None:
     await register(db)
-    async with plain_client(gateway, extensions=[ClientPerMessageDeflateFactory()]) as station:
+    async with plain_client(gateway.url, extensions=[ClientPerMessageDeflateFactory()]) as station:
         assert station.websocket.protocol.extensions
         assert (await station.boot())["status"] == "Accepted"
 
@@ -107,7 +90,7 @@ async def test_a_station_that_does_not_read_its_answers_is_not_read_from(
     await register(db)
     async with (
         start_pod(station_frames_per_s=1_000_000) as gateway,
-        plain_client(gateway) as station,
+        plain_client(gateway.url) as station,
     ):
         await station.boot()
         held = gateway.server.get("CP-1")
@@ -172,7 +155,7 @@ async def test_a_station_that_is_throttled_is_not_taken_for_gone(
     settings = {"station_frames_per_s": 2, "station_frames_burst": 1}
     async with (
         start_pod(**settings, ping_interval_s=0.2, ping_timeout_s=1.0) as gateway,
-        plain_client(gateway) as station,
+        plain_client(gateway.url) as station,
     ):
         await station.boot()
         for _ in range(5):

@@ -1,0 +1,32 @@
+"""How long a message of a station may be; `gateway.lengths` tells which one may be longer."""
+
+from pydantic import Field, PositiveInt
+
+from shared.settings import ServiceSettings
+
+
+class LengthSettings(ServiceSettings):
+    """The lengths that a pod takes messages in."""
+
+    max_message_bytes: PositiveInt = Field(
+        default=256 * 1024,
+        description="inflated, of a message that tells of no transaction. A longer CALL is refused "
+        "with its size and this limit, a longer answer is ignored; neither is decoded. Reports of "
+        "stations come in parts (2.0.1 NotifyReport `tbc`), and all keys of a large 1.6 station "
+        "have some tens of kilobytes",
+    )
+    max_transaction_message_bytes: PositiveInt = Field(
+        default=2 * 1024 * 1024,
+        description="likewise of StartTransaction, StopTransaction, MeterValues and "
+        "TransactionEvent; a longer message closes with 1009, and the operator is told with the "
+        "security event MessageTooLong. A StopTransaction of a whole day with one sample a minute "
+        "of fourteen values has as much (1,440 meter values, 100 bytes per value), and so have 33 "
+        "hours of ten; 8 hours of ten have 492 KiB. What is refused stays with the station, which "
+        "sends it at each reconnect and nothing behind it. Its decoding takes 15 ms in one turn of "
+        "the event loop, all else of it is done in portions",
+    )
+
+    @property
+    def longest_message_bytes(self) -> int:
+        """How long a message may be, whatever it tells of."""
+        return max(self.max_message_bytes, self.max_transaction_message_bytes)
