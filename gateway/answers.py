@@ -28,3 +28,12 @@ def refuse(peer: rpc.Peer, call: rpc.Call, error: Exception, station_id: str) ->
         log.error("a handler failed", station_id=station_id, action=action, exc_info=error)
         code, description = ErrorCode.INTERNAL_ERROR, "our fault; it has been logged"
     return code, peer.refuse(call.message_id, action, code, description).frame
+
+
+def refuse_unaccepted(peer: rpc.Peer, call: rpc.Call, station_id: str) -> Answer:
+    """Return the CALLERROR of what a station says before it may (2.0.1 B01.FR.10)."""
+    refusal = CallRefusedError(
+        ErrorCode.SECURITY_ERROR,
+        "only BootNotification, and what we ask for, before it was answered with Accepted",
+    )
+    return refuse(peer, call, refusal, station_id)

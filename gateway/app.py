@@ -32,8 +32,9 @@ from gateway.ownership import Claims
 from gateway.quirks import QuirkCounter
 from gateway.quotas import Quota, StationQuotas
 from gateway.reconciliation import Reconciler
+from gateway.replaying import Replayer
 from gateway.security_reports import SecurityReports
-from gateway.server import OcppServer
+from gateway.server import PROTOCOLS, OcppServer
 from gateway.settings import GatewaySettings
 from gateway.unknown_stations import UnknownStations
 from shared.batching import Batcher
@@ -115,8 +116,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
         )
         registry = OwnershipRegistry(redis)
         claims = Claims(db, registry)
-        reports = SecurityReports(ingest, now=_now, max_remembered=settings.max_remembered_failures)
-        flapping, quotas = FlappingGuard(settings, reports), StationQuotas(settings, reports)
+        reports, flapping, quotas = _guards(settings, ingest)
         ocpp_log = OcppLog(
             db,
             settings,
@@ -138,6 +138,16 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
         )
         fence = Fence(pause_s=settings.pod_lease_s / 3)
         sender = PodRequestSender(redis)
+        services = Services(
+            settings=settings,
+            ingest=ingest,
+            authorize=await _authorizer(stack, db, tokens, settings),
+            find_id_tokens=tokens.find,
+            lookups=Lookups(db, hold_s=settings.ingest_hold_s),
+            quotas=quotas,
+            reports=reports,
+            now=_now,
+        )
         server = OcppServer(
             settings=settings,
             pod_id=pod_id,
@@ -152,16 +162,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
                 ingest=ingest,
             ),
             quirks=quirks,
-            services=Services(
-                settings=settings,
-                ingest=ingest,
-                authorize=await _authorizer(stack, db, tokens, settings),
-                find_id_tokens=tokens.find,
-                lookups=Lookups(db, hold_s=settings.ingest_hold_s),
-                quotas=quotas,
-                reports=reports,
-                now=_now,
-            ),
+            services=services,
             claims=claims,
             sender=sender,
             flapping=flapping,
@@ -217,6 +218,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
                 ocpp_log.run,
                 quirks.run,
                 reconciler.run,
+                Replayer(db, PROTOCOLS.values(), services, quirks).run,
                 unknown_stations.run,
             )
         )
@@ -256,6 +258,14 @@ async def _why_not_ready(draining: asyncio.Event, ingest: Ingest) -> str | None:
     if draining.is_set():
         return "draining"
     return None if ingest.available else "Postgres does not answer"
+
+
+def _guards(
+    settings: GatewaySettings, ingest: Ingest
+) -> tuple[SecurityReports, FlappingGuard, StationQuotas]:
+    """Return what tells of a station, and what keeps one from being too much of a trouble."""
+    reports = SecurityReports(ingest, now=_now, max_remembered=settings.max_remembered_failures)
+    return reports, FlappingGuard(settings, reports), StationQuotas(settings, reports)
 
 
 def _now() -> datetime:

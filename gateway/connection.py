@@ -15,19 +15,15 @@ from websockets.frames import CloseCode
 
 from gateway import rpc
 from gateway.answer_frames import CallError, CallResult, MalformedAnswer, StationAnswer
-from gateway.answers import Answer, encode_result, refuse
-from gateway.errors import (
-    CallRefusedError,
-    ConnectionLostError,
-    ErrorCode,
-    StoreAwayError,
-    TooLateError,
-)
+from gateway.answers import Answer, encode_result, refuse, refuse_unaccepted
+from gateway.errors import ConnectionLostError, StoreAwayError, TooLateError
 from gateway.exchange_log import ExchangeLog
 from gateway.fence import Fence
 from gateway.handlers import ConnectedStation, Handlers
+from gateway.lengths import TRANSACTION_ACTIONS
 from gateway.leniency import Deviation
 from gateway.quirks import QuirkLog
+from gateway.refused_calls import RefusedCall, RefusedCalls
 from gateway.routing import AnsweredCall, Protocol
 from gateway.station_socket import StationSocket
 from gateway.steps import Steps, finish
@@ -51,6 +47,7 @@ class StationConnection:
         station: who it is.
         handlers: what answers it.
         exchange_log: takes what goes over the wire.
+        refused: keeps what it says of transactions and is refused.
         max_message_bytes: how long a message may be that tells of no transaction.
         max_queued_calls: CALLs that may wait for their answer; one more closes the connection.
         fence: closed while nobody knows whether the station is still ours.
@@ -70,6 +67,7 @@ class StationConnection:
         "_note",
         "_peer",
         "_quirks",
+        "_refused",
         "_reply",
         "_stopping",
         "_websocket",
@@ -88,6 +86,7 @@ class StationConnection:
         handlers: Handlers,
         *,
         exchange_log: ExchangeLog,
+        refused: RefusedCalls,
         max_message_bytes: int,
         max_queued_calls: int,
         fence: Fence,
@@ -105,13 +104,14 @@ class StationConnection:
         self._websocket = websocket
         self._handlers = handlers
         self._log = exchange_log
+        self._refused = refused
         self._max_queued_calls = max_queued_calls
         self._fence = fence
         self._held: list[bytes] = []
         self._quirks = quirks
         self._note = quirks.note if tolerant else None
         self._peer = rpc.Peer(protocol, self._note, max_bytes=max_message_bytes)
-        self._inbox: deque[tuple[rpc.Call, float]] = deque()
+        self._inbox: deque[tuple[rpc.Call | RefusedCall, float]] = deque()
         self._answerer: asyncio.Task[None] | None = None
         self._closer: asyncio.Task[None] | None = None
         self._reply: asyncio.Future[StationAnswer] | None = None
@@ -290,6 +290,10 @@ class StationConnection:
                 if self._reply is not None and not self._reply.done():
                     self._reply.set_result(event)
             case rpc.Refusal(frame, action, code):
+                known = any(waiting.frame == data for waiting, _ in self._inbox)
+                if not known and (refused := RefusedCall.of(data, event)) is not None:
+                    self._enqueue(refused)
+                    return
                 metrics.messages.observe(action, code, 0.0)
                 self._websocket.write(frame)
                 self._log.unhandled(data, action, code, received_at_s=now_s, answer=frame)
@@ -307,7 +311,7 @@ class StationConnection:
         route = call.route
         if self._inbox:
             self._enqueue(call)  # a BootNotification before it may make this one welcome
-        elif not self._may_send(route.action):
+        elif not self._may_send(route.action) and route.action not in TRANSACTION_ACTIONS:
             self._answer(call, self._refuse_unaccepted(call), self.heard_at_s)
         elif route.waits:
             self._enqueue(call)
@@ -325,13 +329,9 @@ class StationConnection:
 
     def _refuse_unaccepted(self, call: rpc.Call) -> Answer:
         self._quirks.note(call.route.action, Deviation(QuirkKind.CALL_BEFORE_ACCEPTANCE, ""))
-        refusal = CallRefusedError(
-            ErrorCode.SECURITY_ERROR,
-            "only BootNotification, and what we ask for, before it was answered with Accepted",
-        )
-        return refuse(self._peer, call, refusal, self.station.station_id)
+        return refuse_unaccepted(self._peer, call, self.station.station_id)
 
-    def _enqueue(self, call: rpc.Call) -> None:
+    def _enqueue(self, call: rpc.Call | RefusedCall) -> None:
         if len(self._inbox) >= self._max_queued_calls:
             log.warning("too many unanswered CALLs", station_id=self.station.station_id)
             self._close_soon(
@@ -339,7 +339,7 @@ class StationConnection:
             )
             return
         if self._inbox:
-            self._quirks.note(call.route.action, Deviation(QuirkKind.CALL_BEFORE_ANSWER, ""))
+            self._quirks.note(call.action, Deviation(QuirkKind.CALL_BEFORE_ANSWER, ""))
         self._inbox.append((call, self.heard_at_s))
         if self._answerer is None or self._answerer.done():
             self._answerer = asyncio.create_task(self._answer_inbox())
@@ -362,7 +362,12 @@ class StationConnection:
             log.exception("an answer could not be sent", station_id=self.station.station_id)
             await self.close(CloseCode.INTERNAL_ERROR, "our fault; it has been logged")
 
-    async def _handle(self, call: rpc.Call) -> Answer:
+    async def _handle(self, call: rpc.Call | RefusedCall) -> Answer:
+        answer = call.answer if isinstance(call, RefusedCall) else await self._find_answer(call)
+        await self._refused.keep(call.action, call.frame, answer)
+        return answer
+
+    async def _find_answer(self, call: rpc.Call) -> Answer:
         if not self._may_send(call.route.action):
             return self._refuse_unaccepted(call)
         try:
@@ -375,12 +380,13 @@ class StationConnection:
         except Exception as error:  # noqa: BLE001 - it becomes the answer
             return refuse(self._peer, call, error, self.station.station_id)
 
-    def _answer(self, call: rpc.Call, answer: Answer, received_at_s: float) -> bool:
+    def _answer(self, call: rpc.Call | RefusedCall, answer: Answer, received_at_s: float) -> bool:
         word, frame = answer
-        self._peer.finish(call.message_id)
+        if isinstance(call, rpc.Call):
+            self._peer.finish(call.message_id)
         sent = self._websocket.write(frame)
         if sent:
-            metrics.messages.observe(call.route.action, word, time.monotonic() - received_at_s)
+            metrics.messages.observe(call.action, word, time.monotonic() - received_at_s)
             self._log.from_station(call, word, frame, received_at_s)
         return sent
 

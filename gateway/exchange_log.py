@@ -4,6 +4,7 @@ import time
 
 from gateway import rpc
 from gateway.ocpp_log import Exchange, OcppLog, secrets_in
+from gateway.refused_calls import RefusedCall
 from shared.domain.ocpp_log import MAY_HOLD_SECRETS, Direction
 from shared.domain.redaction import Secrets
 
@@ -27,9 +28,22 @@ class ExchangeLog:
         self._told: Secrets = frozenset()
 
     def from_station(
-        self, call: rpc.Call, outcome: str, answer: bytes | None, received_at_s: float
+        self,
+        call: rpc.Call | RefusedCall,
+        outcome: str,
+        answer: bytes | None,
+        received_at_s: float,
     ) -> None:
         """Log a CALL of the station; `answer` is None if it got none."""
+        if isinstance(call, RefusedCall):
+            self.unhandled(
+                call.frame,
+                call.refusal.action,
+                outcome,
+                received_at_s=received_at_s,
+                answer=answer,
+            )
+            return
         action = call.route.action
         if self._log.wants(action, outcome):
             self._log.add(

@@ -25,6 +25,23 @@ class QuotaSettings(ServiceSettings):
         description="configuration keys of one station of OCPP 1.6 that are kept; the richest have "
         "some hundreds",
     )
+    station_max_refused_calls: PositiveInt = Field(
+        default=1000,
+        description="messages of one station that tell of a transaction, were answered with a "
+        "CALLERROR and wait in the dead letters for somebody to decide; so many that begin or end "
+        "a charge, and as many with readings alone, so that these cost none of the others. A "
+        "firmware that gets every start and end wrong has them for 500 charges",
+    )
+    station_max_refused_calls_kib: PositiveInt = Field(
+        default=16 * 1024,
+        description="and the KiB of their frames, each alike: eight of the longest that are taken. "
+        "What is beyond is answered and counted, and the operator is told with QuotaExceeded",
+    )
+    replay_interval_s: PositiveFloat = Field(
+        default=2.0,
+        description="how often a pod looks whether an operator wants such a message handled once "
+        "more; one look is one row of an index",
+    )
     station_max_quirks: PositiveInt = Field(
         default=500,
         description="quirks that one station alone has shown; one that makes up names of its "
@@ -98,4 +115,6 @@ class QuotaSettings(ServiceSettings):
             connectors=self.station_max_connectors,
             variables=self.station_max_variables,
             configuration_keys=self.station_max_configuration_keys,
+            refused_calls=self.station_max_refused_calls,
+            refused_call_bytes=self.station_max_refused_calls_kib * 1024,
         )

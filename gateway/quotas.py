@@ -1,10 +1,11 @@
 """How much one station may make us keep: what it says again and again must not cost the others.
 
 Nothing that a bill stands on is counted here: what belongs to a transaction is kept however much it
-is, and bounded by how fast a station may send. All else has a quota per station, of one of two
-kinds. What tells of moments (events, readings) comes at a rate: a token bucket in this process,
-which outlives the connection. What is a table of things (connectors, variables, keys) has so many
-rows at most, which the statement that writes them counts.
+is, and bounded by how fast a station may send. Only what is said of one and cannot be understood
+has a bound, as nobody can tell whether a bill stands on it. All else has a quota per station, of
+one of two kinds. What tells of moments (events, readings) comes at a rate: a token bucket in this
+process, which outlives the connection. What is a table of things (connectors, variables, keys) has
+so many rows at most, which the statement that writes them counts.
 
 What is beyond is answered as if it were kept, because the station would say it again for ever. It
 is counted, and the operator is told.
@@ -41,6 +42,7 @@ class Quota(StrEnum):
     CONNECTORS = "connectors"
     VARIABLES = "variables"
     CONFIGURATION_KEYS = "configuration_keys"
+    REFUSED_CALLS = "refused_calls"
 
 
 class RateQuota:

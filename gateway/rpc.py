@@ -91,6 +91,11 @@ class Call:
     kwargs: dict[str, Any]
     frame: bytes = field(default=b"", compare=False, repr=False)
 
+    @property
+    def action(self) -> str:
+        """Its Action, in its right spelling."""
+        return self.route.action
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -27,6 +27,7 @@ from gateway.ocpp_log import OcppLog
 from gateway.ownership import Claims
 from gateway.patience import patient_timeout
 from gateway.quirks import QuirkCounter
+from gateway.refused_calls import RefusedCalls
 from gateway.routing import Protocol
 from gateway.settings import GatewaySettings
 from gateway.station_socket import StationSocket
@@ -319,6 +320,12 @@ class OcppServer:
             protocol.handlers(station, self._services),
             exchange_log=ExchangeLog(
                 self._ocpp_log, station_id=credentials.station_id, version=protocol.version
+            ),
+            refused=RefusedCalls(
+                self._services.ingest.submit,
+                self._services.quotas,
+                station_id=credentials.station_id,
+                ocpp_version=protocol.version,
             ),
             max_message_bytes=self._settings.max_message_bytes,
             max_queued_calls=self._settings.max_queued_calls,

@@ -4,9 +4,16 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from fastapi import status as http_status
 
 from control import problems
-from control.api.schemas.dead_letters import DeadLetter, DeadLetterAssignment, DeadLetterDismissal
+from control.api.schemas.dead_letters import (
+    DeadLetter,
+    DeadLetterAssignment,
+    DeadLetterDetails,
+    DeadLetterDismissal,
+    DeadLetterReplay,
+)
 from control.api.schemas.types import StationId, UtcTime
 from control.paging import (
     DEFAULT_LIMIT,
@@ -19,7 +26,7 @@ from control.paging import (
 )
 from control.services import OPERATOR, ServicesDep
 from shared.domain.dead_letters import DeadLetterStatus
-from shared.store import dead_letters
+from shared.store import dead_letters, letter_delivery, refused_calls
 from shared.store.conditions import Position
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
@@ -64,9 +71,12 @@ async def list_dead_letters(
 
 
 @router.get("/{dead_letter_id}", responses=problems.responses(problems.NOT_FOUND))
-async def get_dead_letter(dead_letter_id: UUID, services: ServicesDep) -> DeadLetter:
-    """Return one dead letter."""
-    return DeadLetter.model_validate(await dead_letters.get(services.db, str(dead_letter_id)))
+async def get_dead_letter(dead_letter_id: UUID, services: ServicesDep) -> DeadLetterDetails:
+    """Return one dead letter, with the frame of a message that was refused."""
+    letter = await dead_letters.get(services.db, str(dead_letter_id))
+    answer = DeadLetterDetails.model_validate(letter)
+    answer.frame = await refused_calls.read_frame(services.db, str(dead_letter_id))
+    return answer
 
 
 @router.post(
@@ -76,11 +86,40 @@ async def get_dead_letter(dead_letter_id: UUID, services: ServicesDep) -> DeadLe
 async def assign_dead_letter(
     dead_letter_id: UUID, body: DeadLetterAssignment, services: ServicesDep
 ) -> DeadLetter:
-    """Give an end to a session of its station. The session is worked out anew within seconds."""
-    letter = await dead_letters.assign(
+    """Give an end, readings, or a refused message to a session of its station.
+
+    The session is worked out anew within seconds. A refused message is handled once more by a
+    gateway, within seconds as well, under the session's transaction id; `to_be_delivered` is true
+    until then.
+    """
+    letter = await letter_delivery.assign(
         services.db,
         str(dead_letter_id),
         session_id=str(body.session_id),
+        decided_by=OPERATOR,
+        note=body.note,
+    )
+    return DeadLetter.model_validate(letter)
+
+
+@router.post(
+    "/{dead_letter_id}/replay",
+    status_code=http_status.HTTP_202_ACCEPTED,
+    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+)
+async def replay_dead_letter(
+    dead_letter_id: UUID, body: DeadLetterReplay, services: ServicesDep
+) -> DeadLetter:
+    """Have what a dead letter says written where it belongs, as if it came now.
+
+    That is done by a gateway or the worker within some seconds, and what is there already is kept
+    once. Then the letter is `delivered`; or it stays `open`, and its `reason` says what is in the
+    way.
+    """
+    letter = await letter_delivery.replay(
+        services.db,
+        str(dead_letter_id),
+        payload=body.payload,
         decided_by=OPERATOR,
         note=body.note,
     )

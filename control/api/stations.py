@@ -34,7 +34,7 @@ from control.services import Services, ServicesDep
 from shared.domain.commands import MessageTrigger, TriggerMessage
 from shared.domain.errors import NotFoundError, StationOfflineError, UnavailableError
 from shared.domain.stations import Credentials, RegistrationStatus, SecurityProfile
-from shared.store import station_removal, stations
+from shared.store import dead_letters, station_removal, stations
 
 log = structlog.get_logger()
 
@@ -97,6 +97,7 @@ async def get_station(station_id: StationId, services: ServicesDep) -> StationDe
     owners = await services.connections.owners([station_id])
     answer = StationDetails.of(station, owners.get(station_id))
     answer.connectors, answer.connectors_next_cursor = rows, next_cursor
+    answer.open_dead_letters = await dead_letters.count_open(services.db, station_id)
     return answer
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from shared.domain.configuration import ConfigurationReported
+from shared.domain.dead_letters import CallRefused
 from shared.domain.device_model import StationEventsReported, VariablesReported
 from shared.domain.meter_values import MeterValue, MeterValuesReported
 from shared.domain.sessions import TransactionEnded, TransactionEventReported
@@ -39,4 +40,5 @@ _WEIGHERS: dict[type[Fact], Callable[[Any], int]] = {
     VariablesReported: lambda fact: 1 + len(fact.attributes),
     StationEventsReported: lambda fact: 1 + len(fact.events),
     ConfigurationReported: lambda fact: 1 + len(fact.keys),
+    CallRefused: lambda fact: 1 + len(fact.frame) // _CHARACTERS,
 }

@@ -1,7 +1,7 @@
 """Facts that cannot be kept where they belong, for a person to look at and decide upon."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -10,20 +10,38 @@ import msgspec
 
 from shared.domain.dead_letters import DeadLetter, DeadLetterStatus, StrayTransactionEnd
 from shared.domain.errors import ConflictError, NotFoundError
-from shared.domain.sessions import HistoryKind, TransactionEnded
-from shared.store import session_history
+from shared.domain.sessions import TransactionEnded
 from shared.store.conditions import Conditions, Position
-from shared.store.fingerprints import fingerprint
+from shared.store.fingerprints import encode_json, fingerprint
 from shared.store.pool import Connection, Database
 
 DELIVERED_BY = "voltaro"
 """Who has dismissed a letter that was written where it belongs after all."""
 _UNKNOWN_TRANSACTION = "the station has no transaction with this id"
 
-_COLUMNS = ", ".join(
-    f"{field.name}::text" if field.name in {"dead_letter_id", "session_id"} else field.name
-    for field in fields(DeadLetter)
-)
+_EXPRESSIONS = {
+    "dead_letter_id": "dead_letter_id::text",
+    "session_id": "session_id::text",
+    "to_be_delivered": "(status = 'open' AND (redelivery IS NOT NULL OR replay_at IS NOT NULL)) "
+    "AS to_be_delivered",
+}
+_COLUMNS = ", ".join(_EXPRESSIONS.get(field.name, field.name) for field in fields(DeadLetter))
+
+
+class Redelivery(msgspec.Struct, frozen=True):
+    """A fact as the worker can read it again, and the transaction id that its station was told."""
+
+    fact: str
+    transaction_id: str | None
+
+
+def encode(fact: "AnyFact", transaction_id: str | None = None) -> str | None:
+    """Return a fact as a `Redelivery`, or None if no text can hold it."""
+    try:
+        told = Redelivery(encode_json(fact).decode(), transaction_id)
+    except (ValueError, TypeError):  # half a surrogate pair: Postgres will not have it either
+        return None
+    return encode_json(told).decode()
 
 
 class AnyFact(Protocol):
@@ -34,39 +52,55 @@ class AnyFact(Protocol):
         """Whose it is."""
 
 
-async def insert(
-    connection: Connection, letters: Iterable[tuple[AnyFact, str, str | None]]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class LetterToKeep:
+    """A fact, and the reason why it is here.
+
+    `transaction_id` is what the station of a start was told, and `to_deliver` says that the worker
+    is to write it where it belongs.
+    """
+
+    fact: AnyFact
+    reason: str
+    transaction_id: str | None = None
+    to_deliver: bool = False
+
+
+async def insert(connection: Connection, letters: Iterable[LetterToKeep]) -> None:
     """Keep facts; the same fact again is kept once.
 
-    One that has been delivered since is to be delivered again: what it says was true, then perhaps
-    another thing, and is true again.
-
-    Args:
-        connection: where.
-        letters: each with the reason why it is here, and with what the worker is to deliver.
+    One that has been delivered since is open again: what it says was true, then perhaps another
+    thing, and is true again.
     """
     await connection.executemany(
         """
-        INSERT INTO dead_letters (station_id, kind, reason, fact, fingerprint, redelivery)
-        VALUES ($1, $2, $3, $4, $5, $6)
+        INSERT INTO dead_letters (station_id, kind, reason, fact, fingerprint, document, redelivery)
+        VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $7 THEN $6 END)
         ON CONFLICT (station_id, kind, fingerprint) DO UPDATE
-        SET reason = excluded.reason, redelivery = excluded.redelivery, received_at = now(),
-            status = 'open', transaction_end = NULL, decided_by = NULL, decided_at = NULL,
+        SET reason = excluded.reason, document = excluded.document,
+            redelivery = excluded.redelivery, received_at = now(), status = 'open',
+            transaction_end = NULL, decided_by = NULL, decided_at = NULL, delivered_at = NULL,
             note = NULL
-        WHERE excluded.redelivery IS NOT NULL
-          AND dead_letters.status = 'dismissed' AND dead_letters.decided_by = $7
+        WHERE dead_letters.status = 'dismissed' AND dead_letters.decided_by = $8
         """,
-        [(*_row(fact, reason), redelivery, DELIVERED_BY) for fact, reason, redelivery in letters],
+        [
+            (
+                *_row(letter.fact, letter.reason),
+                encode(letter.fact, letter.transaction_id),
+                letter.to_deliver,
+                DELIVERED_BY,
+            )
+            for letter in letters
+        ],
     )
 
 
 async def find_redelivery(connection: Connection, fact: AnyFact) -> str | None:
-    """Return what the worker is to deliver of a fact that was kept, now or when it came before."""
+    """Return what can be delivered of a fact that was kept, now or when it came before."""
     station_id, kind, _, _, print_ = _row(fact, "")
     redelivery: str | None = await connection.fetchval(
         """
-        SELECT redelivery FROM dead_letters
+        SELECT coalesce(redelivery, document) FROM dead_letters
         WHERE station_id = $1 AND kind = $2 AND fingerprint = $3 AND status = 'open'
         """,
         station_id,
@@ -96,10 +130,14 @@ async def insert_strays(connection: Connection, facts: Sequence[TransactionEnded
     """
     await connection.executemany(
         """
-        INSERT INTO dead_letters (station_id, kind, reason, fact, fingerprint, transaction_end)
-        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
+        INSERT INTO dead_letters (station_id, kind, reason, fact, fingerprint, document,
+                                  transaction_end)
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
         """,
-        [(*_row(fact, _UNKNOWN_TRANSACTION), _transaction_end(fact)) for fact in facts],
+        [
+            (*_row(fact, _UNKNOWN_TRANSACTION), encode(fact), transaction_end_of(fact))
+            for fact in facts
+        ],
     )
     await _look_at_open_sessions(connection, [fact.station_id for fact in facts])
 
@@ -115,7 +153,7 @@ async def make_stray(
         """,
         dead_letter_id,
         _UNKNOWN_TRANSACTION,
-        _transaction_end(fact),
+        transaction_end_of(fact),
     )
     await _look_at_open_sessions(connection, [fact.station_id])
 
@@ -140,7 +178,8 @@ async def _look_at_open_sessions(connection: Connection, station_ids: Sequence[s
     )
 
 
-def _transaction_end(fact: TransactionEnded) -> dict[str, Any]:
+def transaction_end_of(fact: TransactionEnded) -> dict[str, Any]:
+    """Return what `transaction_end` holds of an end."""
     end = StrayTransactionEnd(
         transaction_id=fact.transaction_id,
         ended_at=fact.ended_at,
@@ -161,7 +200,9 @@ def _dead_letter(record: asyncpg.Record) -> DeadLetter:
     return DeadLetter(
         **{
             **record,
-            "status": DeadLetterStatus(record["status"]),
+            "status": DeadLetterStatus.DELIVERED
+            if record["delivered_at"] is not None
+            else DeadLetterStatus(record["status"]),
             "transaction_end": None if document is None else read_transaction_end(document),
         }
     )
@@ -173,13 +214,36 @@ async def get(db: Database, dead_letter_id: str) -> DeadLetter:
     Raises:
         NotFoundError: there is none with this id.
     """
-    record = await db.fetchrow(
+    async with db.acquire() as connection:
+        return await show(connection, dead_letter_id)
+
+
+async def show(connection: Connection, dead_letter_id: str) -> DeadLetter:
+    """Do the same on a connection."""
+    record = await connection.fetchrow(
         f"SELECT {_COLUMNS} FROM dead_letters WHERE dead_letter_id = $1",  # noqa: S608 - a dataclass
         dead_letter_id,
     )
     if record is None:
         raise NotFoundError(f"there is no dead letter {dead_letter_id}")
     return _dead_letter(record)
+
+
+_MAX_COUNTED = 1000
+
+
+async def count_open(db: Database, station_id: str) -> int:
+    """Return how many letters of a station nobody has decided upon, counted to 1000."""
+    count: int = await db.fetchval(
+        """
+        SELECT count(*) FROM (
+            SELECT FROM dead_letters WHERE station_id = $1 AND status = 'open' LIMIT $2
+        ) AS letter
+        """,
+        station_id,
+        _MAX_COUNTED,
+    )
+    return count
 
 
 async def list_before(
@@ -203,9 +267,11 @@ async def list_before(
         since: only those received then or later.
         until: only those received before.
     """
+    delivered = status is DeadLetterStatus.DELIVERED
     conditions = Conditions(limit)
     conditions.compare("station_id =", station_id)
-    conditions.compare("status =", status)
+    conditions.compare("status =", DeadLetterStatus.DISMISSED if delivered else status)
+    conditions.compare("(delivered_at IS NOT NULL) =", None if status is None else delivered)
     conditions.compare("received_at >=", since)
     conditions.compare("received_at <", until)
     by_time = since is not None or until is not None
@@ -221,50 +287,6 @@ async def list_before(
     return [_dead_letter(record) for record in records]
 
 
-async def assign(
-    db: Database, dead_letter_id: str, *, session_id: str, decided_by: str, note: str | None
-) -> DeadLetter:
-    """Give an end to a session of the same station.
-
-    Raises:
-        NotFoundError: there is no such dead letter or session.
-        ConflictError: it is no end, it has been decided upon, or the session is another station's.
-    """
-    async with db.acquire() as connection, connection.transaction():
-        letter = await _lock_undecided(connection, dead_letter_id)
-        if letter["transaction_end"] is None:
-            raise ConflictError(
-                f"dead letter {dead_letter_id} is no end of a transaction, but a {letter['kind']}: "
-                "dismiss it once it has been looked at"
-            )
-        owner = await connection.fetchval(
-            """
-            UPDATE sessions SET settle_at = now(), settled_at = NULL, updated_at = now()
-            WHERE session_id = $1 RETURNING station_id
-            """,
-            session_id,
-        )
-        if owner is None:
-            raise NotFoundError(f"there is no session {session_id}")
-        if owner != letter["station_id"]:
-            raise ConflictError(
-                f"dead letter {dead_letter_id} is of station {letter['station_id']!r}, and session "
-                f"{session_id} of {owner!r}: it can only be given to a session of its own station"
-            )
-        await session_history.insert(
-            connection,
-            [(session_id, HistoryKind.END_ASSIGNED, {"dead_letter_id": dead_letter_id})],
-        )
-        return await _decide(
-            connection,
-            dead_letter_id,
-            status=DeadLetterStatus.ASSIGNED,
-            session_id=session_id,
-            decided_by=decided_by,
-            note=note,
-        )
-
-
 async def dismiss(
     db: Database, dead_letter_id: str, *, decided_by: str, note: str | None
 ) -> DeadLetter:
@@ -275,12 +297,12 @@ async def dismiss(
         ConflictError: it has been decided upon.
     """
     async with db.acquire() as connection, connection.transaction():
-        letter = await _lock_undecided(connection, dead_letter_id)
+        letter = await lock_undecided(connection, dead_letter_id)
         await connection.execute(
             "UPDATE sessions SET settle_at = now(), settled_at = NULL WHERE session_id = $1",
             letter["session_id"],
         )
-        return await _decide(
+        return await decide(
             connection,
             dead_letter_id,
             status=DeadLetterStatus.DISMISSED,
@@ -290,10 +312,17 @@ async def dismiss(
         )
 
 
-async def _lock_undecided(connection: Connection, dead_letter_id: str) -> asyncpg.Record:
+async def lock_undecided(connection: Connection, dead_letter_id: str) -> asyncpg.Record:
+    """Return a letter that is decided upon next, and nobody else decides upon meanwhile.
+
+    Raises:
+        NotFoundError: there is no such letter.
+        ConflictError: it has been decided upon.
+    """
     letter = await connection.fetchrow(
         """
-        SELECT station_id, kind, status, transaction_end, session_id FROM dead_letters
+        SELECT station_id, kind, status, transaction_end, session_id, document, action
+        FROM dead_letters
         WHERE dead_letter_id = $1 FOR UPDATE
         """,
         dead_letter_id,
@@ -308,7 +337,7 @@ async def _lock_undecided(connection: Connection, dead_letter_id: str) -> asyncp
     return letter
 
 
-async def _decide(
+async def decide(
     connection: Connection,
     dead_letter_id: str,
     *,
@@ -317,17 +346,21 @@ async def _decide(
     decided_by: str,
     note: str | None,
 ) -> DeadLetter:
+    """Write down what became of a letter; nothing is to be done about it any more."""
+    delivered = status is DeadLetterStatus.DELIVERED
     record = await connection.fetchrow(
         f"""
         UPDATE dead_letters
-        SET status = $2, session_id = $3, decided_by = $4, note = $5, decided_at = now()
+        SET status = $2, session_id = $3, decided_by = $4, note = $5, decided_at = now(),
+            delivered_at = CASE WHEN $6 THEN now() END, redelivery = NULL, replay_at = NULL
         WHERE dead_letter_id = $1 RETURNING {_COLUMNS}
         """,  # noqa: S608 - columns of a dataclass
         dead_letter_id,
-        status,
+        DeadLetterStatus.DISMISSED if delivered else status,
         session_id,
         decided_by,
         note,
+        delivered,
     )
     assert record is not None  # noqa: S101 - it is locked
     return _dead_letter(record)

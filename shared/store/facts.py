@@ -23,6 +23,7 @@ from shared.domain.charging_profiles import (
     CompositeScheduleReported,
 )
 from shared.domain.configuration import ConfigurationChanged, ConfigurationReported
+from shared.domain.dead_letters import CallRefused
 from shared.domain.device_model import (
     SecurityEventReported,
     StationEventsReported,
@@ -54,13 +55,14 @@ from shared.store import (
     local_lists,
     logs,
     meter_values,
+    refused_calls,
     reservations,
     signing_requests,
     station_reports,
     transaction_events,
     transactions,
 )
-from shared.store.fingerprints import encode_json
+from shared.store.dead_letters import LetterToKeep, Redelivery
 from shared.store.pool import Connection, Database, KeptConnection
 from shared.store.quotas import RowQuotas
 
@@ -94,6 +96,7 @@ Fact: TypeAlias = (
     | CertificateDeleted
     | CertificateSigningRequested
     | CertificateSignedAnswered
+    | CallRefused
 )
 
 
@@ -142,13 +145,6 @@ async def write_with(
     return results
 
 
-class Redelivery(msgspec.Struct, frozen=True):
-    """A fact as the worker can read it again, and the transaction id that its station was told."""
-
-    fact: str
-    transaction_id: str | None
-
-
 @dataclass(frozen=True, slots=True)
 class SetAside:
     """A fact that could not be written where it belongs, and why."""
@@ -176,32 +172,17 @@ async def write_dead_letters(db: KeptConnection, facts: Sequence[SetAside]) -> l
         await dead_letters.insert(
             connection,
             [
-                (
-                    each.fact,
-                    each.reason,
-                    _redelivery(each.fact, transaction_id) if each.because_of_a_lock else None,
-                )
+                LetterToKeep(each.fact, each.reason, transaction_id, each.because_of_a_lock)
                 for each, transaction_id in zip(facts, results, strict=True)
             ],
         )
         for position, each in enumerate(facts):
-            if each.because_of_a_lock and isinstance(each.fact, TransactionStarted):
+            if isinstance(each.fact, TransactionStarted):
                 told = await dead_letters.find_redelivery(connection, each.fact)
                 if told is not None:
-                    results[position] = _read_redelivery(told).transaction_id
+                    told_before = msgspec.json.decode(told, type=Redelivery)
+                    results[position] = told_before.transaction_id or results[position]
     return results
-
-
-def _read_redelivery(told: str) -> Redelivery:
-    return msgspec.json.decode(told, type=Redelivery)
-
-
-def _redelivery(fact: Fact, transaction_id: str | None) -> str | None:
-    try:
-        told = Redelivery(encode_json(fact).decode(), transaction_id)
-    except (ValueError, TypeError):  # half a surrogate pair: Postgres will not have it either
-        return None
-    return encode_json(told).decode()
 
 
 def _unbounded(
@@ -249,6 +230,7 @@ _WRITERS: dict[
     CertificateDeleted: _unbounded(certificates.write_deleted),
     CertificateSigningRequested: _unbounded(signing_requests.write),
     CertificateSignedAnswered: _unbounded(signing_requests.write_answers),
+    CallRefused: refused_calls.write,
 }
 _SINGLE_STATEMENT = _WRITERS.keys() - {
     FirmwareStatusReported,

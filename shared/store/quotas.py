@@ -17,3 +17,5 @@ class RowQuotas:
     connectors: int = 512
     variables: int = 20_000
     configuration_keys: int = 2000
+    refused_calls: int = 1000
+    refused_call_bytes: int = 16 * 1024 * 1024

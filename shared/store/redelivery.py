@@ -11,13 +11,14 @@ import structlog
 from shared.domain.dead_letters import DeadLetterStatus
 from shared.domain.sessions import TransactionEnded, TransactionStarted
 from shared.store import dead_letters, facts
-from shared.store.facts import KINDS, Fact, Redelivery
+from shared.store.dead_letters import Redelivery
+from shared.store.facts import KINDS, Fact
 from shared.store.judgement import is_away, is_locked, is_refused
 from shared.store.pool import Connection, Database
 
 log = structlog.get_logger()
 
-_DELIVERED = "written where it belongs, once the lock was gone"
+_DELIVERED = "written where it belongs, once nothing stood in its way"
 # An end that was told while its start was delivered looked for it when it was not there yet.
 _SECOND_LOOK_AFTER_S = 2.0
 
@@ -112,6 +113,8 @@ async def _deliver(db: Database, dead_letter_id: object) -> list[Fact]:
         if isinstance(fact, TransactionEnded) and not await _is_known(connection, fact):
             await dead_letters.make_stray(connection, dead_letter_id, fact)
             return []
+        # Before it is written, as it may be set aside once more.
+        await _dismiss(connection, [dead_letter_id])
         (result,) = await facts.write_with(connection, [fact])
         if isinstance(fact, TransactionStarted) and told.transaction_id != result:
             await _rename(
@@ -121,8 +124,10 @@ async def _deliver(db: Database, dead_letter_id: object) -> list[Fact]:
                 told=told.transaction_id,
                 told_at=letter["received_at"],
             )
-        await _dismiss(connection, [dead_letter_id])
-    return [fact]
+        reopened: bool = await connection.fetchval(
+            "SELECT status = 'open' FROM dead_letters WHERE dead_letter_id = $1", dead_letter_id
+        )
+    return [] if reopened else [fact]
 
 
 async def _is_known(connection: Connection, end: TransactionEnded) -> bool:
@@ -215,8 +220,9 @@ async def _leave_to_a_person(db: Database, dead_letter_id: object, error: Except
 async def _dismiss(connection: Connection, dead_letter_ids: list[object]) -> None:
     await connection.execute(
         """
-        UPDATE dead_letters SET status = $2, decided_by = $3, note = $4, decided_at = now(),
-                                session_id = NULL, redelivery = NULL
+        UPDATE dead_letters SET status = $2, decided_by = $3, note = coalesce(note, $4),
+                                decided_at = now(), delivered_at = now(), session_id = NULL,
+                                redelivery = NULL
         WHERE dead_letter_id = ANY ($1)
         """,
         dead_letter_ids,

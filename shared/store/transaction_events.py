@@ -16,6 +16,7 @@ import asyncpg
 
 from shared.domain.sessions import TransactionEventReported, TransactionIdIssuer
 from shared.store import dead_letters, meter_values
+from shared.store.dead_letters import LetterToKeep
 from shared.store.fingerprints import encode_json, fingerprint_of
 from shared.store.pool import Connection, Database
 
@@ -66,7 +67,9 @@ async def write(connection: Connection, facts: Sequence[TransactionEventReported
                 await _move_meter_values(connection, learned)
             if strangers := await _merge(connection, left_alone):
                 reason = "we gave its transaction id to another transaction, of OCPP 1.6"
-                await dead_letters.insert(connection, [(fact, reason, None) for fact in strangers])
+                await dead_letters.insert(
+                    connection, [LetterToKeep(fact, reason) for fact in strangers]
+                )
     return [None] * len(facts)
 
 
@@ -341,7 +344,7 @@ async def _set_contradictions_aside(
     kept = await _find_fingerprints(connection, list(keys.values()))
     reason = "another event of the transaction has its sequence number"
     if letters := [
-        (facts[number], reason, None)
+        LetterToKeep(facts[number], reason)
         for number, key in keys.items()
         if kept.get(key, fingerprints[number]) != fingerprints[number]
     ]:

@@ -37,6 +37,8 @@ REASONS = {
         "before the first release",
     ),
     "commands_of_batches": "partial: no row has a batch yet, so it is one quick pass",
+    "dead_letters_refused": "partial: no row is of that kind yet; one quick pass",
+    "dead_letters_to_replay": "partial: no row is to be replayed yet; one quick pass",
     "dead_letters_to_deliver": "partial: no row has anything to deliver yet; one quick pass",
     "commands_queued": "partial: few commands are queued at a time; one quick pass",
     "commands_to_route": "partial: few commands are queued at a time; one quick pass",

@@ -35,6 +35,7 @@ async def gateway(database_url: str, redis_url: str) -> AsyncIterator[Pod]:
         database_url,
         redis_url,
         ocpp_log_level="all",
+        replay_interval_s=0.05,
         ocpp_log_interval_s=0.05,
         quirks_interval_s=0.05,
         unknown_stations_interval_s=0.05,

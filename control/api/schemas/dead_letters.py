@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from control.api.schemas.types import FREE_TEXT, Number
+from control.api.schemas.types import FREE_TEXT, Number, Payload
 from shared.domain.dead_letters import DeadLetterStatus
 
 _EXAMPLE: dict[str, Any] = {
@@ -28,6 +28,11 @@ _EXAMPLE: dict[str, Any] = {
     "decided_by": None,
     "note": None,
     "received_at": "2025-06-01T10:30:00.085Z",
+    "action": None,
+    "ocpp_version": None,
+    "frame_bytes": None,
+    "to_be_delivered": False,
+    "delivered_at": None,
 }
 
 Note = Annotated[str, Field(max_length=1000), FREE_TEXT]
@@ -57,7 +62,8 @@ class DeadLetter(BaseModel):
     fact: str = Field(description="all that was said, for people to read")
     status: DeadLetterStatus = Field(
         description="`open`: waits for a person; `matched`: can only be one session's, which has "
-        "it; `assigned`, `dismissed`: decided by an operator"
+        "it; `assigned`, `dismissed`: decided by an operator; `delivered`: written where it "
+        "belongs after all"
     )
     transaction_end: StrayTransactionEnd | None = Field(
         description="what can be given to a session, if it is an end"
@@ -67,10 +73,76 @@ class DeadLetter(BaseModel):
     decided_by: str | None
     note: str | None
     received_at: datetime
+    action: str | None = Field(
+        description="of a message that was answered with a CALLERROR (`kind` is CallRefused)"
+    )
+    ocpp_version: str | None = Field(description="which it was said in")
+    frame_bytes: int | None = Field(description="the length of its frame")
+    to_be_delivered: bool = Field(
+        description="it is about to be written where it belongs, by the worker or a gateway"
+    )
+    delivered_at: datetime | None
+
+
+class DeadLetterDetails(DeadLetter):
+    """A dead letter with the frame that it came in."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    **_EXAMPLE,
+                    "kind": "CallRefused",
+                    "reason": 'TypeConstraintViolation: meterStop: "?" is not of type "integer"',
+                    "fact": "StopTransaction of OCPP 1.6, answered with TypeConstraintViolation",
+                    "transaction_end": None,
+                    "action": "StopTransaction",
+                    "ocpp_version": "1.6",
+                    "frame_bytes": 105,
+                    "frame": '[2,"7","StopTransaction",{"transactionId":1,"meterStop":"?",'
+                    '"timestamp":"2025-06-01T10:30:00Z"}]',
+                }
+            ]
+        }
+    )
+
+    frame: str | None = Field(
+        default=None,
+        description="the whole message if it was refused, without secrets; null for what was "
+        "understood, and stands in `fact`",
+    )
+
+
+class DeadLetterReplay(BaseModel):
+    """How a dead letter is delivered again."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "payload": {
+                        "transactionId": 1,
+                        "meterStop": 141500,
+                        "timestamp": "2025-06-01T10:30:00Z",
+                    },
+                    "note": "the register was read at the site",
+                }
+            ]
+        },
+    )
+
+    payload: Payload | None = Field(
+        default=None,
+        description="of a refused message, for its own; the gateway looks at it as at any payload. "
+        "Left out, the message is handled as it came, which helps once the gateways have learned "
+        "to read it",
+    )
+    note: Note | None = None
 
 
 class DeadLetterAssignment(BaseModel):
-    """Which session an end is given to."""
+    """Which session a dead letter is given to."""
 
     model_config = ConfigDict(
         extra="forbid",

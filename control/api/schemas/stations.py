@@ -251,6 +251,7 @@ class StationDetails(Station):
                     **_STATION_EXAMPLE,
                     "connectors": [_CONNECTOR_EXAMPLE],
                     "connectors_next_cursor": None,
+                    "open_dead_letters": 0,
                 }
             ]
         }
@@ -261,6 +262,11 @@ class StationDetails(Station):
         default=None,
         description="`cursor` for the others, which `/v1/stations/{station_id}/connectors` lists; "
         "null if these are all",
+    )
+    open_dead_letters: int = Field(
+        default=0,
+        description="what it said that could not be kept where it belongs and waits for somebody "
+        "to decide, at most 1000 of it; `/v1/dead-letters?station_id=...&status=open` lists it",
     )
 
 

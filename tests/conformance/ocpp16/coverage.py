@@ -123,6 +123,9 @@ class Row(StrEnum):
     ACTION_UNKNOWN = "an unknown action: NotImplemented"
     ACTION_NOT_OURS = "an action that is not ours to receive: NotSupported"
     PAYLOAD_VIOLATIONS = "a payload against its schema: the four violations, spelt as in 1.6"
+    REFUSED_KEPT = (
+        "what tells of a transaction and gets a CALLERROR: kept, and replayed or assigned"
+    )
     MESSAGE_ID_LONG = "a message id of more than 36 characters: CALLERROR"
     MESSAGE_ID_IN_WORK = "a message id that is still in work: CALLERROR, no second effect"
     MESSAGE_ID_SHARED = "the same message id on two connections: two messages"
