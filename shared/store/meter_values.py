@@ -1,10 +1,14 @@
 """Writing meter values; `sessions` reads them."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
 
 from shared.domain.meter_values import MeterValue, MeterValuesReported
 from shared.store.fingerprints import encode_json, fingerprint
 from shared.store.pool import Connection
+
+# Of the event loop: so many take 2 ms to be encoded.
+_SAMPLES_PER_TURN = 4_000
 
 
 def encode(meter_value: MeterValue, transaction_id: str | None) -> tuple[int, str | None, str]:
@@ -19,6 +23,21 @@ def encode(meter_value: MeterValue, transaction_id: str | None) -> tuple[int, st
         None if wh is None else str(wh),
         samples.decode(),
     )
+
+
+async def encode_in_turns(
+    meter_values: Iterable[tuple[MeterValue, str | None]],
+) -> list[tuple[int, str | None, str]]:
+    """Encode meter values and their transaction ids, with a turn for all others now and then."""
+    encoded = []
+    samples = 0
+    for meter_value, transaction_id in meter_values:
+        encoded.append(encode(meter_value, transaction_id))
+        samples += len(meter_value.samples)
+        if samples >= _SAMPLES_PER_TURN:
+            samples = 0
+            await asyncio.sleep(0)
+    return encoded
 
 
 # A session that a rule has closed and that speaks again is worked out at once: the rule may have
@@ -71,9 +90,16 @@ async def write(connection: Connection, facts: Sequence[MeterValuesReported]) ->
     transaction_ids: list[str | None] = []
     energy_wh: list[str | None] = []
     samples: list[str] = []
+    encoded_values = iter(
+        await encode_in_turns(
+            (meter_value, fact.transaction_id)
+            for fact in facts
+            for meter_value in fact.meter_values
+        )
+    )
     for fact in facts:
         for meter_value in fact.meter_values:
-            its_fingerprint, wh, encoded = encode(meter_value, fact.transaction_id)
+            its_fingerprint, wh, encoded = next(encoded_values)
             station_ids.append(fact.station_id)
             evse_ids.append(fact.evse_id)
             sampled_at.append(meter_value.sampled_at)

@@ -247,9 +247,16 @@ async def _merge(
     fingerprints: list[int] = []
     energy_wh: list[str | None] = []
     samples: list[str] = []
+    encoded_values = iter(
+        await meter_values.encode_in_turns(
+            (meter_value, fact.transaction_id)
+            for fact in facts
+            for meter_value in fact.meter_values
+        )
+    )
     for number, fact in enumerate(facts):
         for meter_value in fact.meter_values:
-            fingerprint, wh, encoded = meter_values.encode(meter_value, fact.transaction_id)
+            fingerprint, wh, encoded = next(encoded_values)
             numbers.append(number)
             sampled_at.append(meter_value.sampled_at)
             fingerprints.append(fingerprint)

@@ -59,7 +59,10 @@ class DeadLetter(BaseModel):
     station_id: str
     kind: str
     reason: str = Field(description="why it is here")
-    fact: str = Field(description="all that was said, for people to read")
+    fact: str = Field(
+        description="all that was said, for people to read; of a charge with thousands of readings "
+        "only the first ones"
+    )
     status: DeadLetterStatus = Field(
         description="`open`: waits for a person; `matched`: can only be one session's, which has "
         "it; `assigned`, `dismissed`: decided by an operator; `delivered`: written where it "
