@@ -13,6 +13,7 @@ from websockets.frames import CloseCode
 from gateway import rpc
 from gateway.answer_frames import CallError, CallResult, MalformedAnswer
 from gateway.connection import StationConnection
+from gateway.decoding import without_decimals
 from gateway.errors import (
     CallRefusedError,
     CannotBeSaidError,
@@ -275,7 +276,8 @@ class CommandRunner:
         # Before anybody reads it: a station may repeat a password that it was sent.
         secrets = find_secrets(payload)
         if isinstance(answer, CallResult):
-            answered = AnsweredCall(record.command_id, payload, hide(answer.payload, secrets))
+            told = hide(without_decimals(answer.payload), secrets)
+            answered = AnsweredCall(record.command_id, payload, told)
             return await self._read(connection, action, answered, fault=answer.fault)
         return _outcome_of(answer, secrets)
 
@@ -369,4 +371,4 @@ def _kept_details(error: CallError) -> dict[str, Any]:
 
     The OCPP log has the whole.
     """
-    return error.details if len(error.frame) <= _CALL_ERROR_KEPT_BYTES else {}
+    return without_decimals(error.details) if len(error.frame) <= _CALL_ERROR_KEPT_BYTES else {}

@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import cache, partial
 from typing import Any, TypeAlias
 
-from gateway.conversions import CONVERSIONS
+from gateway.conversions import CONVERSIONS, to_whole
 from gateway.habits import Habits
 from gateway.schemas import Violation, plain
 from shared.domain.quirks import QuirkKind
@@ -152,21 +152,32 @@ class Round:
         value, expected = parent[name], violation.names
         if value is None or (value == "" and "string" not in expected):
             return self._leave_out(path)
-        if isinstance(value, Decimal):
-            return True  # by us, in the round before
         for kind, convert in CONVERSIONS.items():
             converted = convert(value) if kind in expected else None
-            if isinstance(converted, Decimal) and name not in _REGISTERS:
-                return False
-            if converted is not None:
-                parent[name] = converted
-                fraction = isinstance(value, float) and kind == "integer"
-                quirk = QuirkKind.FRACTION if fraction else _QUIRK_OF_TYPE[kind]
-                self._mend(quirk, path, "" if kind == "array" else value)
-                if not fraction:  # which is right where it is .0
-                    self.lessons.append((Habits.convert, path, type(value), convert))
-                return True
+            if converted is None:
+                continue
+            if kind == "integer" and isinstance(converted, Decimal):
+                return self._keep_fraction(path, converted)
+            parent[name] = converted
+            fraction = isinstance(value, float | Decimal) and kind == "integer"
+            quirk = QuirkKind.FRACTION if fraction else _QUIRK_OF_TYPE[kind]
+            self._mend(quirk, path, "" if kind == "array" else value)
+            for_others = to_whole if kind == "integer" else convert
+            self.lessons.append((Habits.convert, path, type(value), for_others))
+            return True
         return False
+
+    def _keep_fraction(self, path: tuple[str | int, ...], number: Decimal) -> bool:
+        """Keep the fraction of a register; nothing else that is counted has one."""
+        if path[-1] not in _REGISTERS:
+            return False
+        parent, name = self._at(path[:-1]), path[-1]
+        if isinstance(parent[name], str):
+            self._mend(QuirkKind.NUMBER_AS_TEXT, path, parent[name])
+        else:
+            self._tolerate(QuirkKind.FRACTION, path, number)
+        parent[name] = number
+        return True
 
     def wrong_word(self, violation: Violation) -> bool:
         """Find the word that is meant."""

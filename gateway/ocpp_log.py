@@ -71,6 +71,9 @@ class Exchange(NamedTuple):
     detail: str | None = None
 
 
+# A number stays one.
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
 _Waiting: TypeAlias = tuple[Exchange, int, bool, str | None]
 """An exchange, the bytes it takes, whether it was cut, and the trace that it belongs to."""
 
@@ -298,7 +301,7 @@ def _mask_frame(frame: bytes, secrets: Secrets) -> bytes:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Nobody can tell what is what in it; no more than this is kept of it.
         return _mask_text(frame, secrets)
-    return frame if masked == content else msgspec.json.encode(masked)
+    return frame if masked == content else _encode(masked)
 
 
 def _mask_text(frame: bytes, secrets: Secrets) -> bytes:

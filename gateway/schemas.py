@@ -84,7 +84,9 @@ class Schema:
 
     def __init__(self, schema: dict[str, Any]) -> None:
         # Formats are not validated: stations send times without a zone, and handlers read those.
-        self._validator = jsonschema_rs.validator_for(_loosened(schema), validate_formats=False)
+        # Draft 4 for all: to draft 6, which 2.0.1 has, 1.0 is an integer, and no handler's is. What
+        # OCPP uses of either is the same otherwise.
+        self._validator = jsonschema_rs.Draft4Validator(_loosened(schema), validate_formats=False)
         self._schema = schema
         self._parts: dict[str, tuple[Schema, Schema]] = {}
         self.properties: frozenset[str] = frozenset(schema.get("properties", ()))

@@ -1,11 +1,14 @@
 """J. Meter values."""
 
-from typing import Any
+from decimal import Decimal
+from math import isfinite
+from typing import Any, cast
 
 from ocpp.v201 import call_result
 from ocpp.v201.enums import Action
 
 from gateway import quirks
+from gateway.decoding import without_decimals
 from gateway.handlers import Handlers
 from gateway.routing import on
 from gateway.translation import in_turns, parse_time
@@ -14,11 +17,29 @@ from shared.domain.meter_values import (
     MeterSample,
     MeterValue,
     energy_import_wh,
+    is_number,
 )
 from shared.domain.quirks import QuirkKind
 from shared.telemetry import metrics
 
 _METER_VALUES_ANSWER = call_result.MeterValues()
+_CUSTOM_DATA = "customData"
+# Part 2 appendices, standardized units of measure.
+_STANDARD_UNITS = (
+    *("A", "ASU", "B", "Celsius", "dB", "dBm", "Deg", "Fahrenheit", "Hz", "K", "lx", "m", "ms2"),
+    *("N", "Ohm", "kPa", "Percent", "RH", "RPM", "s", "V", "VA", "kVA", "VAh", "kVAh", "var"),
+    *("kvar", "varh", "kvarh", "W", "kW", "Wh", "kWh"),
+)
+# As they are, in small letters, and what names one beyond doubt. No two differ in their case alone.
+_UNITS = {
+    **{unit.casefold(): unit for unit in _STANDARD_UNITS},
+    "%": "Percent",
+    "c": "Celsius",
+    "°c": "Celsius",
+    "f": "Fahrenheit",
+    "hertz": "Hz",
+    **{unit: unit for unit in _STANDARD_UNITS},
+}
 
 
 class MeterValues(Handlers):
@@ -49,22 +70,46 @@ def to_meter_values(meter_values: list[dict[str, Any]]) -> list[MeterValue]:
     """
     translated = []
     for meter_value in meter_values:
-        samples = [
-            _to_sample(sampled_value)
-            for sampled_value in meter_value["sampledValue"]
-            if type(sampled_value["value"]) in {int, float}
-        ]
-        dropped = len(meter_value["sampledValue"]) - len(samples)
-        if dropped:
-            metrics.samples_dropped.inc(dropped)
-            quirks.found(QuirkKind.SAMPLE_DROPPED, "sampledValue.value")
+        samples = []
+        for sampled_value in meter_value["sampledValue"]:
+            digits = _digits_of(sampled_value["value"])
+            if digits is None:
+                metrics.samples_dropped.inc()
+                quirks.found(QuirkKind.SAMPLE_DROPPED, "sampledValue.value")
+            else:
+                samples.append(_to_sample(sampled_value, digits))
         if samples:
             sampled_at = parse_time(meter_value["timestamp"])
             translated.append(MeterValue(sampled_at, samples, energy_import_wh(samples)))
     return translated
 
 
-def _to_sample(sampled_value: dict[str, Any]) -> MeterSample:
+def _digits_of(value: object) -> str | None:
+    """Return a number as its meter told it, also one that is told as a text; else None."""
+    kind = type(value)
+    if kind is int:
+        return str(value)
+    if kind is Decimal:
+        return f"{value:f}"
+    if kind is float:  # too long to be exact, or beyond all measure
+        return str(value) if isfinite(cast("float", value)) else None
+    if kind is str and is_number(text := cast("str", value).strip()):
+        quirks.found(QuirkKind.NUMBER_AS_TEXT, "sampledValue.value")
+        return text
+    return None
+
+
+def _find_unit(unit: str) -> str:
+    """Return a unit as the list of standardized units calls it; it may be another, of a vendor."""
+    meant = _UNITS.get(unit)
+    if meant is None:
+        meant = _UNITS.get(unit.strip().casefold(), unit)
+        if meant != unit:
+            quirks.found(QuirkKind.WRONG_CASE, "sampledValue.unitOfMeasure.unit", unit)
+    return meant
+
+
+def _to_sample(sampled_value: dict[str, Any], digits: str) -> MeterSample:
     """Write out the defaults of SampledValueType (part 2 §2.41) and UnitOfMeasureType (§2.49).
 
     A multiplier of 0 says nothing and is left out, as in OCPP 1.6, which has none.
@@ -72,7 +117,7 @@ def _to_sample(sampled_value: dict[str, Any]) -> MeterSample:
     get = sampled_value.get
     measurand = get("measurand", ENERGY_IMPORT_REGISTER)
     sample: MeterSample = {
-        "value": str(sampled_value["value"]),
+        "value": digits,
         "measurand": measurand,
         "context": get("context", "Sample.Periodic"),
         "location": get("location", "Outlet"),
@@ -82,11 +127,13 @@ def _to_sample(sampled_value: dict[str, Any]) -> MeterSample:
     if unit is None and measurand.startswith("Energy"):
         unit = "Wh"
     if unit is not None:
-        sample["unit"] = unit
+        sample["unit"] = _find_unit(unit)
     if multiplier := unit_of_measure.get("multiplier"):
         sample["multiplier"] = multiplier
     if phase := get("phase"):
         sample["phase"] = phase
     if signed_meter_value := get("signedMeterValue"):
+        if _CUSTOM_DATA in signed_meter_value:  # nothing else in it is a number
+            signed_meter_value = without_decimals(signed_meter_value)
         sample["signed_meter_value"] = signed_meter_value
     return sample

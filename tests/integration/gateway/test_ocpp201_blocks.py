@@ -60,7 +60,7 @@ async def test_the_best_version_that_a_station_offers_is_taken(db: Database, gat
         ("[2]", [4, "-1", "RpcFrameworkError"]),
         ('[2,"7","Heartbeat",', [4, "7", "FormatViolation"]),
         ('[2,"7","Heartbeat",{"a":NaN}]', [4, "7", "FormatViolation"]),
-        ('[2,"7","Heartbeat",{"a":1e999}]', [4, "7", "FormatViolation"]),
+        ('[2,"7","Heartbeat",{"a":01}]', [4, "7", "FormatViolation"]),
         ('[2,"7","Heartbeat",' + "[" * 100_000, [4, "7", "FormatViolation"]),
         ("[" * 100_000, [4, "-1", "RpcFrameworkError"]),
         (
@@ -270,7 +270,7 @@ async def test_meter_values_outside_a_transaction_are_kept_once(
     assert await db.fetchval("SELECT count(*) FROM meter_values") == 1
 
 
-@pytest.mark.parametrize("value", ["", "12", None, True, {}])
+@pytest.mark.parametrize("value", ["", "12k", None, True, {}])
 async def test_a_value_that_is_no_number_costs_only_its_sample(
     db: Database, station: StationClient, value: Any
 ) -> None:

@@ -1,5 +1,6 @@
 """Sessions of OCPP 2.0.1 stay right whatever a station sends twice, late, or wrongly."""
 
+import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -316,3 +317,50 @@ async def test_an_event_that_postgres_refuses_fails_alone(
     await tell_all(station, STARTED, UPDATED, ENDED)
     assert (await the_session(db)).energy_wh == Decimal(500)
     assert await db.fetchval("SELECT kind FROM dead_letters") == "TransactionEventReported"
+
+
+def _with_fractions(value: Any) -> Any:
+    """Return JSON with every integer as 1.0 has it."""
+    if isinstance(value, dict):
+        return {name: _with_fractions(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_with_fractions(each) for each in value]
+    return float(value) if type(value) is int else value
+
+
+async def test_a_charge_whose_integers_have_fractions_is_kept(
+    db: Database, station: StationClient
+) -> None:
+    """As some encoders write every number: 1.0 for 1."""
+    kilo = {"unit": "KWH", "multiplier": 0}
+    samples = [
+        meter_value(value, timestamp=at(minute), context=context, unitOfMeasure=kilo)
+        for minute, value, context in ((0, "1.000", BEGIN), (2, "1.500", END))
+    ]
+    await tell_all(
+        station,
+        _with_fractions({**STARTED, "meterValue": samples[:1]}),
+        _with_fractions({**UPDATED, "numberOfPhasesUsed": 3, "cableMaxCurrent": 32}),
+        _with_fractions({**ENDED, "meterValue": samples[1:]}),
+    )
+    session = await the_session(db)
+    assert (session.evse_id, session.connector_id, session.reservation_id) == (2, 1, 9)
+    assert session.ended_at is not None
+    rows = await db.fetch("SELECT samples FROM meter_values ORDER BY sampled_at")
+    assert [
+        (sample["value"], sample["unit"], sample.get("multiplier", 0))
+        for row in rows
+        for sample in row["samples"]
+    ] == [("1.000", "kWh", 0), ("1200.0", "Wh", 0), ("1.500", "kWh", 0)]
+
+
+async def test_a_number_beyond_all_measure_costs_its_sample_alone(
+    db: Database, station: StationClient
+) -> None:
+    await tell_all(station, STARTED)
+    event = {**UPDATED, "meterValue": [register_value(1, 1200), meter_value(0, timestamp=at(1))]}
+    frame = json.dumps([2, "m", "TransactionEvent", event]).replace('"value": 0', '"value": 1e400')
+    await station.send(frame)
+    assert (await station.receive())[:2] == [3, "m"]
+    rows = await db.fetch("SELECT energy_wh FROM meter_values ORDER BY sampled_at")
+    assert [row["energy_wh"] for row in rows] == [1000, 1200]

@@ -4,13 +4,15 @@ import json
 import math
 import time
 from collections.abc import Callable
+from decimal import Decimal
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema_rs import Draft4Validator
 
-from gateway.decoding import TooManyContainersError, decode
+from gateway.decoding import TooManyContainersError, decode, without_decimals
 from gateway.ocpp16 import PROTOCOL
 from gateway.rpc import Call, Peer, Refusal
 from tests.support.costly_frames import KINDS, costly_frame
@@ -52,11 +54,37 @@ def test_numbers_are_refused_alike_in_long_messages(text: str) -> None:
     assert read(text + PADDING) == read(text)
 
 
-@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "01", "1."])
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "01", "1."])
 def test_what_is_no_number_is_none_in_long_messages_either(text: str) -> None:
     for data in (text, text + PADDING):
         with pytest.raises(msgspec.DecodeError):
             decode(data.encode())
+
+
+@pytest.mark.parametrize("digits", ["3.10", "0.1234567890123456789", "-0.0", "100.0", "1.50e3"])
+def test_a_decimal_keeps_its_digits(digits: str) -> None:
+    number = decode(digits.encode())
+    assert (type(number), str(number)) == (Decimal, str(Decimal(digits)))
+
+
+@pytest.mark.parametrize("digits", ["1e0", "1.5e1", "20E-1", "-3e0", "1e2", "0e0"])
+def test_a_whole_number_that_is_not_written_as_an_integer_is_none(digits: str) -> None:
+    number = decode(digits.encode())
+    assert number == Decimal(digits)
+    assert not Draft4Validator({"type": "integer"}).is_valid(number)
+
+
+@pytest.mark.parametrize("digits", ["1e400", "-1e400", "1e999999999", "1" * 400 + ".5"])
+def test_a_number_beyond_all_measure_is_infinite(digits: str) -> None:
+    assert decode(f"[{digits}, 1]".encode()) == [float(digits), 1]
+    assert math.isinf(float(digits))
+
+
+def test_json_without_decimals_can_be_encoded() -> None:
+    told = decode(b'{"limit": 16.50, "more": [{"x": 1.0}, "1.0", null]}')
+    assert json.dumps(without_decimals(told)) == (
+        '{"limit": 16.5, "more": [{"x": 1.0}, "1.0", null]}'
+    )
 
 
 def test_brackets_in_texts_are_no_containers() -> None:

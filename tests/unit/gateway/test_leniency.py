@@ -162,6 +162,12 @@ def test_a_register_keeps_its_fraction_exactly() -> None:
     assert named == [("fraction", "meterStart")]
 
 
+def test_a_register_keeps_its_fraction_also_as_a_text() -> None:
+    payload, named = mended("StartTransaction", {**START, "meterStart": "100.10"})
+    assert str(payload["meterStart"]) == "100.10"
+    assert sorted(named) == [("fraction", "meterStart"), ("number_as_text", "meterStart")]
+
+
 @pytest.mark.parametrize(
     ("action", "payload", "code"),
     [
@@ -172,6 +178,8 @@ def test_a_register_keeps_its_fraction_exactly() -> None:
         ("StartTransaction", {**START, "connectorId": 1.5}, ErrorCode.TYPE_CONSTRAINT_VIOLATION),
         ("StartTransaction", {**START, "connectorId": True}, ErrorCode.TYPE_CONSTRAINT_VIOLATION),
         ("StartTransaction", {**START, "meterStart": "12k"}, ErrorCode.TYPE_CONSTRAINT_VIOLATION),
+        ("StartTransaction", {**START, "meterStart": "1,234"}, ErrorCode.TYPE_CONSTRAINT_VIOLATION),
+        ("StartTransaction", {**START, "meterStart": "1_0"}, ErrorCode.TYPE_CONSTRAINT_VIOLATION),
         ("StartTransaction", {**START, "meterStart": "1e99"}, ErrorCode.TYPE_CONSTRAINT_VIOLATION),
         ("StartTransaction", {**START, "meterStart": "NaN"}, ErrorCode.TYPE_CONSTRAINT_VIOLATION),
         (

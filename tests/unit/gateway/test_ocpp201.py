@@ -1,5 +1,6 @@
 """OCPP 2.0.1: its commands as CALLs, what answers mean, its meter values as the domain's."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ from gateway.ocpp201 import PROTOCOL, Ocpp201
 from gateway.ocpp201.meter_values import to_meter_values
 from shared.domain import commands
 from shared.domain.tokens import IdTokenType
+from shared.store.fingerprints import encode_json
 
 ISO = "2026-01-01T00:00:00Z"
 # Made anew for every request: only that they fit is known beforehand.
@@ -314,7 +316,57 @@ def test_a_signed_value_is_kept_word_for_word() -> None:
     assert value.energy_wh == 5
 
 
-@pytest.mark.parametrize("value", ["", "12", None, True, [1]])
+@pytest.mark.parametrize(
+    ("value", "digits"),
+    [
+        (Decimal("3.10"), "3.10"),
+        (Decimal("0.1234567890123456789"), "0.1234567890123456789"),
+        (Decimal("1E+3"), "1000"),
+        (Decimal("-1E-8"), "-0.00000001"),
+        (4000, "4000"),
+        ("1500.50", "1500.50"),
+        (" 12 ", "12"),
+    ],
+)
+def test_a_value_keeps_its_digits_also_as_a_text(value: Any, digits: str) -> None:
+    assert sampled(value).samples[0]["value"] == digits
+    assert sampled(value).energy_wh == Decimal(digits)
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [
+        ("KWH", "kWh"),
+        ("wh", "Wh"),
+        ("Kw", "kW"),
+        ("KVARH", "kvarh"),
+        ("percent", "Percent"),
+        ("%", "Percent"),
+        ("hz", "Hz"),
+        ("furlong", "furlong"),
+        ("MW", "MW"),
+    ],
+)
+def test_a_unit_in_other_letter_case_is_the_one_of_the_list(told: str, meant: str) -> None:
+    assert sampled(8, unitOfMeasure={"unit": told}).samples[0]["unit"] == meant
+
+
+def test_a_register_in_other_letter_case_is_energy() -> None:
+    assert sampled("8.10", unitOfMeasure={"unit": "KWH"}).energy_wh == 8100
+
+
+def test_numbers_in_a_signed_value_can_be_kept() -> None:
+    signed = {"signedMeterData": "x", "customData": {"vendorId": "V", "scale": Decimal("0.10")}}
+    kept = sampled(5, signedMeterValue=signed).samples[0]["signed_meter_value"]
+    assert json.loads(encode_json(kept)) == {
+        "signedMeterData": "x",
+        "customData": {"vendorId": "V", "scale": 0.1},
+    }
+
+
+@pytest.mark.parametrize(
+    "value", ["", "12k", "1,5", "NaN", "1_000", None, True, [1], float("inf"), float("-inf")]
+)
 def test_a_sample_that_is_no_number_is_dropped_and_its_neighbours_stay(value: Any) -> None:
     samples = [{"value": value, "measurand": "Voltage"}, {"value": 5}]
     (kept,) = to_meter_values([{"timestamp": ISO, "sampledValue": samples}])
