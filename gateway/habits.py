@@ -21,6 +21,7 @@ _MAX_STEPS = 3
 # only lists that are kept empty are those of samples.
 _SHORT_TEXT, _SOME_VALUE = "-", "0"
 _SOME_SAMPLES = [{"value": _SOME_VALUE}]
+_ABSENT = object()
 
 _Path: TypeAlias = tuple[str | int, ...]
 Convert: TypeAlias = Callable[[Any], Any]
@@ -43,8 +44,12 @@ class _Place:
     # By member, and then by a text itself or by a value's type.
     values: dict[str, dict[object, Convert | _Fate]] = field(default_factory=dict)
     missing: dict[str, Callable[[], Any] | _Fate] = field(default_factory=dict)
+    # What is tolerated, and by member what stands for it while the schema is asked.
+    tolerates: bool = False
     too_long: set[str] = field(default_factory=set)
     may_be_empty: set[str] = field(default_factory=set)
+    may_be_missing: dict[str, Any] = field(default_factory=dict)
+    kept_words: dict[str, dict[str, str]] = field(default_factory=dict)
     inner: dict[str, "_Place"] = field(default_factory=dict)
 
 
@@ -55,12 +60,12 @@ class Habits:
     grow with it.
 
     Args:
-        max_text_length: longer texts are not kept.
+        max_length: returns how long a member's text may be and is kept, though it is too long.
     """
 
-    def __init__(self, max_text_length: int) -> None:
+    def __init__(self, max_length: Callable[[str], int]) -> None:
         self._root = _Place()
-        self._max_text_length = max_text_length
+        self._max_length = max_length
 
     def rename(self, path: _Path, name: str, meant: str) -> None:
         """Remember what a member of the object at `path` was meant to be called."""
@@ -92,12 +97,22 @@ class Habits:
     def keep_long(self, path: _Path) -> None:
         """Remember that a text is kept though it is too long."""
         if isinstance(path[-1], str):
-            self._at(path[:-1]).too_long.add(path[-1])
+            self._tolerant_at(path[:-1]).too_long.add(path[-1])
 
     def keep_empty(self, path: _Path) -> None:
         """Remember that a list is kept though it is empty."""
         if isinstance(path[-1], str):
-            self._at(path[:-1]).may_be_empty.add(path[-1])
+            self._tolerant_at(path[:-1]).may_be_empty.add(path[-1])
+
+    def keep_missing(self, path: _Path, stand_in: object) -> None:
+        """Remember that a member may be missing, and what would be right there."""
+        self._tolerant_at(path[:-1]).may_be_missing[str(path[-1])] = stand_in
+
+    def keep_word(self, path: _Path, word: str, stand_in: str) -> None:
+        """Remember that a word is kept though there is no such word, and one that there is."""
+        if isinstance(path[-1], str):
+            words = self._tolerant_at(path[:-1]).kept_words
+            words.setdefault(path[-1], {})[word] = stand_in
 
     def apply(self, schema: Schema, member: str, items: list[Any]) -> list[Any] | None:
         """Return a list's items as place by place they would become.
@@ -113,7 +128,7 @@ class Habits:
         place = self._root.inner.get(member)
         if place is None:
             return items if schema.allows({member: items}) else None
-        return _Attempt(self._max_text_length).mend(schema, member, place, items)
+        return _Attempt(self._max_length).mend(schema, member, place, items)
 
     def apply_to_right(
         self, schema: Schema, member: str, item: dict[str, Any], name: str
@@ -127,11 +142,16 @@ class Habits:
             name: of the list in it, whose parts are right or not each by itself.
         """
         place = self._root.inner.get(member, _Place())
-        return _Attempt(self._max_text_length).mend_right(schema, member, place, item, name)
+        return _Attempt(self._max_length).mend_right(schema, member, place, item, name)
 
     def _remember(self, path: _Path, key: object, what: Convert | _Fate) -> None:
         if isinstance(path[-1], str):
             self._at(path[:-1]).values.setdefault(path[-1], {})[key] = what
+
+    def _tolerant_at(self, path: _Path) -> _Place:
+        place = self._at(path)
+        place.tolerates = True
+        return place
 
     def _at(self, path: _Path) -> _Place:
         place = self._root
@@ -147,8 +167,8 @@ class Habits:
 class _Attempt:
     """Some items, mended as others were."""
 
-    def __init__(self, max_text_length: int) -> None:
-        self._max_text_length = max_text_length
+    def __init__(self, max_length: Callable[[str], int]) -> None:
+        self._max_length = max_length
         self._set_aside: list[tuple[dict[str, Any], str, Any]] = []
         self._doomed: set[int] = set()
         # And whether they may be left empty.
@@ -179,7 +199,10 @@ class _Attempt:
 
     def _put_back(self) -> None:
         for parent, name, value in self._set_aside:
-            parent[name] = value
+            if value is _ABSENT:
+                del parent[name]
+            else:
+                parent[name] = value
 
     def _drop_doomed(self) -> bool:
         """Drop what is doomed, and return whether that leaves a list empty that may not be."""
@@ -206,7 +229,7 @@ class _Attempt:
                 self._mend_value(fixes, mended, name)
         if place.missing:
             self._fill_in(place, mended)
-        if place.too_long or place.may_be_empty:
+        if place.tolerates:
             self._set_tolerated_aside(place, mended)
         for name, inner in place.inner.items():
             content = mended.get(name)
@@ -262,10 +285,19 @@ class _Attempt:
     def _set_tolerated_aside(self, place: _Place, mended: dict[str, Any]) -> None:
         for name in place.too_long:
             text = mended.get(name)
-            if type(text) is str and len(text) <= self._max_text_length:
+            if type(text) is str and len(text) <= self._max_length(name):
                 self._set_aside.append((mended, name, text))
                 mended[name] = _SHORT_TEXT
         for name in place.may_be_empty:
             if mended.get(name) == []:
                 self._set_aside.append((mended, name, []))
                 mended[name] = _SOME_SAMPLES
+        for name, stand_in in place.may_be_missing.items():
+            if name not in mended:
+                self._set_aside.append((mended, name, _ABSENT))
+                mended[name] = stand_in
+        for name, words in place.kept_words.items():
+            word = mended.get(name)
+            if type(word) is str and word in words:
+                self._set_aside.append((mended, name, word))
+                mended[name] = words[word]

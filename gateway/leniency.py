@@ -1,8 +1,10 @@
 """Mends messages that break their schema but leave no doubt about what is meant.
 
 A message is validated strictly first, so one that is right costs nothing here. One that is wrong is
-mended violation by violation until only those are left that do no harm, or one that does: then it
-is refused with that one's error. What is mended, and how, is named by `QuirkKind`.
+mended violation by violation until only those are left that do no harm. Of what does harm as little
+as possible is left out: a member that decides nothing (`gateway.tolerances`), or the item of a list
+that it stands in, so that one bad item costs its neighbours nothing. Only where that would be the
+whole is the message refused. What is mended, and how, is named by `QuirkKind`.
 
 What is never guessed: who charges, where, and how much. An EVSE, a token or a register that is
 missing stays missing.
@@ -16,7 +18,6 @@ from gateway.errors import CallRefusedError
 from gateway.habits import Habits
 from gateway.mending import (
     LISTS,
-    MAX_TEXT_LENGTH,
     SAMPLES,
     Deviation,
     Deviations,
@@ -28,14 +29,15 @@ from gateway.mending import (
 from gateway.portions import Portion, divide, find_heavy_list, join
 from gateway.schemas import Schema
 from gateway.steps import Steps, finish
+from gateway.tolerances import WHOLE_LISTS, max_length
 from gateway.weight import weigh
 from shared.domain.quirks import QuirkKind
 
 __all__ = ["Deviation", "Note", "is_heavy", "mend", "mend_and_note", "mend_and_note_in_steps"]
 
-# A mended member may show another violation, such as a text that is a number and too large. Nothing
-# real needs more rounds than this.
-_MAX_ROUNDS = 5
+# A mended member may show another violation, such as a text that is a number and too large, and
+# what does harm then is given up. Nothing real needs more rounds than this.
+_MAX_ROUNDS = 8
 # Finding everything that is wrong takes about 8 µs per violation, all in one go, and some values
 # break several rules. So much (`gateway.weight`) is looked through at once; longer lists in pieces.
 _MAX_WEIGHT = 1_000
@@ -122,17 +124,26 @@ class _Mending:
         self._action = action
         self._now = now
         self._places_left = _MAX_PLACES
-        self._habits = Habits(MAX_TEXT_LENGTH)
+        self._habits = Habits(max_length)
         self._in_portions = False
         self._looked_into = 1
 
-    def mend(self, schema: Schema, payload: dict[str, Any]) -> None:
+    def mend(self, schema: Schema, payload: dict[str, Any], member: str = "") -> list[int]:
         """Mend a payload that is light.
+
+        Args:
+            schema: what it should be like.
+            payload: what breaks it.
+            member: whose items are told apart.
+
+        Returns:
+            Where the items that are left of this member stood.
 
         Raises:
             CallRefusedError: it is beyond mending.
             _TooMuchError: it takes too long.
         """
+        left = list(range(len(payload[member]))) if member else []
         for _ in range(_MAX_ROUNDS):
             if self._places_left > 0:
                 violations = list(schema.find_violations(payload))
@@ -144,20 +155,24 @@ class _Mending:
             round_ = Round(self._action, payload, self._now)
             for violation in violations:
                 round_.take(violation)
-            round_.drop_samples()
+            if not round_.mended:  # what does harm may be the other side of what was mended
+                round_.give_up_harm()
+            dropped = round_.drop_items().get(id(payload.get(member)), ())
+            left = [at for position, at in enumerate(left) if position not in dropped]
             self._learn(round_.lessons)
             self.found |= round_.mended
+            if member and not left:
+                return left  # of all portions together there may be some
             if round_.mended:
                 continue
-            if round_.harmful is not None:
-                raise round_.harmful.error()
             if not round_.unsettled:
                 self.found |= round_.tolerated
                 # Only now that nothing around it is dropped.
                 self._learn(round_.tolerations)
-                return
+                return left
             break
         schema.validate(payload)
+        return left
 
     def mend_in_portions(self, schema: Schema, payload: dict[str, Any]) -> Steps[None]:
         """Mend a payload that is heavy because of one long list.
@@ -187,6 +202,8 @@ class _Mending:
             yield
             self._mend_portion(inner, member, portion)
         rest[member] = join(portions)
+        if not rest[member] and not inner.allows({member: []}):
+            add(self.found, QuirkKind.TOO_FEW, (member,), "")
         payload.clear()
         payload.update(rest)
 
@@ -206,19 +223,29 @@ class _Mending:
                 portion.items = mended
                 return
         portion.items = items = items.copy()
-        waiting = self._mend_items(schema, member, items)
-        if waiting and member not in LISTS:
+        waiting, given_up = self._mend_items(schema, member, items)
+        if waiting and member in WHOLE_LISTS:
             schema.validate({member: items})
-        elif waiting:
-            portion.items = self._drop_invalid(schema, member, portion, waiting)
+        elif waiting or given_up:
+            left = (each for each in enumerate(items) if each[0] not in given_up)
+            portion.items = [
+                kept
+                for at, item in left
+                for kept in (
+                    self._keep_right(schema, member, portion, item) if at in waiting else [item]
+                )
+            ]
 
-    def _mend_items(self, schema: Schema, member: str, items: list[Any]) -> set[int]:
+    def _mend_items(
+        self, schema: Schema, member: str, items: list[Any]
+    ) -> tuple[set[int], set[int]]:
         """Look into one item, then into two, four and so on: what they tell holds for the rest.
 
         Returns:
-            The positions of what would be too much.
+            The positions of what would be too much, and of what is given up.
         """
         waiting = list(range(len(items)))
+        given_up: set[int] = set()
         while self._places_left > 0:
             waiting = [at for at in waiting if not self._apply_to(schema, member, items, at)]
             if not waiting:
@@ -227,13 +254,14 @@ class _Mending:
             self._looked_into *= 2
             part = {member: [items[at] for at in now]}
             try:
-                self.mend(schema, part)
+                left = [now[position] for position in self.mend(schema, part, member)]
             except _TooMuchError:
                 break
-            for at, item in zip(now, part[member], strict=True):
+            for at, item in zip(left, part[member], strict=True):
                 items[at] = item
+            given_up |= set(now).difference(left)
             waiting = waiting[len(now) :]
-        return set(waiting)
+        return set(waiting), given_up
 
     def _apply_to(self, schema: Schema, member: str, items: list[Any], at: int) -> bool:
         """Mend one item as others were, and return whether it is right then."""
@@ -242,27 +270,23 @@ class _Mending:
             (items[at],) = mended
         return mended is not None
 
-    def _drop_invalid(
-        self, schema: Schema, member: str, portion: Portion, waiting: set[int]
-    ) -> list[Any]:
-        """Return the items, with only those samples left in the `waiting` ones that are right.
+    def _keep_right(self, schema: Schema, member: str, portion: Portion, item: object) -> list[Any]:
+        """Return what is right of an item that nobody looks into any more, if anything is.
 
-        The others deviate in ways that no sample before them does, after all that are looked into.
-        A CALLERROR would say that the message cannot be processed, and a station sends it a few
-        times more and throws it away then (OCPP 1.6 §3.7.1, OCPP-J 1.6 errata 3.3): with these
-        samples the others would be lost, and the end of a charge.
+        It deviates in ways that no item before it does, after all that are looked into. A CALLERROR
+        would say that the message cannot be processed, and a station sends it a few times more and
+        throws it away then (OCPP 1.6 §3.7.1, OCPP-J 1.6 errata 3.3): with this item the others
+        would be lost, and the end of a charge.
         """
-        kept: list[Any] = []
-        for at, item in enumerate(portion.items):
-            if at not in waiting:
-                kept.append(item)
-                continue
-            right: dict[str, Any] = {}
-            wrong = True
-            if isinstance(item, dict):
-                right, wrong = self._habits.apply_to_right(schema, member, item, SAMPLES)
-            if wrong:
-                add(self.found, QuirkKind.SAMPLE_DROPPED, (member, SAMPLES), "")
-            if right.get(SAMPLES) or portion.part_of == SAMPLES:
-                kept.append(right)
-        return kept
+        if member not in LISTS:
+            mended = self._habits.apply(schema, member, [item])
+            if mended is None:
+                add(self.found, QuirkKind.ITEM_DROPPED, (member,), "")
+            return mended or []
+        right: dict[str, Any] = {}
+        wrong = True
+        if isinstance(item, dict):
+            right, wrong = self._habits.apply_to_right(schema, member, item, SAMPLES)
+        if wrong:
+            add(self.found, QuirkKind.SAMPLE_DROPPED, (member, SAMPLES), "")
+        return [right] if right.get(SAMPLES) or portion.part_of == SAMPLES else []

@@ -9,19 +9,29 @@ from typing import Any, TypeAlias
 from gateway.conversions import CONVERSIONS, to_whole
 from gateway.habits import Habits
 from gateway.schemas import Violation, plain
+from gateway.tolerances import (
+    LEFT_OUT_WORDS,
+    NEEDLESS,
+    UNTOLD,
+    WHOLE_LISTS,
+    keeps_word,
+    max_length,
+)
 from shared.domain.quirks import QuirkKind
 
 _MAX_UNKNOWN_MEMBERS = 100
 # Longer ones are no words of the specification in another spelling.
 _MAX_WORD_LENGTH = 100
-# Vendors' texts run over by a few characters, not by pages.
-MAX_TEXT_LENGTH = 500
 _EXAMPLE_LENGTH = 60
 
 # Registers may have fractions of a watt hour, which the domain keeps exactly.
 _REGISTERS = frozenset({"meterStart", "meterStop"})
 # What a word outside its enumeration stands for: the specification's own word for "none of these".
-_OTHER_WORDS = {"errorCode": ("OtherError",), "reason": ("Other", "Unknown")}
+_OTHER_WORDS = {
+    "errorCode": ("OtherError",),
+    "reason": ("Other", "Unknown"),
+    "stoppedReason": ("Other",),
+}
 # Signs and short forms that name a unit beyond doubt.
 _UNITS = {"%": "Percent", "C": "Celsius", "°C": "Celsius", "F": "Fahrenheit", "Hz": "Hertz"}
 # A sample is described by these; with one of them unknown its value means nothing that can be used.
@@ -29,7 +39,7 @@ _SAMPLE_MEMBERS = frozenset({"measurand", "unit", "phase", "location", "format",
 SAMPLES = "sampledValue"
 # Words of OCPP 1.5 that stations of 1.6 still use. Their handlers know them.
 _OLD_WORDS = {("StatusNotification", "status"): frozenset({"Occupied"})}
-# Lists that the handlers take empty.
+# Lists whose items stand each for itself, and of which more than is looked into may be dropped.
 LISTS = frozenset({"meterValue", "transactionData", SAMPLES})
 _TIMES = frozenset({"timestamp", "generatedAt"})
 # Required members whose absence the handler of their Action has to know of.
@@ -42,8 +52,15 @@ _IMPLIED: dict[str, Any] = {
     "errorCode": "NoError",
     "vendorId": "",
     "reason": "Unknown",
+    "triggerReason": "",
+    # Which 2.1 lets a station leave out (part 2 §2.92).
+    "signingMethod": "",
+    "encodingMethod": "",
+    "publicKey": "",
 }
-_NEVER_SHOWN = frozenset({"idTag", "idToken", "parentIdTag", "data", "value"})
+_NEVER_SHOWN = frozenset(
+    {"idTag", "idToken", "parentIdTag", "data", "value", "attributeValue", "actualValue"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +90,12 @@ class Round:
         self.tolerated: Deviations = {}
         self.lessons: list[Lesson] = []
         self.tolerations: list[Lesson] = []
-        self.harmful: Violation | None = None
+        self._harmful: list[Violation] = []
         self.unsettled = False
         self._action = action
         self._payload = payload
         self._now = now
-        # By the list they stand in: list itself, and the positions of the samples to drop.
+        # By the list they stand in: list itself, and the positions of the items to drop.
         self._doomed: dict[int, tuple[list[Any], set[int]]] = {}
 
     def take(self, violation: Violation) -> None:
@@ -90,14 +107,50 @@ class Round:
             # What is mended for one violation may be in the way of the next one.
             self.unsettled = True
             return
-        if not harmless and self.harmful is None:
-            self.harmful = violation
+        if not harmless:
+            self._harmful.append(violation)
 
-    def drop_samples(self) -> None:
-        """Drop what was doomed; only now, because violations name positions."""
-        for samples, positions in self._doomed.values():
+    def give_up_harm(self) -> None:
+        """Leave out the least around whatever does harm, so that the rest can be kept.
+
+        Raises:
+            CallRefusedError: that would be the whole message.
+        """
+        for violation in self._harmful:
+            if not self._give_up(violation):
+                raise violation.error()
+
+    def _give_up(self, violation: Violation) -> bool:
+        path = violation.path
+        try:
+            for end in range(len(path), 0, -1):
+                parent, step = self._at(path[: end - 1]), path[end - 1]
+                if isinstance(step, int) and path[end - 2] not in WHOLE_LISTS:
+                    self._doom(parent, step)
+                    dropped = QuirkKind.ITEM_DROPPED
+                    if path[end - 2] == SAMPLES:
+                        dropped = QuirkKind.SAMPLE_DROPPED
+                    self._mend(dropped, path, self._example(path))
+                    return True
+                if step in NEEDLESS:
+                    self._mend(QuirkKind.MEMBER_DROPPED, path, self._example(path))
+                    del parent[step]
+                    return True
+        except (KeyError, IndexError, TypeError):
+            self.unsettled = True  # it is left out with something else
+            return True
+        return False
+
+    def drop_items(self) -> Mapping[int, set[int]]:
+        """Drop what was doomed; only now, because violations name positions.
+
+        Returns:
+            By the `id` of each list, the positions of what was dropped from it.
+        """
+        for items, positions in self._doomed.values():
             for position in sorted(positions, reverse=True):
-                del samples[position]
+                del items[position]
+        return {list_id: positions for list_id, (_, positions) in self._doomed.items()}
 
     def additional_properties(self, violation: Violation) -> bool:
         """Rename members in other letter case, and leave out those that mean nothing to us."""
@@ -129,6 +182,10 @@ class Round:
             return True
         if (self._action, name) in _LEFT_TO_HANDLERS and not violation.path:
             self._tolerate(QuirkKind.MISSING_MEMBER, path, "")
+            return True
+        if name in UNTOLD:
+            self._tolerate(QuirkKind.MISSING_MEMBER, path, "")
+            self.tolerations.append((Habits.keep_missing, path, UNTOLD[name]))
             return True
         if name in LISTS:
             imply: Callable[[], Any] = list
@@ -197,9 +254,12 @@ class Round:
             self._say(meant, path, QuirkKind.WRONG_CASE)
         elif word in _OLD_WORDS.get((self._action, str(name)), ()):
             self._tolerate(QuirkKind.UNKNOWN_WORD, path, word)
+        elif keeps_word(self._action, name, word):
+            self._tolerate(QuirkKind.UNKNOWN_WORD, path, word)
+            self.tolerations.append((Habits.keep_word, path, word, violation.names[0]))
         elif other := _other_word(str(name), violation.names):
             self._say(other, path, QuirkKind.UNKNOWN_WORD)
-        elif name == "context" and SAMPLES in path:
+        elif name in LEFT_OUT_WORDS:
             del parent[name]
             self._mend(QuirkKind.UNKNOWN_WORD, path, word)
             self.lessons.append((Habits.leave_out, path, word))
@@ -210,7 +270,7 @@ class Round:
     def too_long(self, violation: Violation) -> bool:
         """Keep what is a little too long."""
         value = self._at(violation.path)
-        if isinstance(value, str) and len(value) > MAX_TEXT_LENGTH:
+        if isinstance(value, str) and len(value) > max_length(violation.path[-1]):
             return False
         self._tolerate(QuirkKind.TOO_LONG, violation.path, f"{len(value)}")
         if isinstance(value, str):
@@ -223,11 +283,10 @@ class Round:
 
     def too_few(self, violation: Violation) -> bool:
         """Keep an empty list."""
-        if violation.path[-1:] and violation.path[-1] in LISTS:
-            self._tolerate(QuirkKind.TOO_FEW, violation.path, "")
+        self._tolerate(QuirkKind.TOO_FEW, violation.path, "")
+        if violation.path[-1] in LISTS:
             self.tolerations.append((Habits.keep_empty, violation.path))
-            return True
-        return False
+        return True
 
     def _leave_out(self, path: tuple[str | int, ...]) -> bool:
         parent, name = self._at(path[:-1]), path[-1]
@@ -254,11 +313,18 @@ class Round:
         samples, position = self._at(path[:end]), path[end]
         if not isinstance(samples, list) or not isinstance(position, int):
             return False
-        self._doomed.setdefault(id(samples), (samples, set()))[1].add(position)
+        self._doom(samples, position)
         self._mend(QuirkKind.SAMPLE_DROPPED, path, word or "")
         if len(path) == end + 2:
             self.lessons.append((Habits.doom, path, word))
         return True
+
+    def _doom(self, items: list[Any], position: int) -> None:
+        self._doomed.setdefault(id(items), (items, set()))[1].add(position)
+
+    def _example(self, path: tuple[str | int, ...]) -> object:
+        value = self._at(path)
+        return "" if isinstance(value, list | dict) else value
 
     def _tell_now(self) -> str:
         return self._now

@@ -35,7 +35,8 @@ def find_heavy_list(container: object, most: int) -> str | None:
 def divide(items: list[Any], most: int, members: frozenset[str]) -> Steps[list[Portion] | None]:
     """Return a list in portions that weigh no more than `most`; what was a list is a copy.
 
-    A step is what makes a portion.
+    One item that is not heavy because of one list in it may weigh twice as much. A step is what
+    makes a portion.
 
     Args:
         items: the list.
@@ -62,6 +63,8 @@ def divide(items: list[Any], most: int, members: frozenset[str]) -> Steps[list[P
             left -= weight
         elif parts := (yield from _divide_item(item, most, members)):
             portions += parts
+        elif weigh(item, 2 * most) <= 2 * most:
+            portions.append(Portion([item]))
         else:
             return None
     if begun:
@@ -85,11 +88,19 @@ def _divide_item(
 
 
 def join(portions: Iterable[Portion]) -> list[Any]:
-    """Return the list that portions were divided from, with what has become of its items."""
+    """Return the list that portions were divided from, with what has become of its items.
+
+    An item of which a part is gone is gone: what was wrong was not in the list that was divided.
+    """
     items: list[Any] = []
+    gone = False
     for portion in portions:
-        if portion.continued:
-            items[-1][portion.part_of] += portion.items[0][portion.part_of]
-        else:
+        if not portion.continued:
             items += portion.items
+            gone = not portion.items
+        elif not gone and portion.items:
+            items[-1][portion.part_of] += portion.items[0][portion.part_of]
+        elif not gone:
+            items.pop()
+            gone = True
     return items

@@ -71,6 +71,20 @@ def named_request(request_id: int | None) -> int | None:
     return None if request_id is None or request_id < 0 else request_id
 
 
+def parse_item_time(text: str, name: str) -> datetime | None:
+    """Read the time of an item of a list; None, counted, if it is none and the item has to go.
+
+    Args:
+        text: what the station sent.
+        name: where it stood, such as "meterValue.timestamp".
+    """
+    try:
+        return parse_time(text, name.rpartition(".")[2])
+    except CallRefusedError:
+        quirks.found(QuirkKind.ITEM_DROPPED, name, text[:_EXAMPLE_LENGTH])
+        return None
+
+
 def _in_utc(time: datetime) -> datetime:
     try:
         return time.astimezone(UTC)

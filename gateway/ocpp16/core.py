@@ -351,7 +351,7 @@ class Core(Handlers):
                 ConfigurationKey(
                     each["key"],
                     shown_value(each["key"], each.get("value")),
-                    each["readonly"],
+                    each.get("readonly"),
                 )
                 for each in exchange.answer.get("configurationKey", ())
             ],

@@ -3,7 +3,7 @@
 from typing import Any
 
 from gateway import quirks
-from gateway.translation import parse_time
+from gateway.translation import parse_item_time
 from shared.domain.meter_values import (
     ENERGY_IMPORT_REGISTER,
     MeterSample,
@@ -44,10 +44,8 @@ _UNIT = {"Celcius": "Celsius", "Hertz": "Hz"}
 def to_meter_values(meter_values: list[dict[str, Any]]) -> list[MeterValue]:
     """Translate a `meterValue` or `transactionData` list.
 
-    A sample that is no number is dropped and counted; the others of its message stay.
-
-    Raises:
-        CallRefusedError: a timestamp is no time.
+    A sample that is no number is dropped and counted, and so are those whose time is none; the
+    others of their message stay.
     """
     translated = []
     for meter_value in meter_values:
@@ -61,8 +59,11 @@ def to_meter_values(meter_values: list[dict[str, Any]]) -> list[MeterValue]:
             metrics.samples_dropped.inc(dropped)
             quirks.found(QuirkKind.SAMPLE_DROPPED, "sampledValue.value")
         if samples:
-            sampled_at = parse_time(meter_value["timestamp"])
-            translated.append(MeterValue(sampled_at, samples, energy_import_wh(samples)))
+            sampled_at = parse_item_time(meter_value["timestamp"], "meterValue.timestamp")
+            if sampled_at is None:
+                metrics.samples_dropped.inc(len(samples))
+            else:
+                translated.append(MeterValue(sampled_at, samples, energy_import_wh(samples)))
     return translated
 
 

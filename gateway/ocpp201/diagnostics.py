@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Iterable
+from datetime import datetime
 from typing import Any
 
 from ocpp.v201 import call, call_result
@@ -13,7 +14,7 @@ from gateway.handlers import Handlers
 from gateway.ocpp201.variables import to_name
 from gateway.quotas import Quota
 from gateway.routing import AnsweredCall, answered, on, sends
-from gateway.translation import named_request, parse_time
+from gateway.translation import named_request, parse_item_time, parse_time
 from shared.domain import commands
 from shared.domain.commands import LogType
 from shared.domain.device_model import StationEvent, StationEventsReported
@@ -34,8 +35,15 @@ class Diagnostics(Handlers):
     async def on_notify_event(
         self, *, event_data: list[dict[str, Any]], **_: object
     ) -> call_result.NotifyEvent:
-        """Keep events (N07, N08); one may stand for a StatusNotification (G01.FR.03)."""
-        events = [_to_event(data) for data in event_data]
+        """Keep events (N07, N08); one may stand for a StatusNotification (G01.FR.03).
+
+        One whose time is none is dropped and counted.
+        """
+        events = [
+            _to_event(data, occurred_at)
+            for data in event_data
+            if (occurred_at := parse_item_time(data["timestamp"], "eventData.timestamp"))
+        ]
         statuses = [status for event in events if (status := self._find_status(event))]
         waits: list[Awaitable[object]] = [self.keep_status(status) for status in statuses]
         if kept := events[: self.grant(Quota.EVENTS, len(events))]:
@@ -122,13 +130,13 @@ class Diagnostics(Handlers):
         )
 
 
-def _to_event(data: dict[str, Any]) -> StationEvent:
+def _to_event(data: dict[str, Any], occurred_at: datetime) -> StationEvent:
     get = data.get
     name = to_name(data["component"], data["variable"])
     value = shown_value(name.key, data["actualValue"])
     return StationEvent(
         event_id=data["eventId"],
-        occurred_at=parse_time(data["timestamp"]),
+        occurred_at=occurred_at,
         trigger=data["trigger"],
         cause=get("cause"),
         name=name,

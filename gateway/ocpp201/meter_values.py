@@ -11,7 +11,7 @@ from gateway import quirks
 from gateway.decoding import without_decimals
 from gateway.handlers import Handlers
 from gateway.routing import on
-from gateway.translation import in_turns, parse_time
+from gateway.translation import in_turns, parse_item_time
 from shared.domain.meter_values import (
     ENERGY_IMPORT_REGISTER,
     MeterSample,
@@ -63,10 +63,8 @@ class MeterValues(Handlers):
 def to_meter_values(meter_values: list[dict[str, Any]]) -> list[MeterValue]:
     """Translate a list of MeterValueType.
 
-    A sample that is no number is dropped and counted; the others of its message stay.
-
-    Raises:
-        CallRefusedError: a timestamp is no time.
+    A sample that is no number is dropped and counted, and so are those whose time is none; the
+    others of their message stay.
     """
     translated = []
     for meter_value in meter_values:
@@ -79,8 +77,11 @@ def to_meter_values(meter_values: list[dict[str, Any]]) -> list[MeterValue]:
             else:
                 samples.append(_to_sample(sampled_value, digits))
         if samples:
-            sampled_at = parse_time(meter_value["timestamp"])
-            translated.append(MeterValue(sampled_at, samples, energy_import_wh(samples)))
+            sampled_at = parse_item_time(meter_value["timestamp"], "meterValue.timestamp")
+            if sampled_at is None:
+                metrics.samples_dropped.inc(len(samples))
+            else:
+                translated.append(MeterValue(sampled_at, samples, energy_import_wh(samples)))
     return translated
 
 

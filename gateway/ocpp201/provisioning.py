@@ -18,7 +18,7 @@ from gateway.handlers import Handlers
 from gateway.ocpp201.variables import parse_key, to_name
 from gateway.quotas import Quota
 from gateway.routing import AnsweredCall, answered, on, sends
-from gateway.translation import format_time, parse_time
+from gateway.translation import format_time, parse_optional_time
 from shared.domain import commands
 from shared.domain.device_model import (
     ComponentVariable,
@@ -89,7 +89,7 @@ class Provisioning(Handlers):
                 station_id=self.station.station_id,
                 epoch=self.station.ownership.epoch,
                 request_id=request_id,
-                generated_at=parse_time(generated_at, "generatedAt"),
+                generated_at=parse_optional_time(generated_at, self.services.now(), "generatedAt"),
                 attributes=[
                     _to_attribute(data, attribute)
                     for data in report_data or ()

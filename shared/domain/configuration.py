@@ -6,11 +6,14 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationKey:
-    """A key and what the station tells of it (OCPP 1.6 §7.29); `value` is None if it has none."""
+    """A key and what the station tells of it (OCPP 1.6 §7.29); `value` is None if it has none.
+
+    `read_only` is None if the station does not tell.
+    """
 
     key: str
     value: str | None
-    read_only: bool
+    read_only: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ def objects(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, An
 def items(sample: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
     lists = st.lists(sample, max_size=4)
     item = objects(
-        timestamp=some(TIME, "", None, DROP, 5),
+        timestamp=some(TIME, "", None, DROP, 5, {}),
         Timestamp=some(DROP, TIME, None),
         sampledValue=lists | lists | sample | some(DROP, None),
         value=some(DROP, 1),
@@ -53,14 +53,23 @@ SAMPLE_16 = objects(
     unit=some("Wh", "KWH", "kwh", "%", "parsec", "", None, 5, "u" * 200, DROP),
     Unit=some(DROP, "Wh", "KWH"),
     UNIT=some(DROP, "kWh"),
-    measurand=some("Voltage", "voltage", "Fan.Speed", " ", 5, DROP),
+    measurand=some("Voltage", "voltage", "Fan.Speed", " ", 5, DROP, "Display.PresentSOC"),
+    location=some(DROP, "Outlet", "Upstream", []),
     context=some(DROP, "Trigger", "trigger", "Sometimes", "", 5),
     timestamp=some(DROP, TIME),
     x=some(DROP, 1, [2]),
 )
 SAMPLE_201 = objects(
     value=some(1, "1", None, DROP),
-    measurand=some("Voltage", "voltage", "Fan.Speed", None),
+    measurand=some("Voltage", "voltage", "Fan.Speed", None, "Display.PresentSOC"),
+    location=some(DROP, "Outlet", "Upstream", "Moon"),
+    signedMeterValue=some(DROP, 5)
+    | objects(
+        signedMeterData=some("x", "x" * 3_000, {}, DROP),
+        signingMethod=some("", "x" * 60, DROP),
+        encodingMethod=some("OCMF", DROP, {}),
+        publicKey=some("", 7, DROP),
+    ),
     context=some(DROP, "Trigger", "Sometimes"),
     unitOfMeasure=some(DROP, None)
     | objects(
@@ -68,7 +77,7 @@ SAMPLE_201 = objects(
         multiplier=some(0, 3.0, "3", "", None),
         Multiplier=some(DROP, 3, "3"),
     ),
-    customData=some(DROP, {}, {"vendorId": None}, {"vendorId": 5}, {"vendorId": "v" * 300}),
+    customData=some(DROP, {}, {"vendorId": None}, {"vendorId": 5}, {"vendorId": "v" * 300}, 5),
 )
 METER_VALUES_16 = ("v16", "MeterValues", "meterValue", {"connectorId": 1})
 MESSAGES = st.one_of(

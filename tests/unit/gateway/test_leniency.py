@@ -247,13 +247,18 @@ def test_what_a_long_list_has_right_stays_beside_what_is_mended() -> None:
     assert named == [("text_as_number", "transactionData.sampledValue.value")]
 
 
-def test_what_does_harm_in_a_long_list_is_refused_where_it_is() -> None:
-    values = [*samples({"value": "1"})["meterValue"] * 1_000, {"timestamp": {}, "sampledValue": []}]
-    with pytest.raises(CallRefusedError, match="timestamp") as refused:
-        mended("MeterValues", {"connectorId": 1, "meterValue": values})
-    assert refused.value.code == ErrorCode.TYPE_CONSTRAINT_VIOLATION
+def test_what_does_harm_in_a_long_list_costs_itself_alone() -> None:
+    right = samples({"value": "1"})["meterValue"] * 1_000
+    values = [*right[:600], {"timestamp": {}, "sampledValue": []}, *right[600:]]
+    payload, named = mended("MeterValues", {"connectorId": 1, "meterValue": values})
+    assert payload["meterValue"] == right
+    assert named == [("item_dropped", "meterValue.timestamp")]
+
+
+def test_what_does_harm_beside_a_long_list_is_refused_where_it_is() -> None:
+    values = samples({"value": "1"})["meterValue"] * 1_000
     with pytest.raises(CallRefusedError, match="connectorId") as refused:
-        mended("MeterValues", {"connectorId": 1.5, "meterValue": values[:-1]})
+        mended("MeterValues", {"connectorId": 1.5, "meterValue": values})
     assert refused.value.code == ErrorCode.TYPE_CONSTRAINT_VIOLATION
 
 

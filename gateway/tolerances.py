@@ -1,0 +1,76 @@
+"""What of a message may be odd, missing or given up, because it decides nothing.
+
+Who charges, where, and how much stands in no list here.
+"""
+
+from ocpp.v21.enums import (
+    LocationEnumType,
+    MeasurandEnumType,
+    ReasonEnumType,
+    TriggerReasonEnumType,
+)
+
+# Vendors' texts run over by a few characters, not by pages.
+_MAX_TEXT_LENGTH = 500
+# Texts that are pages: OCPP 2.1 allows signed data 32768 characters (part 2 §2.92), 2.0.1 values of
+# variables 2500, and stations of 1.6 have lists of measurands that are longer than its 500.
+_MAX_LENGTHS = {
+    "signedMeterData": 32_768,
+    "publicKey": 32_768,
+    "value": 8_192,
+    "attributeValue": 8_192,
+    "actualValue": 8_192,
+    "valuesList": 8_192,
+    "techInfo": 8_192,
+    "csr": 8_192,
+}
+_MAX_KEPT_WORD_LENGTH = 50
+
+# Words of a later version, which mean there what they say.
+_NEWER_WORDS: dict[str, frozenset[str]] = {
+    "measurand": frozenset(MeasurandEnumType),
+    "location": frozenset(LocationEnumType),
+    "stoppedReason": frozenset(ReasonEnumType),
+    "triggerReason": frozenset(TriggerReasonEnumType),
+}
+# Members that are kept for people to read, by Action.
+_ANY_WORDS = frozenset(
+    {
+        ("TransactionEvent", "triggerReason"),
+        ("NotifyEvent", "trigger"),
+        ("NotifyEvent", "eventNotificationType"),
+    }
+)
+# Optional members without which the rest means the same, or that have a default.
+LEFT_OUT_WORDS = frozenset({"chargingState", "context", "mutability"})
+
+UNTOLD = {"readonly": False, "supportsMonitoring": False, "dataType": "string"}
+"""Required members that may be missing: their handlers know. The values only stand for them."""
+
+NEEDLESS = frozenset(
+    {
+        *("customData", "statusInfo", "attributeStatusInfo", "additionalInfo"),
+        *("signedMeterValue", "variableCharacteristics", "modem", "iccid", "imsi"),
+        *("serialNumber", "chargePointSerialNumber", "chargeBoxSerialNumber", "firmwareVersion"),
+        *("meterType", "meterSerialNumber", "info", "vendorErrorCode", "techCode", "techInfo"),
+        *("chargingState", "timeSpentCharging", "numberOfPhasesUsed", "cableMaxCurrent"),
+        *("reason", "stoppedReason", "mutability", "cause", "variableMonitoringId"),
+        *("iso15118CertificateHashData", "certificate", "childCertificateHashData"),
+    }
+)
+"""Members that are left out if they cannot be mended: what they stand in means the same without."""
+
+WHOLE_LISTS = frozenset({"chargingSchedule", "chargingSchedulePeriod", "setVariableResult"})
+"""Lists whose items mean something only together: with one of them wrong the list is."""
+
+
+def max_length(member: str | int) -> int:
+    """Return how many characters of a member are kept, though they are too many."""
+    return _MAX_LENGTHS.get(str(member), _MAX_TEXT_LENGTH)
+
+
+def keeps_word(action: str, member: str | int, word: str) -> bool:
+    """Tell whether a word that a member should not have is kept as it is."""
+    if word in _NEWER_WORDS.get(str(member), ()):
+        return True
+    return (action, member) in _ANY_WORDS and len(word) <= _MAX_KEPT_WORD_LENGTH
