@@ -52,7 +52,6 @@ _IMPLIED: dict[str, Any] = {
     "errorCode": "NoError",
     "vendorId": "",
     "reason": "Unknown",
-    "triggerReason": "",
     # Which 2.1 lets a station leave out (part 2 §2.92).
     "signingMethod": "",
     "encodingMethod": "",

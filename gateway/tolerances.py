@@ -44,7 +44,12 @@ _ANY_WORDS = frozenset(
 # Optional members without which the rest means the same, or that have a default.
 LEFT_OUT_WORDS = frozenset({"chargingState", "context", "mutability"})
 
-UNTOLD = {"readonly": False, "supportsMonitoring": False, "dataType": "string"}
+UNTOLD = {
+    "readonly": False,
+    "supportsMonitoring": False,
+    "dataType": "string",
+    "triggerReason": "Trigger",
+}
 """Required members that may be missing: their handlers know. The values only stand for them."""
 
 NEEDLESS = frozenset(
