@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any
 
 _MAX_DIGITS = 18
@@ -53,7 +54,7 @@ def _to_text(value: object) -> str | None:
         return f"{value:f}"
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:
         return None
-    return str(value) if isinstance(value, int | float) else None
+    return str(value) if isinstance(value, int | float) and isfinite(value) else None
 
 
 def _to_boolean(value: object) -> bool | None:

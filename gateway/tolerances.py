@@ -7,6 +7,7 @@ from ocpp.v21.enums import (
     LocationEnumType,
     MeasurandEnumType,
     ReasonEnumType,
+    ReservationUpdateStatusEnumType,
     TriggerReasonEnumType,
 )
 
@@ -32,6 +33,7 @@ _NEWER_WORDS: dict[str, frozenset[str]] = {
     "location": frozenset(LocationEnumType),
     "stoppedReason": frozenset(ReasonEnumType),
     "triggerReason": frozenset(TriggerReasonEnumType),
+    "reservationUpdateStatus": frozenset(ReservationUpdateStatusEnumType),
 }
 # Members that are kept for people to read, by Action.
 _ANY_WORDS = frozenset(

@@ -1,9 +1,8 @@
 """What OCPP-J's versions write alike: times, and identifiers of what cannot be told apart."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import MINYEAR, UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from gateway import quirks
 from gateway.errors import CallRefusedError, ErrorCode
@@ -85,6 +84,16 @@ def parse_item_time(text: str, name: str) -> datetime | None:
         return None
 
 
+def check_times(items: list[dict[str, Any]]) -> None:
+    """Make sure that it is not for their times that nothing of some items can be kept.
+
+    Raises:
+        CallRefusedError: one is no time.
+    """
+    for item in items:
+        parse_time(item["timestamp"])
+
+
 def _in_utc(time: datetime) -> datetime:
     try:
         return time.astimezone(UTC)
@@ -111,17 +120,27 @@ def format_time(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
+class _Translate(Protocol):
+    def __call__(
+        self, meter_values: list[dict[str, Any]], /, *, may_be_none: bool
+    ) -> list[MeterValue]: ...
+
+
 async def in_turns(
-    translate: Callable[[list[dict[str, Any]]], list[MeterValue]],
-    meter_values: list[dict[str, Any]],
+    translate: _Translate, meter_values: list[dict[str, Any]], *, may_be_none: bool = False
 ) -> list[MeterValue]:
     """Translate a list of meter values; a long one with a turn for all others now and then.
 
+    Args:
+        translate: what a version of OCPP makes of them.
+        meter_values: as they were on the wire.
+        may_be_none: whether their message says something without any of them.
+
     Raises:
-        CallRefusedError: a timestamp is no time.
+        CallRefusedError: it does not, and none is left because of a time.
     """
     if len(meter_values) <= _FEW_METER_VALUES:
-        return translate(meter_values)
+        return translate(meter_values, may_be_none=may_be_none)
     translated: list[MeterValue] = []
     begun: list[dict[str, Any]] = []
     samples = 0
@@ -129,7 +148,10 @@ async def in_turns(
         begun.append(each)
         samples += len(each["sampledValue"])
         if samples >= _SAMPLES_PER_TURN:
-            translated += translate(begun)
+            translated += translate(begun, may_be_none=True)
             begun, samples = [], 0
             await asyncio.sleep(0)
-    return translated + translate(begun)
+    translated += translate(begun, may_be_none=True)
+    if not translated and not may_be_none:
+        check_times(meter_values)
+    return translated

@@ -264,7 +264,9 @@ class Core(Handlers):
                 meter_stop_wh=Decimal(meter_stop),
                 stopped_reason=reason,
                 id_token=id_token,
-                meter_values=await in_turns(to_meter_values, transaction_data or []),
+                meter_values=await in_turns(
+                    to_meter_values, transaction_data or [], may_be_none=True
+                ),
             )
         )
         if id_token is None:

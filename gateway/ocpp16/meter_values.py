@@ -3,7 +3,7 @@
 from typing import Any
 
 from gateway import quirks
-from gateway.translation import parse_item_time
+from gateway.translation import check_times, parse_item_time
 from shared.domain.meter_values import (
     ENERGY_IMPORT_REGISTER,
     MeterSample,
@@ -41,11 +41,20 @@ _DEFAULT_UNIT = {
 _UNIT = {"Celcius": "Celsius", "Hertz": "Hz"}
 
 
-def to_meter_values(meter_values: list[dict[str, Any]]) -> list[MeterValue]:
+def to_meter_values(
+    meter_values: list[dict[str, Any]], *, may_be_none: bool = False
+) -> list[MeterValue]:
     """Translate a `meterValue` or `transactionData` list.
 
     A sample that is no number is dropped and counted, and so are those whose time is none; the
     others of their message stay.
+
+    Args:
+        meter_values: as they were on the wire.
+        may_be_none: whether their message says something without any of them.
+
+    Raises:
+        CallRefusedError: it does not, and none is left because of a time.
     """
     translated = []
     for meter_value in meter_values:
@@ -64,6 +73,8 @@ def to_meter_values(meter_values: list[dict[str, Any]]) -> list[MeterValue]:
                 metrics.samples_dropped.inc(len(samples))
             else:
                 translated.append(MeterValue(sampled_at, samples, energy_import_wh(samples)))
+    if not translated and not may_be_none:
+        check_times(meter_values)
     return translated
 
 

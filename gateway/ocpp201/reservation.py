@@ -28,9 +28,11 @@ from shared.domain.reservations import (
 )
 from shared.store.facts import Fact
 
-_STATES = {
+_STATES: dict[str, ReservationState] = {
     ReservationUpdateStatus.EXPIRED: ReservationState.EXPIRED,
     ReservationUpdateStatus.REMOVED: ReservationState.REMOVED,
+    # Of 2.1: it was used, but no transaction was started.
+    "NoTransaction": ReservationState.REMOVED,
 }
 _STATUS_UPDATE_ANSWER = call_result.ReservationStatusUpdate()
 
@@ -111,7 +113,7 @@ class Reservation(Handlers):
             ReservationEnded(
                 station_id=self.station.station_id,
                 reservation_id=reservation_id,
-                state=_STATES[ReservationUpdateStatus(reservation_update_status)],
+                state=_STATES[reservation_update_status],
                 status=reservation_update_status,
             )
         )

@@ -47,7 +47,7 @@ class Transactions(Handlers):
         """
         type_ = TransactionEventType(event_type)
         occurred_at = parse_time(timestamp)
-        meter_values = await in_turns(to_meter_values, meter_value or [])
+        meter_values = await in_turns(to_meter_values, meter_value or [], may_be_none=True)
         authorization = None
         if id_token is not None:
             # Whoever ends a charge starts none (E07.FR.02). A token may come after the start (E03).

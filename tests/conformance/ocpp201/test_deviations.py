@@ -19,8 +19,12 @@ from tests.support.stations import StationClient, register
 
 STARTED_AT, ENDED_AT = "2026-01-02T03:00:00Z", "2026-01-02T04:00:00Z"
 TAG = {"idToken": "TAG", "type": "ISO14443"}
-SIGNED = {"signedMeterData": "A" * 2772, "signingMethod": "", "encodingMethod": "OCMF"}
-SIGNED = {**SIGNED, "publicKey": ""}
+SIGNED = {
+    "signedMeterData": "A" * 2772,
+    "signingMethod": "",
+    "encodingMethod": "OCMF",
+    "publicKey": "",
+}
 WH = {"measurand": "Energy.Active.Import.Register", "unitOfMeasure": {"unit": "Wh"}}
 
 
@@ -137,41 +141,40 @@ ENDS: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
 }
 
 
-@pytest.mark.parametrize(("ended", "deviations"), ENDS.values(), ids=ENDS)
-async def test_the_end_of_a_charge_is_kept_with_its_register(
-    db: Database,
-    station: StationClient,
-    api: Api,
-    settle: Settle,
-    ended: dict[str, Any],
-    deviations: set[tuple[str, str]],
+async def test_ends_of_charges_are_kept_with_their_registers(
+    db: Database, station: StationClient, api: Api, settle: Settle
 ) -> None:
-    event = {
-        "eventType": "Started",
-        "timestamp": STARTED_AT,
-        "triggerReason": "Authorized",
-        "seqNo": 0,
-        "transactionInfo": {"transactionId": "tx"},
-        "evse": {"id": 1, "connectorId": 1},
-        "idToken": TAG,
-        "meterValue": [register_value(STARTED_AT, 0, "Transaction.Begin")],
-    }
-    await tell(station, "TransactionEvent", event)
-    info = {**ended.get("transactionInfo", {}), "transactionId": "tx"}
-    end = {
-        "eventType": "Ended",
-        "timestamp": ENDED_AT,
-        "triggerReason": "EVDeparted",
-        "seqNo": 1,
-        **ended,
-        "transactionInfo": {**info, "stoppedReason": "EVDisconnected"},
-    }
-    await tell(station, "TransactionEvent", end)
+    expected = {}
+    for number, (name, (ended, _)) in enumerate(ENDS.items(), start=1):
+        info = {"transactionId": f"{name[:30]} {number}"}
+        started = {
+            "eventType": "Started",
+            "timestamp": STARTED_AT,
+            "triggerReason": "Authorized",
+            "seqNo": 0,
+            "transactionInfo": info,
+            "evse": {"id": number, "connectorId": 1},
+            "idToken": TAG,
+            "meterValue": [register_value(STARTED_AT, 0, "Transaction.Begin")],
+        }
+        await tell(station, "TransactionEvent", started)
+        info |= {**ended.get("transactionInfo", {}), **info, "stoppedReason": "EVDisconnected"}
+        words = {"eventType": "Ended", "timestamp": ENDED_AT, "triggerReason": "EVDeparted"}
+        words |= {"seqNo": 1, **ended, "transactionInfo": info}
+        await tell(station, "TransactionEvent", words)
+        expected[info["transactionId"]] = (ENDED_AT, "EVDisconnected", 4000, True)
     await settle()
-    (session,) = (await api.client.get("/v1/sessions")).json()["items"]
-    assert session["ended_at"] == ENDED_AT
-    assert session["stopped_reason"] == "EVDisconnected"
-    assert (Decimal(str(session["energy_wh"])), session["billable"]) == (4000, True)
+    items = (await api.client.get("/v1/sessions")).json()["items"]
+    assert {
+        item["transaction_id"]: (
+            item["ended_at"],
+            item["stopped_reason"],
+            Decimal(str(item["energy_wh"])),
+            item["billable"],
+        )
+        for item in items
+    } == expected
+    deviations = {deviation for _, each in ENDS.values() for deviation in each}
     found = await eventually(
         lambda: quirks.list_after(db, after=None, limit=100),
         lambda found: len(found) >= len(deviations),

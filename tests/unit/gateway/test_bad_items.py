@@ -210,3 +210,24 @@ def test_what_is_dropped_is_named_by_where_it_was_wrong() -> None:
         ("item_dropped", "configurationKey.key", "")
     ]
     assert [item["value"] for item in payload["configurationKey"]] == ["0", "2"]
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [("supportsMonitoring", None), ("dataType", None), ("dataType", ""), ("unit", 5)],
+)
+def test_all_variables_of_a_long_report_are_kept_whatever_it_leaves_out(
+    member: str, value: Any
+) -> None:
+    """More of them than are looked into one by one."""
+    name = "NotifyReportRequest"
+    definition = schemas.load("v201", name)._schema
+    payload = plainest(definition, definition["definitions"])
+    variable = payload["reportData"][0]
+    variable["variableCharacteristics"][member] = value
+    variable["variableAttribute"] = [{"value": "x" * 3_000}]
+    payload["reportData"] = [variable] * 2_000
+    right, quirks = mended("v201", name, payload)
+    assert len(right["reportData"]) == 2_000
+    assert all(len(each["variableAttribute"][0]["value"]) == 3_000 for each in right["reportData"])
+    assert quirks.isdisjoint({"item_dropped", "member_dropped"})

@@ -1,5 +1,6 @@
 """Messages that break their schema: what is mended, what is named, and what is refused."""
 
+import copy
 import json
 from decimal import Decimal
 from typing import Any
@@ -27,7 +28,7 @@ def samples(*samples: Any) -> dict[str, Any]:
 
 
 def mended(action: str, payload: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    payload = json.loads(json.dumps(payload))
+    payload = copy.deepcopy(payload)
     found = mend(action, schemas.load("v16", action), payload, NOW)
     return payload, [(deviation.kind, deviation.member) for deviation in found]
 
@@ -174,6 +175,7 @@ def test_a_register_keeps_its_fraction_also_as_a_text() -> None:
         ("Authorize", {}, ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION),
         ("Authorize", {"idTag": None}, ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION),
         ("Authorize", {"idTag": ["T"]}, ErrorCode.TYPE_CONSTRAINT_VIOLATION),
+        ("Authorize", {"idTag": float("inf")}, ErrorCode.TYPE_CONSTRAINT_VIOLATION),
         ("Authorize", {"idTag": "T" * 501}, ErrorCode.PROPERTY_CONSTRAINT_VIOLATION),
         ("StartTransaction", {**START, "connectorId": 1.5}, ErrorCode.TYPE_CONSTRAINT_VIOLATION),
         ("StartTransaction", {**START, "connectorId": True}, ErrorCode.TYPE_CONSTRAINT_VIOLATION),
