@@ -37,6 +37,18 @@ PLAYS = st.tuples(st.sampled_from(VERSIONS), st.lists(ACTS, min_size=3, max_size
 Say = Callable[[datetime], Word]
 """What the station says, with the time that it takes it to be."""
 
+REVOKED: list[tuple[str, Any]] = [
+    ("start", 0), ("wait", 60 * 24 * 8 + 1), ("look", 0), ("sample", 0), ("look", 0), ("wait", 7),
+    ("boot", 0), ("wait", 31), ("look", 0), ("wait", 3), ("sample", 0), ("look", 0), ("end", True),
+]  # fmt: skip
+"""A rule closes a charge that goes on, twice, and it speaks again before anybody looks."""
+SET_BACK: list[tuple[str, Any]] = [
+    ("start", 0), ("wait", 3), ("end", True), ("jump", timedelta(minutes=-10)), ("start", 0),
+    ("wait", 7), ("look", 0), ("sample", 0), ("wait", 3), ("jump", timedelta(minutes=-10)),
+    ("wait", 3), ("sample", 0), ("wait", 31), ("look", 0), ("end", True),
+]  # fmt: skip
+"""A clock is set back between two charges, and while the second one goes on."""
+
 
 @dataclass
 class Charge:
@@ -83,6 +95,7 @@ class Play:
     """What has happened so far. `offset` is how far the station's clock is ahead."""
 
     version: str
+    station_id: str = "CP-1"
     now: timedelta = timedelta(0)
     offset: timedelta = timedelta(0)
     wh: int = 1000
@@ -100,7 +113,7 @@ class Play:
         # Time and energy never stand still, so that no two words are the same.
         self.now += _TICK
         self.wh += 1
-        charge, tell = self.running, Teller("CP-1", self.version)
+        charge, tell = self.running, Teller(self.station_id, self.version)
         match act:
             case "wait":
                 self.now += timedelta(minutes=argument)

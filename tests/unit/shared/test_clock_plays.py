@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
 from shared.domain.sessions import EndSource, ReviewReason, Settlement
-from tests.support.clock_plays import PLAYS, Charge, Play
+from tests.support.clock_plays import PLAYS, REVOKED, SET_BACK, Charge, Play
 from tests.support.session_ledger import LIMITS, RULES, Ledger
 
 _SOAK = int(os.environ.get("VOLTARO_SOAK_SESSIONS", "0"))
@@ -23,6 +23,10 @@ _OF_REGISTERS = {ReviewReason.REGISTER_DECREASED, ReviewReason.REGISTER_JUMPED}
     suppress_health_check=list(HealthCheck),
 )
 @given(made=PLAYS)
+@example(made=("1.6", REVOKED))
+@example(made=("2.0.1", REVOKED))
+@example(made=("1.6", SET_BACK))
+@example(made=("2.0.1", SET_BACK))
 def test_what_a_clock_does_closes_no_running_charge_and_makes_no_bill_wrong_in_silence(
     made: tuple[str, list[tuple[str, Any]]],
 ) -> None:

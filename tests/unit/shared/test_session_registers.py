@@ -56,9 +56,10 @@ def test_a_fall_within_the_last_digits_of_both_registers_and_the_tolerance_is_no
         (0, (), 7_000_000, (None, None, ["energy_unknown", "placeholder_register"])),
         (0, (1800, 2600), 0, (2600, "sampled_registers", ["placeholder_register"])),
         (1000, (1800, 9_000_000), 9_000_500, (8_999_500, "registers", ["register_jumped"])),
+        (1000, (1800,), 9_000_500, (8_999_500, "registers", ["register_jumped"])),
     ],
     ids=["first", "between", "between, from 0", "from 0 on", "zeros alone", "start",
-         "start and first", "start, nothing sampled", "stop", "no placeholder but a jump"],
+         "start and first", "start, nothing sampled", "stop", "jump between", "jump to the stop"],
 )  # fmt: skip
 def test_a_zero_where_a_register_is_not_known_yet_is_no_register(
     start_wh: int, shown: tuple[int, ...], stop_wh: int, expected: tuple[Any, ...]
