@@ -39,9 +39,11 @@ from shared.domain.commands import (
     CommandRecord,
     CommandState,
     Outcome,
+    RemoteStart,
     outcome_of_malformed_answer,
     outcome_without_answer,
     parse_command,
+    remote_start_id_of,
 )
 from shared.domain.errors import InvalidInputError, UnavailableError
 from shared.domain.ocpp_log import MALFORMED_ANSWER
@@ -244,6 +246,9 @@ class CommandRunner:
     ) -> Outcome:
         try:
             command = parse_command(record.type, record.params)
+            if isinstance(command, RemoteStart):
+                number = remote_start_id_of(record.command_id)
+                command = replace(command, remote_start_id=number)
             action, payload = await connection.encode_command(command)
         except (CannotBeSaidError, InvalidInputError) as error:
             return Outcome(

@@ -47,6 +47,7 @@ def limits_of(settings: WorkerSettings) -> Limits:
         tolerance_wh=settings.session_tolerance_wh,
         max_age=timedelta(days=settings.session_max_age_days),
         max_ahead=timedelta(seconds=settings.session_max_ahead_s),
+        max_uncovered=timedelta(seconds=settings.session_max_uncovered_s),
     )
 
 

@@ -1,6 +1,5 @@
 """F. Remote control."""
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -49,7 +48,7 @@ class RemoteControl(Handlers):
         profile = command.charging_profile
         return call.RequestStartTransaction(
             id_token=IdTokenType(command.id_token, IdTokenEnumType(type_)),
-            remote_start_id=secrets.randbits(31),
+            remote_start_id=command.remote_start_id or 0,
             evse_id=command.evse_id,
             charging_profile=profile and to_wire(parse_start_document(profile)),
         )

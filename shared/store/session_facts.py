@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -21,11 +21,14 @@ from shared.domain.sessions import (
     Shown,
     Surroundings,
     TransactionIdIssuer,
+    is_certain,
 )
 from shared.domain.tokens import AuthorizationStatus
-from shared.store import session_readings
+from shared.store import session_events, session_readings
 from shared.store.dead_letters import read_transaction_end
 from shared.store.pool import Connection, Database
+from shared.store.session_bills import read_bill, read_found, tells_register
+from shared.store.session_events import EventWords
 
 _SessionId: TypeAlias = Any  # asyncpg's UUID
 ClaimedSession: TypeAlias = asyncpg.Record
@@ -51,6 +54,7 @@ class DueSession:
 
     session_id: str
     claimed_at: datetime
+    issuer: TransactionIdIssuer
     claimed_until: datetime
     facts: SessionFacts
     shown: Shown
@@ -75,11 +79,12 @@ async def load(
         await _adopt_ends(connection, claimed)
         ends = await _load_ends(connection, claimed)
         around = await _load_surroundings(connection, claimed)
+        told = await session_events.load(connection, claimed)
         readings = await session_readings.load(
             connection, claimed, max_samples=max_samples, max_age=max_age
         )
     unread = dict.fromkeys(readings.too_many, ReviewReason.METER_VALUES_TOO_MANY)
-    return _due(claimed, ends, around, readings.of, unread)
+    return _due(claimed, ends, around, told, readings.of, unread=unread)
 
 
 async def load_unread(db: Database, claimed: ClaimedSession) -> DueSession:
@@ -88,8 +93,9 @@ async def load_unread(db: Database, claimed: ClaimedSession) -> DueSession:
         await _adopt_ends(connection, [claimed])
         ends = await _load_ends(connection, [claimed])
         around = await _load_surroundings(connection, [claimed])
+        told = await session_events.load(connection, [claimed])
     unread = {claimed["session_id"]: ReviewReason.METER_VALUES_UNREADABLE}
-    (due,) = _due([claimed], ends, around, defaultdict(list), unread)
+    (due,) = _due([claimed], ends, around, told, defaultdict(list), unread=unread)
     return due
 
 
@@ -97,25 +103,31 @@ def _due(
     claimed: _Rows,
     ends: Mapping[_SessionId, list[End]],
     around: Mapping[_SessionId, asyncpg.Record],
+    told: EventWords,
     readings: Mapping[_SessionId, list[Reading]],
+    *,
     unread: Mapping[_SessionId, ReviewReason],
 ) -> list[DueSession]:
     return [
         DueSession(
             session_id=str(row["session_id"]),
             claimed_at=row["claimed_at"],
+            issuer=TransactionIdIssuer(row["transaction_id_issuer"]),
             claimed_until=row["settle_at"],
             facts=_facts(
                 row,
                 ends[row["session_id"]],
                 around[row["session_id"]],
+                told,
                 readings[row["session_id"]],
-                unread.get(row["session_id"]),
+                unread=unread.get(row["session_id"]),
             ),
             shown=Shown(
                 ended_by=row["ended_by"] and EndSource(row["ended_by"]),
                 end_rule=row["end_rule"] and EndRule(row["end_rule"]),
                 reasons=frozenset(map(ReviewReason, row["review_reasons"])),
+                bill=read_bill(row),
+                found=read_found(row),
             ),
             is_new=row["settled_at"] is None and row["ended_at"] is None,
         )
@@ -127,13 +139,17 @@ def _facts(
     row: asyncpg.Record,
     ends: list[End],
     around: asyncpg.Record,
+    told: EventWords,
     readings: list[Reading],
+    *,
     unread: ReviewReason | None,
 ) -> SessionFacts:
     status, rule = row["authorization_status"], row["end_rule"]
+    payer = told.payer_of(row["session_id"])
+    id_token = row["id_token"] or payer.id_token
     return SessionFacts(
         started_at=row["started_at"],
-        meter_start_wh=row["meter_start_wh"],
+        meter_start_wh=row["meter_start_wh"] if tells_register(row, "meter_start") else None,
         authorization_status=status and AuthorizationStatus(status),
         received_at=row["created_at"],
         heard_at=max([around["heard_at"], *(end.received_at for end in ends)]),
@@ -151,6 +167,10 @@ def _facts(
         and RuleEnd(rule=EndRule(rule), ended_at=row["ended_at"], concluded_at=row["end_rule_at"]),
         review=_review(row),
         evse_id=row["evse_id"],
+        id_token=id_token,
+        anonymous=not id_token and not payer.free,
+        bill=read_bill(row),
+        events_missing=told.missing.get(row["session_id"], 0),
         unread=unread,
     )
 
@@ -205,7 +225,7 @@ async def _load_surroundings(
         ) AS next ON true
         LEFT JOIN LATERAL (
             SELECT max(received_at) AS received_at FROM (
-                SELECT received_at FROM transaction_events
+                SELECT received_at FROM all_transaction_events
                 WHERE station_id = session.station_id AND transaction_id = session.transaction_id
                 ORDER BY seq_no DESC LIMIT $2
             ) AS newest
@@ -248,7 +268,9 @@ async def _load_ends(connection: Connection, claimed: _Rows) -> defaultdict[_Ses
             row["ended_at"] is not None and row["ended_by"] in {None, EndSource.STATION}
         ):
             received_at = told_at.get(row["session_id"], row["updated_at"])
-            ends[row["session_id"]].append(_end(row, EndSource.STATION, received_at))
+            end = _end(row, EndSource.STATION, received_at)
+            certain = tells_register(row, "meter_stop")
+            ends[row["session_id"]].append(end if certain else replace(end, meter_stop_wh=None))
     records = await connection.fetch(
         """
         SELECT session_id, stop.ended_at, stop.meter_stop_wh, stop.stopped_reason,
@@ -271,9 +293,10 @@ async def _load_ends(connection: Connection, claimed: _Rows) -> defaultdict[_Ses
     events = await connection.fetch(
         """
         SELECT session_id, event.occurred_at AS ended_at, session.meter_stop_wh,
-               event.stopped_reason, event.id_token AS end_id_token, event.received_at
+               session.meter_stop_rank, event.stopped_reason, event.id_token AS end_id_token,
+               event.received_at
         FROM sessions AS session CROSS JOIN LATERAL (
-            SELECT * FROM transaction_events AS told
+            SELECT * FROM all_transaction_events AS told
             WHERE told.station_id = session.station_id
               AND told.transaction_id = session.transaction_id
               AND told.event_type = 'Ended' AND told.occurred_at <> session.ended_at
@@ -287,7 +310,10 @@ async def _load_ends(connection: Connection, claimed: _Rows) -> defaultdict[_Ses
         _MAX_ENDS,
     )
     for record in events:
-        ends[record["session_id"]].append(_end(record, EndSource.STATION, record["received_at"]))
+        end = _end(record, EndSource.STATION, record["received_at"])
+        if not is_certain(record["meter_stop_rank"]):
+            end = replace(end, meter_stop_wh=None)
+        ends[record["session_id"]].append(end)
     letters = await connection.fetch(
         """
         SELECT letter.session_id, status, letter.transaction_end, letter.received_at

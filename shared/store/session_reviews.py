@@ -142,7 +142,7 @@ async def list_ends(db: Database, session_id: str) -> list[ToldEnd]:
         SELECT 'station', occurred_at, NULL, event.stopped_reason, event.id_token,
                event.received_at, NULL, session.ended_by
         FROM sessions AS session
-        JOIN transaction_events AS event USING (station_id, transaction_id)
+        JOIN all_transaction_events AS event USING (station_id, transaction_id)
         WHERE session_id = $1 AND transaction_id_issuer = 'station' AND event_type = 'Ended'
         UNION ALL
         SELECT CASE status WHEN 'assigned' THEN 'operator' ELSE 'matched' END, NULL, NULL, NULL,

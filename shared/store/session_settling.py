@@ -9,11 +9,18 @@ worker that dies leaves a claim that runs out.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from shared.domain.sessions import HistoryKind, ReviewReason, Settlement, TransactionIdIssuer
+from shared.domain.sessions import (
+    EndSource,
+    HistoryKind,
+    ReviewReason,
+    Settlement,
+    TransactionIdIssuer,
+)
 from shared.store import session_history, session_quirks
 from shared.store.pool import Database
 from shared.store.session_facts import ClaimedSession, DueSession
@@ -58,8 +65,10 @@ async def store(
         Those that were written: the others have to be worked out once more.
     """
     async with db.acquire() as connection, connection.transaction():
-        *columns, unreadable = _columns(results)
-        records = await connection.fetch(_STORE, *columns, TransactionIdIssuer.CSMS, unreadable)
+        columns = _columns(results)
+        records = await connection.fetch(
+            _STORE, *columns[:16], TransactionIdIssuer.CSMS, *columns[16:], _WEAKEST_RANK
+        )
         written = {str(record["session_id"]) for record in records}
         stored = [result for result in results if result.due.session_id in written]
         await session_history.insert(
@@ -78,6 +87,9 @@ async def store(
     return stored
 
 
+# Of a token that no event tells: higher than that of any event, so that the station's word replaces
+# it.
+_WEAKEST_RANK = 2**33
 # What the station of an OCPP 2.0.1 transaction said is merged in the row itself, so that only the
 # end of a rule or an operator is written there.
 _STORE = """
@@ -85,10 +97,14 @@ _STORE = """
         SELECT * FROM unnest(
             $1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5::text[],
             $6::text[], $7::timestamptz[], $8::numeric[], $9::text[], $10::text[], $11::numeric[],
-            $12::text[], $13::text[], $14::boolean[], $15::text[], $16::boolean[], $18::boolean[])
+            $12::text[], $13::text[], $14::boolean[], $15::text[], $16::boolean[], $18::boolean[],
+            $19::boolean[], $20::text[], $21::boolean[], $22::text[], $23::numeric[],
+            $24::timestamptz[], $25::timestamptz[])
         AS settled (session_id, claimed_until, settle_at, ended_at, ended_by, end_rule, end_rule_at,
                     meter_stop_wh, stopped_reason, end_id_token, energy_wh, energy_method,
-                    energy_estimates, needs_review, review_reasons, changed, unreadable)
+                    energy_estimates, needs_review, review_reasons, changed, unreadable,
+                    keeps_register, id_token, has_bill, bill_id_token, bill_energy_wh,
+                    bill_started_at, bill_ended_at)
     ), mine AS (
         SELECT session_id FROM sessions JOIN settled USING (session_id)
         WHERE sessions.settle_at = settled.claimed_until
@@ -102,8 +118,18 @@ _STORE = """
         ended_by = settled.ended_by,
         end_rule = settled.end_rule,
         end_rule_at = settled.end_rule_at,
-        meter_stop_wh = CASE transaction_id_issuer
-            WHEN $17 THEN settled.meter_stop_wh ELSE sessions.meter_stop_wh END,
+        meter_stop_wh = CASE
+            WHEN settled.keeps_register THEN sessions.meter_stop_wh
+            ELSE settled.meter_stop_wh END,
+        id_token = coalesce(sessions.id_token, settled.id_token),
+        id_token_rank = CASE
+            WHEN sessions.id_token IS NULL AND settled.id_token IS NOT NULL THEN $26
+            ELSE sessions.id_token_rank END,
+        bill_at = CASE WHEN settled.has_bill THEN coalesce(bill_at, now()) END,
+        bill_id_token = settled.bill_id_token,
+        bill_energy_wh = settled.bill_energy_wh,
+        bill_started_at = settled.bill_started_at,
+        bill_ended_at = settled.bill_ended_at,
         stopped_reason = CASE transaction_id_issuer
             WHEN $17 THEN settled.stopped_reason ELSE sessions.stopped_reason END,
         end_id_token = CASE transaction_id_issuer
@@ -137,6 +163,7 @@ def _columns(results: Sequence[Result]) -> list[list[Any]]:
             result.settlement, result.settlement.end, result.settlement.rule_end
         )  # fmt: skip
         shown = result.due.shown
+        bill = result.due.facts.bill or (settlement.found if settlement.billable else None)
         rows.append(
             (
                 result.due.session_id,
@@ -146,7 +173,7 @@ def _columns(results: Sequence[Result]) -> list[list[Any]]:
                 end and end.source,
                 rule_end and rule_end.rule,
                 rule_end and rule_end.concluded_at,
-                end and end.meter_stop_wh,
+                _meter_stop_wh(result),
                 end and end.stopped_reason,
                 end and end.id_token,
                 settlement.energy_wh,
@@ -156,9 +183,35 @@ def _columns(results: Sequence[Result]) -> list[list[Any]]:
                 ",".join(sorted(settlement.reasons)),
                 bool(result.changes) or settlement.reasons != shown.reasons,
                 result.due.facts.unread is ReviewReason.METER_VALUES_UNREADABLE,
+                _keeps_register(result),
+                result.due.facts.id_token,
+                bill is not None,
+                bill and bill.id_token,
+                bill and bill.energy_wh,
+                bill and bill.started_at,
+                bill and bill.ended_at,
             )
         )
     return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _meter_stop_wh(result: Result) -> Decimal | None:
+    end = result.settlement.end
+    if result.due.issuer is TransactionIdIssuer.CSMS:
+        return None if end is None else end.meter_stop_wh
+    return result.settlement.meter_stop_wh
+
+
+def _keeps_register(result: Result) -> bool:
+    """Tell whether the register that the row shows is to stay.
+
+    The merge of a transaction of OCPP 2.0.1 keeps its latest register there. Once the station has
+    ended it, that is the last one before the end, unless nobody could look for it.
+    """
+    end, facts = result.settlement.end, result.due.facts
+    if result.due.issuer is TransactionIdIssuer.CSMS:
+        return False
+    return end is None or end.source is not EndSource.STATION or facts.unread is not None
 
 
 async def put_back(db: Database, claimed: ClaimedSession, *, delay_s: float) -> None:

@@ -28,6 +28,7 @@ from shared.domain.sessions import (
     TransactionEventReported,
     TransactionEventType,
     TransactionStarted,
+    is_certain,
     match_ends,
     settle,
 )
@@ -236,7 +237,7 @@ class Ledger:
             End(
                 source=EndSource.STATION,
                 ended_at=event.occurred_at,
-                meter_stop_wh=_lowest(last),
+                meter_stop_wh=_lowest_certain(last),
                 stopped_reason=event.stopped_reason,
                 id_token=None,
                 received_at=session.heard_at[event.seq_no],
@@ -246,7 +247,7 @@ class Ledger:
         ]
         return SessionFacts(
             started_at=min(starts, default=None),
-            meter_start_wh=_lowest(first),
+            meter_start_wh=_lowest_certain(first),
             authorization_status=min(tokens)[1].authorization_status if tokens else None,
             received_at=session.received_at,
             heard_at=max(session.heard_at.values()),
@@ -273,8 +274,9 @@ def _place(session: _Session) -> tuple[int | None, datetime | None]:
     )
 
 
-def _lowest(registers: list[Any]) -> Decimal | None:
-    return min(registers, key=lambda register: register.rank).energy_wh if registers else None
+def _lowest_certain(registers: list[Any]) -> Decimal | None:
+    certain = [register for register in registers if is_certain(register.rank)]
+    return min(certain, key=lambda register: register.rank).energy_wh if certain else None
 
 
 def _end(fact: TransactionEnded, source: EndSource, received_at: datetime) -> End:

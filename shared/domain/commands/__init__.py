@@ -40,6 +40,7 @@ from shared.domain.commands.core import (
     ResetType,
     TriggerMessage,
     UnlockConnector,
+    remote_start_id_of,
 )
 from shared.domain.commands.firmware import UpdateFirmware
 from shared.domain.commands.local_lists import (
@@ -95,6 +96,7 @@ __all__ = [
     "outcome_of_malformed_answer",
     "outcome_without_answer",
     "parse_command",
+    "remote_start_id_of",
 ]
 
 COMMANDS: dict[str, type[Command]] = {
@@ -130,8 +132,12 @@ COMMANDS: dict[str, type[Command]] = {
 
 
 def command_params(command: Command) -> dict[str, Any]:
-    """Return a command's fields, ready to be kept as JSON."""
-    return {field.name: getattr(command, field.name) for field in fields(command)}
+    """Return a command's fields, ready to be kept as JSON, but those that are not kept."""
+    return {
+        field.name: getattr(command, field.name)
+        for field in fields(command)
+        if field.metadata.get("kept", True)
+    }
 
 
 def parse_command(name: str, params: dict[str, Any]) -> Command:

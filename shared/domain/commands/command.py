@@ -34,6 +34,10 @@ class CommandState(StrEnum):
         return self not in (CommandState.QUEUED, CommandState.SENT)
 
 
+NOT_KEPT = {"kept": False}
+"""Metadata of a command's field that is filled in when it is sent, and is no part of its record."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """What every command has.

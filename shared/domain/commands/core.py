@@ -1,10 +1,11 @@
 """What any station can be asked: charge, restart, be configured, say something again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
+from uuid import UUID
 
-from shared.domain.commands.command import Command
+from shared.domain.commands.command import NOT_KEPT, Command
 from shared.domain.tokens import IdTokenType
 
 
@@ -46,7 +47,8 @@ class RemoteStart(Command):
 
     `id_token_type` None means the one that the token is registered with. OCPP 1.6 knows no types.
     `charging_profile` is a document of `shared.domain.charging_profiles`: a TxProfile, without a
-    transaction id, because the transaction has none yet.
+    transaction id, because the transaction has none yet. `remote_start_id` is for OCPP 2.0.1, and
+    follows from the command's id when it is sent.
     """
 
     repeatable: ClassVar[bool] = False
@@ -54,6 +56,16 @@ class RemoteStart(Command):
     evse_id: int | None = None
     id_token_type: IdTokenType | None = None
     charging_profile: dict[str, Any] | None = None
+    remote_start_id: int | None = field(default=None, metadata=NOT_KEPT)
+
+
+def remote_start_id_of(command_id: str) -> int:
+    """Return the remoteStartId of a remote start, by which its transaction names it (F02.FR.01).
+
+    It follows from the command's id, so that whom a charge is for is known even if the station's
+    answer, and all that was to be written then, was lost. The last bits of a UUID are random.
+    """
+    return UUID(command_id).int & 0x7FFFFFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ What a station says is kept as it came (`facts`). What its session is follows fr
 together (`settlement.settle`), whatever the order it came in and however often it was said.
 """
 
+from shared.domain.sessions.bill import Bill
 from shared.domain.sessions.closing import ClosingRules, EndRule, RuleEnd, Surroundings
 from shared.domain.sessions.energy import (
     EnergyEstimate,
@@ -19,6 +20,7 @@ from shared.domain.sessions.facts import (
     TransactionEventType,
     TransactionIdIssuer,
     TransactionStarted,
+    is_certain,
 )
 from shared.domain.sessions.history import HistoryEntry, HistoryKind, Shown, list_changes
 from shared.domain.sessions.limits import Limits
@@ -34,6 +36,7 @@ from shared.domain.sessions.session import Session
 from shared.domain.sessions.settlement import End, EndSource, SessionFacts, Settlement, settle
 
 __all__ = [
+    "Bill",
     "ClosingRules",
     "End",
     "EndRule",
@@ -67,6 +70,7 @@ __all__ = [
     "TransactionIdIssuer",
     "TransactionStarted",
     "energy_samples",
+    "is_certain",
     "list_changes",
     "match_ends",
     "settle",

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
+from statistics import median_high
 
 from shared.domain.meter_values import ENERGY_IMPORT_REGISTER, MeterSample
 
@@ -80,12 +81,16 @@ class Register:
 
 @dataclass(frozen=True, slots=True)
 class EnergyEstimate:
-    """What one method makes of the meter values between two instants."""
+    """What one method makes of the meter values between two instants.
+
+    `step` is how far its samples are apart, where each tells of the time since the one before.
+    """
 
     method: EnergyMethod
     energy_wh: Decimal
     first_at: datetime
     last_at: datetime
+    step: timedelta = timedelta(0)
 
 
 def energy_samples(samples: Iterable[MeterSample]) -> list[MeterSample]:
@@ -138,7 +143,9 @@ def estimate_by_intervals(readings: Sequence[Reading]) -> EnergyEstimate | None:
     if not series:
         return None
     energy_wh = sum(series.values(), Decimal(0))
-    return EnergyEstimate(EnergyMethod.INTERVALS, energy_wh, min(series), max(series))
+    times = sorted(series)
+    step = median_high([after - before for before, after in pairwise(times)] or [timedelta(0)])
+    return EnergyEstimate(EnergyMethod.INTERVALS, energy_wh, times[0], times[-1], step)
 
 
 def estimate_by_power(readings: Sequence[Reading]) -> EnergyEstimate | None:

@@ -1,7 +1,7 @@
 """What stations say of their transactions, which is what sessions are made of."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -10,6 +10,14 @@ from shared.domain.tokens import AuthorizationStatus, IdTokenType
 
 # Ranks below keep the events' order within 33 bits, because a sequence number has 32.
 _UNCERTAIN = 2**33
+# The register at the end is read when that is told, and may be stamped then. What is stamped later
+# was taken after the charge, perhaps during another one.
+_AFTER_END = timedelta(minutes=5)
+
+
+def is_certain(rank: int | None) -> bool:
+    """Tell whether a register was told as that of the start or end, and does not stand for it."""
+    return rank is not None and rank < _UNCERTAIN // 2
 
 
 class TransactionIdIssuer(StrEnum):
@@ -119,7 +127,7 @@ class TransactionEventReported:
         A sample of the context Transaction.Begin is the register at the start, whichever event
         brings it (E01.FR.09, E01.FR.17). Without one, that of the earliest event stands for it, by
         sequence number: a station's clock may jump. The register at the end is that of the context
-        Transaction.End (E06.FR.11), or the latest.
+        Transaction.End in the event that ends it (E06.FR.11), or the latest.
         """
         told = [
             (context, meter_value.sampled_at.timestamp(), energy_wh)
@@ -129,13 +137,15 @@ class TransactionEventReported:
         ]
         if not told:
             return None, None
-        return (
-            self._best_register(told, "Transaction.Begin", "Transaction.End", sign=1),
-            self._best_register(told, "Transaction.End", "Transaction.Begin", sign=-1),
-        )
+        first = self._best_register(told, "Transaction.Begin", "Transaction.End", sign=1)
+        if self.event_type is not TransactionEventType.ENDED:
+            return first, self._best_register(told, None, "Transaction.Begin", sign=-1)
+        until_s = (self.occurred_at + _AFTER_END).timestamp()
+        told = [register for register in told if register[1] <= until_s]
+        return first, self._best_register(told, "Transaction.End", "Transaction.Begin", sign=-1)
 
     def _best_register(
-        self, told: list[tuple[str, float, Decimal]], certain: str, never: str, *, sign: int
+        self, told: list[tuple[str, float, Decimal]], certain: str | None, never: str, *, sign: int
     ) -> RankedRegister | None:
         found = [
             (context != certain, sign * sampled_at_s, energy_wh)

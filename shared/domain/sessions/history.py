@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from shared.domain.sessions.bill import Bill, list_differences
 from shared.domain.sessions.closing import EndRule
 from shared.domain.sessions.review import ReviewReason
 from shared.domain.sessions.settlement import EndSource, Settlement
@@ -24,6 +25,8 @@ class HistoryKind(StrEnum):
     """An operator gave it an end from the dead letters."""
     END_RELEASED = "end_released"
     """What was matched is not certain any more, and is a dead letter again."""
+    CHANGED_AFTER_SETTLEMENT = "changed_after_settlement"
+    """It could be billed, and is another one now; `detail` has both."""
     NEEDS_REVIEW = "needs_review"
     REVIEWED = "reviewed"
 
@@ -40,11 +43,17 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What a session showed before it was settled anew."""
+    """What a session showed before it was settled anew.
+
+    `bill` is what could be billed first, and `found` what the last settlement came to, whether or
+    not that could be billed.
+    """
 
     ended_by: EndSource | None
     end_rule: EndRule | None
     reasons: frozenset[ReviewReason]
+    bill: Bill | None = None
+    found: Bill | None = None
 
 
 def list_changes(shown: Shown, settlement: Settlement) -> list[tuple[HistoryKind, dict[str, Any]]]:
@@ -63,6 +72,10 @@ def list_changes(shown: Shown, settlement: Settlement) -> list[tuple[HistoryKind
     if source is not EndSource.MATCHED and shown.ended_by is EndSource.MATCHED:
         changes.append((HistoryKind.END_RELEASED, {"ended_by": source}))
     new = settlement.reasons - shown.reasons
+    if ReviewReason.CHANGED_AFTER_SETTLEMENT in settlement.reasons and shown.bill is not None:
+        before = shown.bill if ReviewReason.CHANGED_AFTER_SETTLEMENT in new else shown.found
+        if before is not None and (detail := list_differences(before, settlement.found)):
+            changes.append((HistoryKind.CHANGED_AFTER_SETTLEMENT, detail))
     if settlement.needs_review and new:
         changes.append((HistoryKind.NEEDS_REVIEW, {"reasons": sorted(new)}))
     return changes

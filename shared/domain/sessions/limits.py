@@ -19,6 +19,9 @@ class Limits:
         interval_tolerance: by which part the sum of phases or intervals may differ.
         power_tolerance: by which part integrated power may differ: it is sampled now and then.
         max_age: older words than that, when they come, were told by a clock that is off.
+        max_uncovered: so long after the start the first sample may come, and so long before the
+            end the last one, where no register was told with them. What flowed in between is not
+            billed: at 22 kW five minutes are 1.8 kWh.
         max_ahead: how far a station's clock may be ahead of ours. Less than a day may be a zone
             that was left out, which costs no energy.
     """
@@ -29,6 +32,7 @@ class Limits:
     power_tolerance: Decimal = Decimal("0.25")
     max_age: timedelta = timedelta(days=730)
     max_ahead: timedelta = timedelta(days=1)
+    max_uncovered: timedelta = timedelta(minutes=5)
 
     def most_wh(self, duration: timedelta) -> Decimal:
         """Return the most energy that can flow in a time, in Wh; the tolerance is included."""

@@ -37,6 +37,14 @@ class ReviewReason(StrEnum):
     """There is no register and no interval: the energy was integrated from power."""
     ENERGY_UNKNOWN = "energy_unknown"
     """Nothing believable tells the energy."""
+    START_UNCOVERED = "start_uncovered"
+    """No register at the start was told, and the first meter value is from long after it."""
+    END_UNCOVERED = "end_uncovered"
+    """No register at the end was told, and the last meter value is from long before it."""
+    EVENTS_MISSING = "events_missing"
+    """Events are missing by their numbers, and no registers at start and end tell the energy."""
+    NO_TOKEN = "no_token"  # noqa: S105 - a word, no secret
+    """Energy was delivered, and nobody has said for whom."""
     METER_VALUES_TOO_MANY = "meter_values_too_many"
     """It has more meter values than are read; its energy is what its registers alone say."""
     METER_VALUES_UNREADABLE = "meter_values_unreadable"
@@ -45,6 +53,8 @@ class ReviewReason(StrEnum):
     """It could not be worked out, again and again; the log says why."""
     CHANGED_AFTER_REVIEW = "changed_after_review"
     """What came later changes what an operator had decided upon."""
+    CHANGED_AFTER_SETTLEMENT = "changed_after_settlement"
+    """It could be billed, and what came later changes for what or for whom; nobody has decided."""
 
 
 class ReviewDecision(StrEnum):

@@ -52,11 +52,16 @@ class Session:
 
     @property
     def billable(self) -> bool:
-        """Whether it may be billed: over, worked out, and not suspect or decided upon."""
+        """Whether it may be billed: over, worked out, and not suspect or decided upon.
+
+        One without a token needs no review if nothing was delivered, and is nobody's bill. Where
+        nobody has to be authorized its status is that of the station's word for it (C02).
+        """
         return (
             self.ended_at is not None
             and self.settled_at is not None
             and self.energy_wh is not None
+            and (self.id_token is not None or self.authorization_status is not None)
             and not self.needs_review
             and self.review_decision is not ReviewDecision.VOID
         )

@@ -6,7 +6,7 @@ is what the rule says goes by arrival: of two different ends the first stands.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -14,6 +14,16 @@ from itertools import chain
 
 from shared.domain.quirks import QuirkKind
 from shared.domain.sessions.arrival import by_our_clock, told_during
+from shared.domain.sessions.bill import (
+    Bill,
+    correct,
+    is_undecided,
+    may_be_billed,
+    reasons_of_bill,
+    reasons_of_payer,
+    reasons_of_review,
+)
+from shared.domain.sessions.choice import choose
 from shared.domain.sessions.closing import (
     ClosingRules,
     LastWords,
@@ -22,6 +32,7 @@ from shared.domain.sessions.closing import (
     conclude_end,
 )
 from shared.domain.sessions.counters import judge
+from shared.domain.sessions.coverage import methods_disagree, reasons_of_coverage
 from shared.domain.sessions.energy import (
     EnergyEstimate,
     EnergyMethod,
@@ -33,14 +44,11 @@ from shared.domain.sessions.energy import (
     estimate_by_power,
     sampled_registers,
 )
-from shared.domain.sessions.limits import LAST_DIGITS_WH, Limits
+from shared.domain.sessions.limits import Limits
 from shared.domain.sessions.registers import RegisterWalk, walk
 from shared.domain.sessions.repeats import place
-from shared.domain.sessions.review import Review, ReviewDecision, ReviewReason
+from shared.domain.sessions.review import Review, ReviewReason
 from shared.domain.tokens import AuthorizationStatus
-
-# So much of a session must be covered by an estimate before less energy counts as a disagreement.
-_COVERAGE = 0.9
 
 
 class EndSource(StrEnum):
@@ -77,8 +85,11 @@ class SessionFacts:
 
     Args:
         evse_id: where it is; None if that was not told.
+        id_token: whose it is: as it was told, or that of the remote start which it names.
+        anonymous: nobody has said whose it is, nor that nobody has to be authorized there (OCPP
+            2.0.1 C02).
         started_at: by the station's clock; None if that was not told.
-        meter_start_wh: register at the start.
+        meter_start_wh: register at the start, if it was told as such; see `facts.is_certain`.
         authorization_status: what we said of the token that started it.
         received_at: when the first word of it came.
         heard_at: when the latest message about it came, other than meter values.
@@ -87,6 +98,8 @@ class SessionFacts:
         surroundings: of the station.
         concluded: the end that a rule concluded before.
         review: an operator's latest decision.
+        bill: what could be billed first; None if nothing could so far.
+        events_missing: how many events up to its end are missing, by their numbers (OCPP 2.0.1).
         unread: why its readings were not read. Then nothing is concluded from their absence: no
             rule closes it, and a person has to look.
     """
@@ -102,6 +115,10 @@ class SessionFacts:
     concluded: RuleEnd | None = None
     review: Review | None = None
     evse_id: int | None = None
+    id_token: str | None = None
+    anonymous: bool = False
+    bill: Bill | None = None
+    events_missing: int = 0
     unread: ReviewReason | None = None
 
 
@@ -111,17 +128,22 @@ class Settlement:
 
     `energy_wh` is None while it goes on, and where nothing believable tells it; it is never made to
     fit. `estimates` are what every method says, `quirks` what was told otherwise and understood all
-    the same. `look_at` is when a rule may close it, if it goes on.
+    the same. `look_at` is when a rule may close it, if it goes on. `meter_stop_wh` is the register
+    at the end, or the last one before it. `found` is what a bill would be made of, `billable`
+    whether it may.
     """
 
     end: End | None
     rule_end: RuleEnd | None
     energy_wh: Decimal | None
     energy_method: EnergyMethod | None
+    meter_stop_wh: Decimal | None
     estimates: tuple[EnergyEstimate, ...]
     reasons: frozenset[ReviewReason]
     quirks: frozenset[QuirkKind]
     needs_review: bool
+    found: Bill
+    billable: bool
     heard_at: datetime
     look_at: datetime | None
 
@@ -154,19 +176,32 @@ def settle(
     reasons = _reasons_of_words(facts, end, limits)
     estimates, found = _estimate(facts, readings, end, limits)
     reasons |= found.reasons
-    best = _best(estimates, found, limits) if end is not None else None
+    best = choose(estimates, found, limits) if end is not None else None
     if end is not None:
         reasons |= _reasons_of_energy(best, estimates, facts, end, limits)
-    reasons |= _reasons_of_review(facts.review, end, best)
+        reasons |= reasons_of_payer(best, anonymous=facts.anonymous, limits=limits)
+    bill = Bill(
+        id_token=facts.id_token,
+        energy_wh=None if best is None else best.energy_wh,
+        started_at=facts.started_at,
+        ended_at=None if end is None else end.ended_at,
+    )
+    reasons |= reasons_of_review(facts.review, bill)
+    bill = correct(bill, facts.review)
+    reasons |= reasons_of_bill(facts.bill, bill, facts.review)
+    needs_review = is_undecided(facts.review, reasons)
     return Settlement(
         end=end,
         rule_end=rule_end,
         energy_wh=None if best is None else best.energy_wh,
         energy_method=None if best is None else best.method,
+        meter_stop_wh=_meter_stop_wh(end, best, found),
         estimates=tuple(estimates),
         reasons=frozenset(reasons),
         quirks=frozenset(found.quirks),
-        needs_review=_needs_review(facts.review, reasons),
+        needs_review=needs_review,
+        found=bill,
+        billable=may_be_billed(bill, facts.review) and not (needs_review or facts.anonymous),
         heard_at=words.heard_at,
         look_at=look_at,
     )
@@ -288,8 +323,11 @@ def _estimate(
         estimates.append(_rise(EnergyMethod.REGISTERS, start, stop))
     is_first = found.start_holds and not found.is_apart
     first = start if start is not None and is_first else found.first
-    if found.last is not None and first is not None and first is not found.last:
-        estimates.append(_rise(EnergyMethod.SAMPLED_REGISTERS, first, found.last))
+    last = stop if start is None and stop is not None and found.stop_holds else found.last
+    # The start's own register among the samples tells no energy, unless a rule ends it there.
+    by_rule = end is None or end.source is EndSource.RULE
+    if last and first and first is not last and (by_rule or first.at < last.at):
+        estimates.append(_rise(EnergyMethod.SAMPLED_REGISTERS, first, last))
     others = (estimate_by_phases(readings), estimate_by_intervals(readings))
     estimates += filter(None, (*others, estimate_by_power(readings)))
     return estimates, found
@@ -297,36 +335,6 @@ def _estimate(
 
 def _rise(method: EnergyMethod, first: Register, last: Register) -> EnergyEstimate:
     return EnergyEstimate(method, last.energy_wh - first.energy_wh, first.at, last.at)
-
-
-def _best(
-    estimates: Sequence[EnergyEstimate], found: RegisterWalk, limits: Limits
-) -> EnergyEstimate | None:
-    """Return the first estimate that can be true.
-
-    A register that was read twice while nothing flowed may be a little less the second time.
-    """
-    rest = [
-        replace(estimate, energy_wh=max(estimate.energy_wh, Decimal(0)))
-        for estimate in estimates
-        if estimate.energy_wh >= -(limits.tolerance_wh + LAST_DIGITS_WH)
-        and (
-            estimate.method is not EnergyMethod.REGISTERS
-            or (found.start_holds and found.stop_holds)
-        )
-    ]
-    # A station without a register tells zeros where the message demands one.
-    if any(estimate.energy_wh > 0 for estimate in rest) and _registers_are_blank(estimates):
-        rest = [estimate for estimate in rest if estimate.method is not EnergyMethod.REGISTERS]
-    return rest[0] if rest else None
-
-
-def _registers_are_blank(estimates: Sequence[EnergyEstimate]) -> bool:
-    methods = {estimate.method: estimate for estimate in estimates}
-    told = methods.get(EnergyMethod.REGISTERS)
-    return (
-        told is not None and told.energy_wh == 0 and EnergyMethod.SAMPLED_REGISTERS not in methods
-    )
 
 
 def _reasons_of_energy(
@@ -338,39 +346,27 @@ def _reasons_of_energy(
 ) -> set[ReviewReason]:
     if best is None:
         return {ReviewReason.ENERGY_UNKNOWN}
+    # The register that was told there is off, and has its own reason.
+    sampled = best.method is EnergyMethod.SAMPLED_REGISTERS
+    reasons = reasons_of_coverage(
+        best,
+        started_at=None if sampled and facts.meter_start_wh is not None else facts.started_at,
+        ended_at=None if sampled and end.meter_stop_wh is not None else end.ended_at,
+        events_missing=facts.events_missing,
+        limits=limits,
+    )
     if best.method is EnergyMethod.POWER:
-        return {ReviewReason.ENERGY_ESTIMATED}
+        return reasons | {ReviewReason.ENERGY_ESTIMATED}
     whole = end.ended_at - (facts.started_at or best.first_at)
-    for estimate in estimates:
-        if estimate.method is EnergyMethod.POWER:
-            part = limits.power_tolerance
-        elif estimate.method in {EnergyMethod.PHASE_REGISTERS, EnergyMethod.INTERVALS}:
-            part = limits.interval_tolerance
-        else:
-            continue  # the registers have been walked along
-        tolerance_wh = best.energy_wh * part + 2 * limits.tolerance_wh
-        too_much = estimate.energy_wh > best.energy_wh + tolerance_wh
-        covers = estimate.last_at - estimate.first_at >= whole * _COVERAGE
-        too_little = covers and estimate.energy_wh < best.energy_wh - tolerance_wh
-        if too_much or too_little:
-            return {ReviewReason.ENERGY_DISAGREES}
-    return set()
+    if methods_disagree(best, estimates, whole, limits):
+        reasons.add(ReviewReason.ENERGY_DISAGREES)
+    return reasons
 
 
-def _reasons_of_review(
-    review: Review | None, end: End | None, best: EnergyEstimate | None
-) -> set[ReviewReason]:
-    """Tell whether what an operator decided upon is still what the session says."""
-    if review is None or review.decision is ReviewDecision.VOID:
-        return set()
-    energy_wh = None if best is None else best.energy_wh
-    ended_at = None if end is None else end.ended_at
-    energy_changed = not review.corrects_energy and review.energy_wh != energy_wh
-    end_changed = not review.corrects_end and review.ended_at != ended_at
-    return {ReviewReason.CHANGED_AFTER_REVIEW} if energy_changed or end_changed else set()
-
-
-def _needs_review(review: Review | None, reasons: set[ReviewReason]) -> bool:
-    if review is None:
-        return bool(reasons)
-    return review.decision is not ReviewDecision.VOID and not reasons <= review.reasons
+def _meter_stop_wh(
+    end: End | None, best: EnergyEstimate | None, found: RegisterWalk
+) -> Decimal | None:
+    if end is not None and end.meter_stop_wh is not None:
+        return end.meter_stop_wh
+    sampled = best is not None and best.method is EnergyMethod.SAMPLED_REGISTERS
+    return found.last.energy_wh if sampled and found.last is not None else None

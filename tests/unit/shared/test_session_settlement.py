@@ -168,7 +168,7 @@ def test_a_sum_that_covers_a_part_only_may_be_less() -> None:
 
 
 def test_values_without_a_transaction_are_asked_only_if_there_are_no_others() -> None:
-    none = named(register(30, 2500), ReadingOf.NONE)
+    none = named(register(57, 2500), ReadingOf.NONE)
     known = facts(none, ends=(end(None),))
     assert words(settled(known)) == (1500, "sampled_registers", [])
     known = facts(none, register(20, 1800), ends=(end(None),))
