@@ -3,7 +3,7 @@
 from shared.store.migrations.statements import execute, refuse
 
 revision = "0019"
-down_revision = "0017"
+down_revision = "0018"
 
 STATEMENTS = (
     # `reported_at` is by the station's clock. Older code leaves this as it is: a session that was

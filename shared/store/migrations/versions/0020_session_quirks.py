@@ -3,7 +3,7 @@
 from shared.store.migrations.statements import execute, refuse
 
 revision = "0020"
-down_revision = "0017"
+down_revision = "0019"
 
 STATEMENTS = (
     # A session is worked out again and again, and counted once. Older code leaves it empty.

@@ -3,7 +3,7 @@
 from shared.store.migrations.statements import execute, refuse
 
 revision = "0021"
-down_revision = "0017"
+down_revision = "0020"
 
 STATEMENTS = (
     # Of a CALL that was answered with a CALLERROR (kind CallRefused): its frame, and the length

@@ -2,8 +2,8 @@
 
 from shared.store.migrations.statements import execute, refuse
 
-revision = "0024"
-down_revision = "0017"
+revision = "0023"
+down_revision = "0022"
 
 STATEMENTS = (
     # What a station answers to GetVariables says no more than the value. Older code, which writes

@@ -2,8 +2,8 @@
 
 from shared.store.migrations.statements import execute, refuse
 
-revision = "0023"
-down_revision = "0017"
+revision = "0022"
+down_revision = "0021"
 
 STATEMENTS = (
     # Older code leaves it empty: then it follows from what was asked.
