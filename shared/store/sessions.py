@@ -55,8 +55,8 @@ _SELECT = f"""
            CASE WHEN ended_at IS NOT NULL THEN meter_stop_wh END AS meter_stop_wh,
            CASE WHEN corrects_energy THEN reviewed_energy_wh
                 WHEN ended_at IS NOT NULL AND settled_at IS NOT NULL THEN session.energy_wh
-                ELSE coalesce(meter_stop_wh, CASE WHEN latest.register_wh >= meter_start_wh
-                                             THEN latest.register_wh END) - meter_start_wh
+                WHEN coalesce(meter_stop_wh, latest.register_wh) >= meter_start_wh
+                THEN coalesce(meter_stop_wh, latest.register_wh) - meter_start_wh
                 END AS energy_wh,
            CASE WHEN corrects_energy THEN 'operator' ELSE energy_method END AS energy_method,
            stopped_reason, ended_by, CASE WHEN ended_by = 'rule' THEN end_rule END AS end_rule,

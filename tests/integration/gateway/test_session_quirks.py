@@ -17,10 +17,13 @@ STEPS = ((10, 660), (20, 1320), (30, 1980), (40, 2640), (50, 3300))
 
 
 async def charge(
-    station: StationClient, evse_id: int, samples: dict[int, list[tuple[float, str]]]
+    station: StationClient,
+    evse_id: int,
+    samples: dict[int, list[tuple[float, str]]],
+    *,
+    last: int = 60,
 ) -> None:
     """Play a transaction; samples are registers in Wh, with their contexts, by minute."""
-    last = max(samples)
     for seq_no, (minute, told) in enumerate(sorted(samples.items())):
         hour, rest = divmod(minute, 60)
         timestamp = f"2026-01-02T{3 + hour:02}:{rest:02}:00Z"
@@ -72,10 +75,12 @@ async def test_what_a_make_of_2_0_1_tells_otherwise_is_billed_and_counted_once(
         await charge(station, 2, {0: begin, **from_zero, 60: end})
         honest = {at: [(100_000.0 + wh, PERIODIC)] for at, wh in STEPS}
         await charge(station, 3, {0: begin, **honest, 60: end})
+        await charge(station, 4, {0: begin, 10: [(660.0, PERIODIC)]})
     for _ in range(2):
         await db.execute("UPDATE sessions SET settle_at = now()")
         await settle_due(db, worker)
-    found = await sessions.list_before(db, before=None, limit=10)
+    going_on, *found = await sessions.list_before(db, before=None, limit=10)
+    assert (going_on.ended_at, going_on.energy_wh) == (None, None)  # and not below 0
     assert [(each.energy_wh, each.review_reasons) for each in found] == [(4000, ())] * 3
     assert all(each.billable for each in found)
     seen = {each.kind: each for each in await quirks.list_after(db, after=None, limit=10)}
