@@ -19,6 +19,7 @@ from gateway.ocpp201.smart_charging import from_wire, to_wire
 from gateway.routing import AnsweredCall, answered, sends
 from shared.domain import commands, tokens
 from shared.domain.charging_profiles import parse_start_document
+from shared.domain.sessions.transaction_ids import told_transaction_id
 from shared.store.facts import Fact
 
 _FIRST_CONNECTOR = 1
@@ -75,7 +76,8 @@ class RemoteControl(Handlers):
     @sends(commands.RemoteStop)
     def remote_stop(self, command: commands.RemoteStop) -> call.RequestStopTransaction:
         """F03."""
-        return call.RequestStopTransaction(transaction_id=command.transaction_id)
+        transaction_id = told_transaction_id(command.transaction_id)
+        return call.RequestStopTransaction(transaction_id=transaction_id)
 
     @sends(commands.UnlockConnector)
     def unlock_connector(self, command: commands.UnlockConnector) -> call.UnlockConnector:

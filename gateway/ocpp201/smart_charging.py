@@ -43,6 +43,7 @@ from shared.domain.charging_profiles import (
     parse_document,
     to_rate,
 )
+from shared.domain.sessions.transaction_ids import told_transaction_id
 from shared.store.facts import Fact
 
 # A profile has one schedule unless an ISO 15118 negotiation offers several (K01.FR.34).
@@ -169,7 +170,7 @@ def to_wire(profile: ChargingProfile) -> ChargingProfileType:
         recurrency_kind=profile.recurrency_kind and RecurrencyKindEnumType(profile.recurrency_kind),
         valid_from=profile.valid_from and format_time(profile.valid_from),
         valid_to=profile.valid_to and format_time(profile.valid_to),
-        transaction_id=profile.transaction_id,
+        transaction_id=profile.transaction_id and told_transaction_id(profile.transaction_id),
         charging_schedule=[
             ChargingScheduleType(
                 id=_SCHEDULE_ID,

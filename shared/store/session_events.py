@@ -116,7 +116,7 @@ async def _find_payers(
         LEFT JOIN LATERAL (
             SELECT nullif(params ->> 'id_token', '') AS id_token FROM (
                 SELECT * FROM commands WHERE commands.station_id = session.station_id
-                ORDER BY command_id DESC LIMIT $3
+                ORDER BY commands.command_id DESC LIMIT $3
             ) AS newest
             WHERE type = 'RemoteStart' AND sent_at IS NOT NULL AND state <> 'rejected'
               AND ('x' || right(command_id::text, 8))::bit(32)::integer & 2147483647

@@ -6,22 +6,19 @@ by rules that do not ask which came first. What is told once, such as the EVSE, 
 whoever tells it. What several events may rightly tell is taken from the one with the lowest rank.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any
 
 import asyncpg
 
 from shared.domain.sessions import TransactionEventReported, TransactionIdIssuer
-from shared.store import dead_letters, meter_values
-from shared.store.dead_letters import LetterToKeep
+from shared.domain.sessions.transaction_ids import SAME_START
+from shared.store import ambiguous_events, meter_values
 from shared.store.fingerprints import encode_json, fingerprint_of
 from shared.store.pool import Connection, Database
-
-_EventKey: TypeAlias = tuple[str, str, int]
-
 
 # Who counts up in leaps has a gap at each event; nobody reads more of them.
 _MAX_GAPS = 1000
@@ -61,16 +58,25 @@ async def write(connection: Connection, facts: Sequence[TransactionEventReported
     One statement does it for nearly all of them. What it leaves alone is written after it, which is
     another transaction unless the caller has begun one.
     """
-    if left_alone := await _merge(connection, facts):
+    once, twice = ambiguous_events.divide(facts)
+    left_alone = [*(await _merge(connection, once) if once else ()), *twice]
+    if left_alone:
         async with connection.transaction():
-            if learned := await _learn_evses(connection, left_alone):
-                await _move_meter_values(connection, learned)
-            if strangers := await _merge(connection, left_alone):
-                reason = "we gave its transaction id to another transaction, of OCPP 1.6"
-                await dead_letters.insert(
-                    connection, [LetterToKeep(fact, reason) for fact in strangers]
-                )
+            if strangers := await _write_apart(connection, left_alone):
+                await _write_apart(connection, ambiguous_events.set_beside_ours(strangers))
     return [None] * len(facts)
+
+
+async def _write_apart(
+    connection: Connection, facts: Sequence[TransactionEventReported]
+) -> list[TransactionEventReported]:
+    """Write events that `_merge` left alone; return those whose id we gave to another one."""
+    apart = await ambiguous_events.tell_apart(connection, facts)
+    if learned := await _learn_evses(connection, apart):
+        await _move_meter_values(connection, learned)
+    strangers = await _merge(connection, apart, told_apart=True)
+    await ambiguous_events.note_additions(connection, facts, apart)
+    return strangers
 
 
 def _lowest(column: str, *, by: str) -> str:
@@ -138,7 +144,8 @@ _MEMBERS = {
 # matter even if they do not. Sessions are locked in the order of their keys, so that two pods with
 # events of the same transactions, as after a reconnect, cannot wait for each other in a circle.
 #
-# Two kinds of session are left alone: transactions of OCPP 1.6 that have the same id, and those
+# Three kinds of session are left alone: transactions of OCPP 1.6 that have the same id; those whose
+# id another transaction of the station has, or may have as it begins at another time; and those
 # that learn their EVSE now, because meter values have to be moved there before others are kept.
 #
 # Events come as one JSON document, because most of their members are missing: to look at each
@@ -204,6 +211,8 @@ _MERGE = f"""
             {_lowest("meter_stop_rank", by="meter_stop_rank")}
         WHERE session.transaction_id_issuer = excluded.transaction_id_issuer
           AND (session.evse_id IS NOT NULL OR excluded.evse_id IS NULL)
+          AND ($8 OR NOT session.transaction_id_reused AND coalesce(excluded.started_at BETWEEN
+                session.started_at - $9::interval AND session.started_at + $9::interval, true))
         RETURNING station_id, transaction_id, evse_id
     ),
     kept AS (
@@ -234,9 +243,14 @@ _MERGE = f"""
 
 
 async def _merge(
-    connection: Connection, facts: Sequence[TransactionEventReported]
+    connection: Connection, facts: Sequence[TransactionEventReported], *, told_apart: bool = False
 ) -> list[TransactionEventReported]:
     """Write events and their meter values.
+
+    Args:
+        connection: to Postgres.
+        facts: what was told.
+        told_apart: their ids are those that their transactions are kept under.
 
     Returns:
         The events of sessions that were left alone, of which nothing is written.
@@ -271,13 +285,13 @@ async def _merge(
         fingerprints,
         energy_wh,
         samples,
+        told_apart,
+        SAME_START,
     )
     if not left:
         return []
-    if told_before := [record["number"] for record in left if record["merged"]]:
-        await _set_contradictions_aside(
-            connection, {number: events[number]["fingerprint"] for number in told_before}, facts
-        )
+    if told_before := [events[record["number"]] for record in left if record["merged"]]:
+        await ambiguous_events.keep_same_numbers(connection, told_before, _COLUMNS)
     return [facts[record["number"]] for record in left if not record["merged"]]
 
 
@@ -333,56 +347,6 @@ async def _learn_evses(
     )
 
 
-async def _set_contradictions_aside(
-    connection: Connection,
-    fingerprints: Mapping[int, int],
-    facts: Sequence[TransactionEventReported],
-) -> None:
-    """Set events aside whose sequence number another one has; who is told again is kept once.
-
-    Merged they are all the same: bad numbers must not cost the end of a session.
-
-    Args:
-        connection: to Postgres.
-        fingerprints: of the events whose number is taken, by their place in `facts`.
-        facts: the batch.
-    """
-    keys = {number: _event_key(facts[number]) for number in fingerprints}
-    kept = await _find_fingerprints(connection, list(keys.values()))
-    reason = "another event of the transaction has its sequence number"
-    if letters := [
-        LetterToKeep(facts[number], reason)
-        for number, key in keys.items()
-        if kept.get(key, fingerprints[number]) != fingerprints[number]
-    ]:
-        await dead_letters.insert(connection, letters)
-
-
-def _event_key(fact: TransactionEventReported) -> _EventKey:
-    return fact.station_id, fact.transaction_id, fact.seq_no
-
-
-async def _find_fingerprints(
-    connection: Connection, keys: Sequence[_EventKey]
-) -> dict[_EventKey, int]:
-    records = await connection.fetch(
-        """
-        SELECT station_id, transaction_id, seq_no, fingerprint
-        FROM transaction_events
-        JOIN unnest($1::text[], $2::text[], $3::integer[])
-             AS asked (station_id, transaction_id, seq_no)
-             USING (station_id, transaction_id, seq_no)
-        """,
-        [key[0] for key in keys],
-        [key[1] for key in keys],
-        [key[2] for key in keys],
-    )
-    return {
-        (record["station_id"], record["transaction_id"], record["seq_no"]): record["fingerprint"]
-        for record in records
-    }
-
-
 async def _move_meter_values(connection: Connection, sessions: Sequence[asyncpg.Record]) -> None:
     """Give meter values that came before their EVSE was known, which are under EVSE 0, that EVSE.
 
@@ -394,7 +358,7 @@ async def _move_meter_values(connection: Connection, sessions: Sequence[asyncpg.
         UPDATE meter_values SET evse_id = learned.evse_id
         FROM unnest($1::text[], $2::text[], $3::integer[])
              AS learned (station_id, transaction_id, evse_id)
-        JOIN transaction_events AS event USING (station_id, transaction_id)
+        JOIN all_transaction_events AS event USING (station_id, transaction_id)
         WHERE meter_values.station_id = event.station_id AND meter_values.evse_id = 0
           AND meter_values.sampled_at BETWEEN event.sampled_from AND event.sampled_until
           AND meter_values.transaction_id = event.transaction_id

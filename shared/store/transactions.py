@@ -9,8 +9,12 @@ import asyncpg
 
 from shared.domain.meter_values import MeterValuesReported
 from shared.domain.sessions import TransactionEnded, TransactionIdIssuer, TransactionStarted
-from shared.store import dead_letters, meter_values
+from shared.store import dead_letters, meter_values, transaction_ends
 from shared.store.pool import Connection, Database
+from shared.store.transaction_ends import is_stamped_on_coming
+
+# Ids that a station has made itself one after another, and that are as many as are left out.
+_MAX_TAKEN_IDS = 10_000
 
 
 def _start_key(start: TransactionStarted | asyncpg.Record) -> tuple[Any, ...]:
@@ -34,9 +38,20 @@ async def write_starts(connection: Connection, facts: Sequence[TransactionStarte
         INSERT INTO sessions (station_id, evse_id, connector_id, ocpp_version, id_token,
                               authorization_status, started_at, meter_start_wh, reservation_id,
                               transaction_id, transaction_id_issuer)
-        SELECT start.*, nextval('transaction_ids')::text, $10
+        SELECT start.*, (
+            -- An id that the station has made itself, when it spoke OCPP 2.0.1, is left out.
+            SELECT transaction_id FROM (
+                SELECT nextval('transaction_ids')::text AS transaction_id
+                FROM generate_series(1, $11)
+            ) AS next
+            WHERE NOT EXISTS (SELECT FROM sessions AS other
+                              WHERE other.station_id = start.station_id
+                                AND other.transaction_id = next.transaction_id)
+            LIMIT 1), $10
         FROM unnest($1::text[], $2::integer[], $3::integer[], $4::text[], $5::text[], $6::text[],
-                    $7::timestamptz[], $8::numeric[], $9::integer[]) AS start
+                    $7::timestamptz[], $8::numeric[], $9::integer[])
+            AS start (station_id, evse_id, connector_id, ocpp_version, id_token,
+                      authorization_status, started_at, meter_start_wh, reservation_id)
         ON CONFLICT (station_id, evse_id, started_at, id_token, meter_start_wh)
             WHERE transaction_id_issuer = 'csms'
         DO UPDATE SET updated_at = now()
@@ -52,6 +67,7 @@ async def write_starts(connection: Connection, facts: Sequence[TransactionStarte
         [fact.meter_start_wh for fact in distinct],
         [fact.reservation_id for fact in distinct],
         TransactionIdIssuer.CSMS,
+        _MAX_TAKEN_IDS,
     )
     transaction_ids = {_start_key(record): record["transaction_id"] for record in records}
     return [transaction_ids[_start_key(fact)] for fact in facts]
@@ -101,9 +117,10 @@ def _first(column: str, *, into: str | None = None) -> str:
     return f"{into} = CASE WHEN {_GIVES_WAY} THEN stop.{column} ELSE sessions.{into} END"
 
 
-# Each different end is kept once. The first one shows in the session at once, unless the station
-# has ended it before; an end that a rule, a match or an operator put there gives way. Sessions are
-# locked in the order of their keys, so that two pods cannot wait for each other in a circle.
+# Each different end is kept once; one that differs only in a time which is that of its coming is
+# told again. The first one shows in the session at once, unless the station has ended it before; an
+# end that a rule, a match or an operator put there gives way. Sessions are locked in the order of
+# their keys, so that two pods cannot wait for each other in a circle.
 _END = f"""
     WITH told AS (
         SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::numeric[], $5::text[],
@@ -120,6 +137,15 @@ _END = f"""
                                       stopped_reason, id_token)
         SELECT station_id, transaction_id, ended_at, meter_stop_wh, stopped_reason, id_token
         FROM told JOIN known USING (station_id, transaction_id)
+        WHERE NOT EXISTS (
+            SELECT FROM transaction_ends AS before
+            WHERE before.station_id = told.station_id
+              AND before.transaction_id = told.transaction_id
+              AND before.meter_stop_wh = told.meter_stop_wh
+              AND before.stopped_reason = told.stopped_reason
+              AND before.id_token IS NOT DISTINCT FROM told.id_token
+              AND {is_stamped_on_coming("before.ended_at", "before.received_at")}
+              AND {is_stamped_on_coming("told.ended_at", "now()")})
         ORDER BY position
         ON CONFLICT DO NOTHING
         RETURNING *
@@ -161,6 +187,7 @@ async def write_ends(connection: Connection, facts: Sequence[TransactionEnded]) 
     evse_ids = {(record["station_id"], record["transaction_id"]): record["evse_id"]
                 for record in records}  # fmt: skip
     if strays := [fact for fact in facts if _key(fact) not in evse_ids]:
+        strays = await transaction_ends.without_retold(connection, strays)
         await dead_letters.insert_strays(connection, strays)
     # A 1.6 StopTransaction carries meter values but not the connector: that is the session's.
     if with_values := [

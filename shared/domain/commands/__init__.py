@@ -132,11 +132,12 @@ COMMANDS: dict[str, type[Command]] = {
 
 
 def command_params(command: Command) -> dict[str, Any]:
-    """Return a command's fields, ready to be kept as JSON, but those that are not kept."""
+    """Return a command's fields, ready to be kept as JSON, without what is filled in later."""
+    values = {field: getattr(command, field.name) for field in fields(command)}
     return {
-        field.name: getattr(command, field.name)
-        for field in fields(command)
-        if field.metadata.get("kept", True)
+        field.name: value
+        for field, value in values.items()
+        if value is not None or not field.metadata.get("filled_in_later")
     }
 
 

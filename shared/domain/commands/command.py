@@ -34,8 +34,8 @@ class CommandState(StrEnum):
         return self not in (CommandState.QUEUED, CommandState.SENT)
 
 
-NOT_KEPT = {"kept": False}
-"""Metadata of a command's field that is filled in when it is sent, and is no part of its record."""
+FILLED_IN_LATER = {"filled_in_later": True}
+"""Metadata of a command's field that nobody asks for: it is filled in when the command is sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

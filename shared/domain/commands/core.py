@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
-from shared.domain.commands.command import NOT_KEPT, Command
+from shared.domain.commands.command import FILLED_IN_LATER, Command
 from shared.domain.tokens import IdTokenType
 
 
@@ -56,7 +56,7 @@ class RemoteStart(Command):
     evse_id: int | None = None
     id_token_type: IdTokenType | None = None
     charging_profile: dict[str, Any] | None = None
-    remote_start_id: int | None = field(default=None, metadata=NOT_KEPT)
+    remote_start_id: int | None = field(default=None, metadata=FILLED_IN_LATER)
 
 
 def remote_start_id_of(command_id: str) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.sessions import Session, SessionFilter
 from shared.domain.tokens import AuthorizationStatus, IdTokenType
-from shared.store import id_tokens, sessions
+from shared.store import id_tokens, session_reviews, sessions
 from shared.store.pool import Database
 from shared.store.transaction_events import Gap, list_gaps
 from tests.integration.gateway.conftest import Pod
@@ -254,19 +254,18 @@ async def test_a_start_button_needs_no_token(db: Database, station: StationClien
     assert (session.id_token, session.authorization_status) == (None, "Accepted")
 
 
-async def test_another_event_with_the_same_number_is_merged_and_set_aside(
+async def test_events_that_share_a_number_are_all_kept_and_merged(
     db: Database, station: StationClient
 ) -> None:
-    await tell_all(station, STARTED, {**ENDED, "seqNo": 0}, {**ENDED, "seqNo": 0})
+    told = [STARTED, {**UPDATED, "seqNo": 0}, {**ENDED, "seqNo": 0}]
+    await tell_all(station, *told, *told)
     session = await the_session(db)
     assert (session.meter_start_wh, session.meter_stop_wh) == (1000, 1500)
-    assert session.ended_at is not None
-    assert await db.fetchval("SELECT count(*) FROM transaction_events") == 1
-    letter = await db.fetchrow("SELECT kind, reason FROM dead_letters")
-    assert tuple(letter) == (
-        "TransactionEventReported",
-        "another event of the transaction has its sequence number",
-    )
+    kept = await db.fetch("SELECT event_type FROM all_transaction_events ORDER BY occurred_at")
+    assert [row["event_type"] for row in kept] == ["Started", "Updated", "Ended"]
+    (end,) = await session_reviews.list_ends(db, session.session_id)
+    assert (end.ended_at, end.stands) == (session.ended_at, True)
+    assert await db.fetchval("SELECT count(*) FROM dead_letters") == 0
 
 
 async def test_gaps_can_be_seen(db: Database, station: StationClient) -> None:
@@ -305,9 +304,13 @@ async def test_a_transaction_of_1_6_is_not_touched_by_an_event_with_its_id(
     async with booted_station(gateway.url) as after_its_upgrade:
         ended = event("Ended", 2, transaction_id=str(transaction_id))
         await tell_all(after_its_upgrade, ended, STARTED)
-    rows = await db.fetch("SELECT ocpp_version, ended_at FROM sessions ORDER BY ocpp_version")
-    assert [tuple(row) for row in rows] == [("1.6", None), ("2.0.1", None)]
-    assert "of OCPP 1.6" in await db.fetchval("SELECT reason FROM dead_letters")
+    rows = await db.fetch("SELECT transaction_id, ended_at FROM sessions ORDER BY 1")
+    assert [(row["transaction_id"], row["ended_at"] is None) for row in rows] == [
+        (str(transaction_id), True),
+        (f"{transaction_id} #2.0.1", False),
+        ("tx-1", True),
+    ]
+    assert await db.fetchval("SELECT count(*) FROM dead_letters") == 0
 
 
 async def test_an_event_that_postgres_refuses_fails_alone(

@@ -152,6 +152,42 @@ async def test_of_two_different_ends_the_first_stands_and_both_can_be_seen(
     assert [(end.meter_stop_wh, end.stands) for end in ends] == [(3000, True), (2500, False)]
 
 
+async def stop_untimed(station: StationClient, transaction_id: int, **changes: Any) -> None:
+    payload = stop_payload(transaction_id, **changes)
+    del payload["timestamp"]
+    await tell(station, "StopTransaction", payload)
+
+
+async def test_an_end_without_a_time_that_is_told_again_is_the_same(
+    db: Database, station: StationClient, settle: Settle
+) -> None:
+    transaction_id = await start(station, timestamp=datetime.now(UTC).isoformat())
+    for _ in range(2):
+        await stop_untimed(station, transaction_id, meterStop=1000)
+    await settle()
+    session = await the_session(db)
+    assert (session.review_reasons, session.billable) == ((), True)
+    assert len(await session_reviews.list_ends(db, session.session_id)) == 1
+    for changes in ({"meterStop": 1001}, {"meterStop": 1000, "reason": "Remote"}):
+        await stop_untimed(station, transaction_id, **changes)
+    ends = await session_reviews.list_ends(db, session.session_id)
+    assert [end.stands for end in ends] == [True, False, False]
+    await settle()
+    assert (await the_session(db)).review_reasons == ("ends_differ",)
+
+
+async def test_an_end_without_a_time_and_transaction_that_is_told_again_is_one_letter(
+    db: Database, station: StationClient
+) -> None:
+    for _ in range(2):
+        await stop_untimed(station, 0, idTag="TAG")
+    await stop_untimed(station, 0, idTag="FRIEND")
+    assert len(await dead_letters.list_before(db, before=None, limit=10)) == 2
+    await db.execute("UPDATE dead_letters SET received_at = now() - interval '1 hour'")
+    await stop_untimed(station, 0, idTag="TAG")
+    assert len(await dead_letters.list_before(db, before=None, limit=10)) == 3
+
+
 @pytest.mark.parametrize("told", [-1, 0, 424_242])
 async def test_an_end_without_its_transaction_goes_to_the_one_session_that_is_meant(
     db: Database, station: StationClient, settle: Settle, told: int

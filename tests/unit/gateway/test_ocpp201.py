@@ -46,6 +46,11 @@ def get_variable(component: dict[str, Any], variable: dict[str, Any], **more: An
             "RequestStopTransaction",
             {"transactionId": "tx-7"},
         ),
+        (
+            commands.RemoteStop(transaction_id="7 #2026-01-02T03:00:00+00:00"),
+            "RequestStopTransaction",
+            {"transactionId": "7"},
+        ),
         (commands.Reset(), "Reset", {"type": "OnIdle"}),
         (
             commands.Reset(reset_type=commands.ResetType.IMMEDIATE, evse_id=2),

@@ -1,4 +1,4 @@
-"""Bills that do not change in silence, and events that share a number."""
+"""Bills that do not change in silence; events and transactions that share what tells them."""
 
 from shared.store.migrations.statements import execute, refuse
 
@@ -15,6 +15,17 @@ STATEMENTS = (
         ADD COLUMN bill_energy_wh  numeric,
         ADD COLUMN bill_started_at timestamptz,
         ADD COLUMN bill_ended_at   timestamptz
+    """,
+    # Several transactions of a station may have one id: the first one has it, and takes no event
+    # any more that is not told apart; the others have an addition to it.
+    """
+    ALTER TABLE sessions
+        ADD COLUMN transaction_id_reused boolean NOT NULL DEFAULT false,
+        ADD COLUMN beside_transaction_id text
+    """,
+    """
+    CREATE INDEX sessions_beside_others ON sessions (station_id, beside_transaction_id)
+        WHERE beside_transaction_id IS NOT NULL
     """,
     # Events whose number another event of their transaction has: some makes always tell 0.
     """
