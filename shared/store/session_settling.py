@@ -151,7 +151,7 @@ _STORE = """
                      (settled.energy_wh, settled.energy_method, settled.needs_review)
             THEN now() ELSE sessions.updated_at END
     FROM settled JOIN mine USING (session_id)
-    WHERE sessions.session_id = settled.session_id AND sessions.settle_at = settled.claimed_until
+    WHERE sessions.session_id = settled.session_id
     RETURNING sessions.session_id
 """
 

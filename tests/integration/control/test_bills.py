@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from control.jobs import sessions as jobs
 from control.jobs.sessions import settle_due
 from control.jobs.settings import WorkerSettings
 from shared.domain.commands import RemoteStart, remote_start_id_of
@@ -18,8 +19,18 @@ from shared.domain.sessions import (
     TransactionEventReported,
 )
 from shared.domain.tokens import AuthorizationStatus, IdTokenType
-from shared.store import commands, facts, session_history, session_reviews, sessions
+from shared.store import (
+    commands,
+    facts,
+    session_facts,
+    session_history,
+    session_reviews,
+    session_settling,
+    sessions,
+)
 from shared.store.pool import Database
+from shared.store.session_facts import ClaimedSession
+from shared.store.session_settling import Result
 from tests.integration.control import charging
 from tests.support.stations import register as register_station
 from tests.support.transaction_events import (
@@ -339,6 +350,55 @@ async def test_where_nobody_has_to_be_authorized_nobody_is_asked_for(
               "authorization_status": AuthorizationStatus.ACCEPTED}  # fmt: skip
     session = await settled(db, worker, replace(WITH_BEGIN, **button), MIDDLE, WITH_END)
     assert (session.id_token, session.review_reasons, session.billable) == (None, (), True)
+
+
+async def claim(db: Database, worker: WorkerSettings) -> tuple[ClaimedSession, Result]:
+    """Take the only session, and work it out, as a worker that then is slow to write."""
+    await db.execute("UPDATE sessions SET settle_at = now()")
+    (claimed,) = await session_settling.claim(db, limit=9, lease_s=60)
+    due = await session_facts.load(db, [claimed], max_samples=99, max_age=timedelta(days=1))
+    (result,) = jobs._results(due, worker)
+    return claimed, result
+
+
+async def test_what_was_worked_out_before_a_fact_came_is_not_written(
+    db: Database, worker: WorkerSettings
+) -> None:
+    transaction_id = await charging.begin(db)
+    await charging.end(db, transaction_id, "900")
+    _, result = await claim(db, worker)
+    assert result.settlement.needs_review
+    await charging.end(db, transaction_id, "3000")
+    before = await db.fetchrow("SELECT * FROM sessions")
+    assert await session_settling.store(db, [result]) == []
+    assert await db.fetchrow("SELECT * FROM sessions") == before
+    assert await db.fetchval("SELECT count(*) FROM session_history") == 0
+    assert await settle_due(db, worker) == 1
+
+
+async def test_what_was_worked_out_after_all_facts_is_written_once(
+    db: Database, worker: WorkerSettings
+) -> None:
+    await charging.end(db, await charging.begin(db), "900")
+    _, result = await claim(db, worker)
+    assert await session_settling.store(db, [result]) == [result]
+    assert await session_settling.store(db, [result]) == []
+    assert await db.fetchval("SELECT count(*) FROM session_history") == 1
+
+
+async def test_a_failure_before_a_fact_came_does_not_put_the_session_off(
+    db: Database, worker: WorkerSettings
+) -> None:
+    transaction_id = await charging.begin(db)
+    claimed, _ = await claim(db, worker)
+    await charging.end(db, transaction_id, "3000")
+    await session_settling.put_back(db, claimed, delay_s=1000)
+    assert not await session_settling.give_up(db, claimed, delay_s=1000)
+    row = await db.fetchrow(
+        "SELECT settle_failures, needs_review, settle_at <= now() FROM sessions"
+    )
+    assert tuple(row) == (0, False, True)
+    assert await settle_due(db, worker) == 1
 
 
 async def remote_start(db: Database, station_id: str = "CS-1", *, sent: bool = True) -> int:

@@ -143,6 +143,21 @@ def test_clock_aligned_intervals_are_not_added_to_sampled_ones() -> None:
     assert settled(known).energy_wh == 2000
 
 
+@pytest.mark.parametrize(
+    ("sampled", "aligned", "expected"),
+    [((20, 40), (15, 30, 45), 1800), ((20, 40), (15, 45), 1000), ((20, 40), (30,), 1000)],
+    ids=["more aligned", "as many", "more sampled"],
+)
+def test_of_aligned_and_sampled_intervals_the_longer_series_is_taken(
+    sampled: tuple[int, ...], aligned: tuple[int, ...], expected: int
+) -> None:
+    shown = [reading(at, sample("500", measurand=INTERVAL)) for at in sampled]
+    shown += [reading(at, sample("600", measurand=INTERVAL, context="Sample.Clock"))
+              for at in aligned]  # fmt: skip
+    known = facts(*shown, ends=(end(None),), meter_start_wh=None)
+    assert settled(known).energy_wh == expected
+
+
 def test_power_is_integrated_but_not_over_a_gap() -> None:
     shown = [
         reading(at, *(sample("2", measurand=POWER, unit="kW", phase=f"L{n}") for n in (1, 2, 3)))
@@ -165,6 +180,18 @@ def test_a_sum_that_covers_a_part_only_may_be_less() -> None:
     assert words(settled(known)) == (2000, "registers", [])
     whole = [reading(at, sample("100", measurand=INTERVAL)) for at in (1, 30, 60)]
     assert settled(facts(*whole, ends=(end(),))).reasons == {ReviewReason.ENERGY_DISAGREES}
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "disagrees"),
+    [(3, 57, True), (4, 57, False), (3, 56, False), (10, 40, False), (1, 8, False)],
+)
+def test_less_energy_disagrees_only_if_nine_tenths_are_covered(
+    first: int, last: int, *, disagrees: bool
+) -> None:
+    shown = [reading(at, sample("100", measurand=INTERVAL)) for at in {first, last}]
+    reasons = settled(facts(*shown, ends=(end(),))).reasons
+    assert (ReviewReason.ENERGY_DISAGREES in reasons) is disagrees
 
 
 def test_values_without_a_transaction_are_asked_only_if_there_are_no_others() -> None:
