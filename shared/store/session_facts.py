@@ -221,7 +221,7 @@ async def _load_surroundings(
             ) AS later
             WHERE evse_id = session.evse_id AND started_at > session.started_at
               AND created_at > session.created_at
-            ORDER BY session_id LIMIT 1
+            ORDER BY later.session_id LIMIT 1
         ) AS next ON true
         LEFT JOIN LATERAL (
             SELECT max(received_at) AS received_at FROM (

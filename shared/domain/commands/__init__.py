@@ -92,6 +92,7 @@ __all__ = [
     "TriggerMessage",
     "UnlockConnector",
     "UpdateFirmware",
+    "asked_fields",
     "command_params",
     "outcome_of_malformed_answer",
     "outcome_without_answer",
@@ -131,14 +132,18 @@ COMMANDS: dict[str, type[Command]] = {
 """Every command by the name it has in the API and in the store."""
 
 
+def asked_fields(command: type[Command]) -> list[str]:
+    """Return the names of a command's fields, without those that are filled in when it is sent."""
+    return [
+        field.name for field in fields(command) if not field.metadata.get("filled_in_later", False)
+    ]
+
+
 def command_params(command: Command) -> dict[str, Any]:
     """Return a command's fields, ready to be kept as JSON, without what is filled in later."""
-    values = {field: getattr(command, field.name) for field in fields(command)}
-    return {
-        field.name: value
-        for field, value in values.items()
-        if value is not None or not field.metadata.get("filled_in_later")
-    }
+    asked = asked_fields(type(command))
+    values = {field.name: getattr(command, field.name) for field in fields(command)}
+    return {name: value for name, value in values.items() if value is not None or name in asked}
 
 
 def parse_command(name: str, params: dict[str, Any]) -> Command:

@@ -1,6 +1,5 @@
 """What every request of a command has."""
 
-from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -16,9 +15,10 @@ class CommandRequest(Waiting):
     type: str
 
     def to_command(self) -> domain.Command:
-        """Return the command of the domain of the same name, with the same fields."""
+        """Return the command of the domain of the same name, with what is asked of it."""
         command = domain.COMMANDS[self.type]
-        return command(**{f.name: _plain(getattr(self, f.name)) for f in fields(command)})
+        names = domain.asked_fields(command)
+        return command(**{name: _plain(getattr(self, name)) for name in names})
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any field
