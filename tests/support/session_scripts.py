@@ -87,18 +87,27 @@ def samples(kind: str, total_wh: int, step_wh: int, power_w: int) -> list[MeterS
             return [sample("0", unit="Wh")]
 
 
+CLOCKS = (
+    timedelta(0), timedelta(0), timedelta(minutes=-125), timedelta(minutes=-367),
+    timedelta(minutes=371), timedelta(days=-9000),
+)  # fmt: skip
 KINDS = ("register", "register", "kilo", "phases", "interval", "power", "zero")
 
 
 @st.composite
 def scripts(draw: st.DrawFn, number: int) -> Script:
-    """Make the session of this number: each has a token of its own but some, and its own hour."""
+    """Make the session of this number: each has a token of its own but some, and its own hour.
+
+    Unless the station's clock was set before it: then it seems to be before, after or amid others.
+    """
     started_at = BEGIN + timedelta(hours=2 * number)
     kind = draw(st.sampled_from(KINDS))
     power_w = draw(st.sampled_from([0, 3_700, 11_000, 150_000]))
     steps = draw(st.integers(0, 4))
     start_wh = draw(st.sampled_from([0, 100, 1_250_000]))
     shape = draw(st.sampled_from(["1.6", "1.6", "answer lost", "2.0.1"]))
+    if shape != "answer lost":  # whose values nobody could tell apart
+        started_at += draw(st.sampled_from(CLOCKS))
     refused = draw(st.integers(0, 9)) == 0
     wrong = draw(st.sampled_from(["", "", "", "stop below start", "jump", "clock"]))
     status = AuthorizationStatus.BLOCKED if refused else AuthorizationStatus.ACCEPTED

@@ -283,6 +283,19 @@ def test_a_conclusion_stands_until_the_session_speaks_again() -> None:
     assert settled(speaks, now=minute(110)).end is None
 
 
+def test_what_was_on_its_way_when_a_rule_concluded_is_spoken_since() -> None:
+    known = facts(register(30, 1800), surroundings=around(EndRule.CONNECTOR_AVAILABLE))
+    concluded = settled(known, now=minute(100)).rule_end
+    on_its_way = Reading(minute(95), minute(99), [sample("2600")])
+    speaks = replace(
+        known,
+        readings=(*known.readings, on_its_way),
+        surroundings=Surroundings(),
+        concluded=concluded,
+    )
+    assert settled(speaks, now=minute(110)).end is None
+
+
 def test_what_another_session_turns_out_to_have_said_moves_a_conclusion() -> None:
     unknown = named(register(90, 2600), ReadingOf.UNKNOWN)
     known = facts(register(30, 1800), unknown, surroundings=around(EndRule.STATION_SILENT))
