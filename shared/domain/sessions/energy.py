@@ -148,6 +148,21 @@ def estimate_by_intervals(readings: Sequence[Reading]) -> EnergyEstimate | None:
     return EnergyEstimate(EnergyMethod.INTERVALS, energy_wh, times[0], times[-1], step)
 
 
+def intervals_collide(readings: Iterable[Reading]) -> bool:
+    """Tell whether two readings of one instant and kind tell other intervals.
+
+    Then a clock that was set back has shown that time twice, and only one of them is summed up.
+    """
+    told: dict[tuple[datetime, str, str], tuple[Reading, Decimal]] = {}
+    for reading in readings:
+        for at, sample, amount in _amounts([reading], _INTERVAL):
+            key = at, sample["context"], sample.get("phase", "")
+            other, before = told.setdefault(key, (reading, amount))
+            if other is not reading and before != amount:
+                return True
+    return False
+
+
 def estimate_by_power(readings: Sequence[Reading]) -> EnergyEstimate | None:
     """Return the power over time, as if it changed evenly between two samples."""
     series = sorted(_series(readings, _POWER).items())

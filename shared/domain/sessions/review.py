@@ -23,7 +23,9 @@ class ReviewReason(StrEnum):
     EVSE_IMPLAUSIBLE = "evse_implausible"
     """It is on an EVSE that cannot be: their numbers begin with 1 (OCPP 1.6 §6.45)."""
     CLOCK_IMPLAUSIBLE = "clock_implausible"
-    """Its times are years old or in the future: the station's clock was off."""
+    """Its times are years old or in the future, or one came twice, so that an interval is missing:
+    the station's clock was off.
+    """
     METER_STOP_BELOW_START = "meter_stop_below_start"
     REGISTER_DECREASED = "register_decreased"
     """The meter's register fell: it was reset, or another meter took its place."""

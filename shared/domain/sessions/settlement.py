@@ -42,6 +42,7 @@ from shared.domain.sessions.energy import (
     estimate_by_intervals,
     estimate_by_phases,
     estimate_by_power,
+    intervals_collide,
     sampled_registers,
 )
 from shared.domain.sessions.limits import Limits
@@ -179,6 +180,12 @@ def settle(
     best = choose(estimates, found, limits) if end is not None else None
     if end is not None:
         reasons |= _reasons_of_energy(best, estimates, facts, end, limits)
+        if (
+            best is not None
+            and best.method is EnergyMethod.INTERVALS
+            and intervals_collide(readings)
+        ):
+            reasons.add(ReviewReason.CLOCK_IMPLAUSIBLE)
         reasons |= reasons_of_payer(best, anonymous=facts.anonymous, limits=limits)
     bill = Bill(
         id_token=facts.id_token,

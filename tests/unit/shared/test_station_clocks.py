@@ -90,3 +90,26 @@ def test_a_register_that_jumps_while_the_clock_is_set_back_is_looked_at() -> Non
 
 def naming_it(reading: Reading) -> Reading:
     return replace(reading, of=ReadingOf.SESSION)
+
+
+@pytest.mark.parametrize(
+    ("again", "words_of_it", "reasons"),
+    [
+        (300, {}, ["clock_implausible"]),
+        (250, {}, []),
+        (300, {"context": "Sample.Clock"}, []),
+        (300, {"context": "Transaction.End"}, []),
+        (300, {"phase": "L1"}, []),
+    ],
+    ids=["another value", "told again", "by the clock", "the last one", "of a phase"],
+)
+def test_an_interval_of_a_time_that_a_clock_showed_twice_is_looked_at(
+    again: int, words_of_it: dict[str, str], reasons: list[str]
+) -> None:
+    interval = "Energy.Active.Import.Interval"
+    shown = [
+        Reading(minute(at), minute(at), [sample("250", measurand=interval)]) for at in (10, 20, 30)
+    ]
+    twice = Reading(minute(20), minute(80), [sample(str(again), measurand=interval, **words_of_it)])
+    known = facts(*shown, twice, ends=(end(None),), meter_start_wh=None)
+    assert sorted(settled(known).reasons) == reasons
