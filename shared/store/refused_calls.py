@@ -41,8 +41,6 @@ async def write(
         )
         for fact, print_ in zip(facts, prints, strict=True)
     }
-    # In one order, so that two pods cannot wait for each other in a circle.
-    rows = [told[key] for key in sorted(told)]
     records = await connection.fetch(
         """
         WITH told AS (
@@ -79,12 +77,14 @@ async def write(
                                       frame_bytes, action, ocpp_version, only_readings)
             SELECT station_id, $10, reason, fact, fingerprint, frame, frame_bytes, action,
                    ocpp_version, only_readings
-            FROM judged WHERE fits ORDER BY position
+            FROM judged WHERE fits
+            -- In one order, so that two pods cannot wait for each other in a circle.
+            ORDER BY station_id, fingerprint
             ON CONFLICT DO NOTHING
         )
         SELECT station_id, fingerprint FROM judged WHERE NOT fits
         """,
-        *zip(*rows, strict=True),
+        *zip(*told.values(), strict=True),
         KIND,
         quotas.refused_calls,
         quotas.refused_call_bytes,

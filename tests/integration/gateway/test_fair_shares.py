@@ -1,7 +1,6 @@
 """What one station's messages cost is counted, and happens in turns with what others want."""
 
 import asyncio
-import gc
 import json
 import time
 import zlib
@@ -18,6 +17,7 @@ from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.costly_frames import costly_frame, wrong_numbers_among
 from tests.support.raw_websocket import RawWebSocket, deflated, frame, raw_websocket
 from tests.support.stations import register
+from tests.support.turns import watching
 
 DEFLATE = "permessage-deflate; client_max_window_bits"
 TIME = "2026-01-02T03:04:05Z"
@@ -78,32 +78,6 @@ def numbered(number: int) -> bytes:
 def throttles(limit: str) -> float:
     """Return how often a station was read from more slowly because of this limit."""
     return REGISTRY.get_sample_value("voltaro_gateway_throttles_total", {"limit": limit}) or 0.0
-
-
-class LongestTurn:
-    """The longest turn of the event loop, in processor time, so that other processes count not."""
-
-    def __init__(self) -> None:
-        self.longest_s = 0.0
-
-    async def watch(self) -> None:
-        while True:
-            began_s = time.thread_time()
-            await asyncio.sleep(0)
-            self.longest_s = max(self.longest_s, time.thread_time() - began_s)
-
-
-@asynccontextmanager
-async def watching() -> AsyncIterator[LongestTurn]:
-    turn = LongestTurn()
-    gc.disable()  # a pod spares itself the walk through all that a test process holds
-    task = asyncio.create_task(turn.watch())
-    try:
-        yield turn
-    finally:
-        gc.enable()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.mark.parametrize("compressed", [False, True])

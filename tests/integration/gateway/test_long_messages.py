@@ -1,6 +1,7 @@
 """The end of a long charge is taken whole, and what is too long is told, not only closed."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.support import ocpp16
 from tests.support.eventually import eventually
 from tests.support.long_charges import LONGEST_BYTES, end_16, end_201, whole
 from tests.support.stations import StationClient, plain_client, register, station_client
+from tests.support.turns import watching
 
 KIB = 1024
 LONG_BYTES = 492 * KIB
@@ -136,3 +138,18 @@ async def test_what_is_longer_than_any_message_is_told_to_the_operator(
     assert type_ == "MessageTooLong"
     assert str(len(end)) in text
     assert "300000" in text
+
+
+async def test_the_longest_end_of_a_charge_takes_many_turns(db: Database, gateway: Pod) -> None:
+    """What cannot be divided is its decoding."""
+    await register(db)
+    async with station_client(gateway.url) as station:
+        await station.boot()
+        _, transaction_id = await ocpp16.start(station, "TAG")
+        end = end_16(whole, LONGEST_BYTES) | {"transactionId": transaction_id}
+        frame = msgspec.json.encode([2, "end", "StopTransaction", end]).decode()
+        async with watching() as turn:
+            processor_s = time.thread_time()
+            assert await answered(station, frame) == [3, "end", {}]
+            processor_s = time.thread_time() - processor_s
+    assert turn.longest_s < processor_s / 4
