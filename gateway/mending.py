@@ -52,10 +52,10 @@ _IMPLIED: dict[str, Any] = {
     "errorCode": "NoError",
     "vendorId": "",
     "reason": "Unknown",
-    # Which 2.1 lets a station leave out (part 2 §2.92).
+    # 2.1 lets a station leave out the first two (part 2 §2.92).
     "signingMethod": "",
-    "encodingMethod": "",
     "publicKey": "",
+    "encodingMethod": "",
 }
 _NEVER_SHOWN = frozenset(
     {"idTag", "idToken", "parentIdTag", "data", "value", "attributeValue", "actualValue"}

@@ -13,17 +13,14 @@ from ocpp.v21.enums import (
 
 # Vendors' texts run over by a few characters, not by pages.
 _MAX_TEXT_LENGTH = 500
-# Texts that are pages: OCPP 2.1 allows signed data 32768 characters (part 2 §2.92), 2.0.1 values of
-# variables 2500, and stations of 1.6 have lists of measurands that are longer than its 500.
+# Texts that are pages: OCPP 2.1 allows signed data 32768 characters (part 2 §2.92) and certificates
+# 10000 (AuthorizeRequest), 2.0.1 values of variables 2500, and stations of 1.6 have lists of
+# measurands that are longer than its 500.
 _MAX_LENGTHS = {
-    "signedMeterData": 32_768,
-    "publicKey": 32_768,
-    "value": 8_192,
-    "attributeValue": 8_192,
-    "actualValue": 8_192,
-    "valuesList": 8_192,
-    "techInfo": 8_192,
-    "csr": 8_192,
+    **dict.fromkeys(("signedMeterData", "publicKey"), 32_768),
+    **dict.fromkeys(("value", "attributeValue", "actualValue", "valuesList"), 8_192),
+    **dict.fromkeys(("techInfo", "additionalInfo", "content", "data", "responderURL"), 8_192),
+    **dict.fromkeys(("certificate", "csr"), 10_000),
 }
 _MAX_KEPT_WORD_LENGTH = 50
 
@@ -62,12 +59,19 @@ NEEDLESS = frozenset(
         *("meterType", "meterSerialNumber", "info", "vendorErrorCode", "techCode", "techInfo"),
         *("chargingState", "timeSpentCharging", "numberOfPhasesUsed", "cableMaxCurrent"),
         *("reason", "stoppedReason", "mutability", "cause", "variableMonitoringId"),
-        *("iso15118CertificateHashData", "certificate", "childCertificateHashData"),
+        "childCertificateHashData",
     }
 )
 """Members that are left out if they cannot be mended: what they stand in means the same without."""
 
-WHOLE_LISTS = frozenset({"chargingSchedule", "chargingSchedulePeriod", "setVariableResult"})
+WHOLE_LISTS = frozenset(
+    {
+        "chargingSchedule",
+        "chargingSchedulePeriod",
+        "iso15118CertificateHashData",
+        "setVariableResult",
+    }
+)
 """Lists whose items mean something only together: with one of them wrong the list is."""
 
 

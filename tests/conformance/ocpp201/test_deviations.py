@@ -16,6 +16,7 @@ from tests.support.eventually import eventually
 from tests.support.ocpp201 import NOW, booted_station, meter_value, tell
 from tests.support.pods import Pod
 from tests.support.stations import StationClient, register
+from tests.support.transcript import Play
 
 STARTED_AT, ENDED_AT = "2026-01-02T03:00:00Z", "2026-01-02T04:00:00Z"
 TAG = {"idToken": "TAG", "type": "ISO14443"}
@@ -293,3 +294,48 @@ async def test_bad_items_cost_no_others_in_what_a_station_reports(
         lambda found: len(found) >= len(expected),
     )
     assert {(quirk.action, quirk.kind, quirk.member) for quirk in found} == expected
+
+
+async def test_answers_are_mended_like_messages_and_kept_as_they_came(
+    db: Database, station: StationClient, api: Api
+) -> None:
+    """Their integers with fractions, and their lists with bad items."""
+    play = Play(station, "CP-1", api.client)
+    await play("""
+        ! GetCompositeSchedule {"evse_id": 1, "duration_s": 60}
+        < GetCompositeSchedule {"evseId": 1, "duration": 60}
+        > {"status": "accepted", "schedule": {"evseId": 1.0, "duration": 60.0,
+            "scheduleStart": "2026-01-02T03:00:00Z", "chargingRateUnit": "A",
+            "chargingSchedulePeriod": [{"startPeriod": 0e0, "limit": 16.50, "numberPhases": 3.0}]}}
+        = accepted {"response": {"status": "accepted", "schedule": {"evseId": 1.0, "duration": 60.0,
+            "scheduleStart": "2026-01-02T03:00:00Z", "chargingRateUnit": "A",
+            "chargingSchedulePeriod": [{"startPeriod": 0.0, "limit": 16.5, "numberPhases": 3.0}]}}}
+    """)
+    (row,) = await db.fetch("SELECT evse_id, duration_s, periods::text FROM composite_schedules")
+    (period,) = json.loads(row["periods"])
+    assert (row["evse_id"], row["duration_s"], period["number_phases"]) == (1, 60, 3)
+    assert Decimal(period["limit"]) == Decimal("16.5")
+
+
+async def test_certificates_are_listed_beside_one_that_cannot_be_told(
+    station: StationClient, api: Api
+) -> None:
+    hashes = {"hashAlgorithm": "SHA256", "issuerNameHash": "a", "issuerKeyHash": "b"}
+    chains = [
+        {"certificateType": use, "certificateHashData": {**hashes, "serialNumber": serial}}
+        for use, serial in (
+            ("CSMSRootCertificate", "1"),
+            ("OEMRootCertificate", "2"),  # of 2.1
+            ("CSMSRootCertificate", {}),
+            ("V2GRootCertificate", "3"),
+        )
+    ]
+    play = Play(station, "CP-1", api.client)
+    await play(f"""
+        ! GetInstalledCertificateIds
+        < GetInstalledCertificateIds {{}}
+        > {json.dumps({"status": "Accepted", "certificateHashDataChain": chains})}
+        = accepted
+    """)
+    items = (await api.client.get("/v1/stations/CP-1/certificates")).json()["items"]
+    assert sorted(item["serial_number"] for item in items) == ["1", "3"]

@@ -234,7 +234,11 @@ async def test_a_session_of_2_0_1_uses_its_reservation(
 
 @pytest.mark.parametrize(
     ("status", "state"),
-    [("Expired", ReservationState.EXPIRED), ("Removed", ReservationState.REMOVED)],
+    [
+        ("Expired", ReservationState.EXPIRED),
+        ("Removed", ReservationState.REMOVED),
+        ("NoTransaction", ReservationState.REMOVED),  # a word of 2.1
+    ],
 )
 async def test_a_station_of_2_0_1_tells_that_a_reservation_is_over(
     db: Database, redis: Redis, station_201: StationClient, status: str, state: ReservationState
