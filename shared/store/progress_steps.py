@@ -14,7 +14,7 @@ from shared.store.pool import Connection
 from shared.store.progress import Tables
 
 # Of one station: how many of its latest requests that were not refused it may mean without saying.
-_MAX_OPEN = 20
+_MAX_OPEN = 10
 _SENT = [
     CommandState.SENT,
     CommandState.ACCEPTED,

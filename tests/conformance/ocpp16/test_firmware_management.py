@@ -129,3 +129,27 @@ async def test_no_file_name_means_that_there_is_nothing_to_upload(play: Play, ap
     """)
     log = await latest(api, "logs")
     assert (log["state"], log["file_name"]) == ("refused", None)
+
+
+@covers(from_station("DiagnosticsStatusNotification"), from_station("LogStatusNotification"))
+async def test_the_progress_of_diagnostics_is_not_that_of_another_log(play: Play, api: Api) -> None:
+    """§4.4; whitepaper N01.FR.07: only the latter is told with the id of its request."""
+    await play(DIAGNOSTICS)
+    await play("""
+        > {"fileName": "cs-1.tgz"}
+        = answered
+        ! GetLog {"log_type": "SecurityLog", "location": "https://vendor.example/up/",
+            "request_id": 9}
+        < GetLog {"logType": "SecurityLog", "requestId": 9,
+            "log": {"remoteLocation": "https://vendor.example/up/"}}
+        > {"status": "Accepted", "filename": "security.log"}
+        = accepted
+    """)
+    await play(telling("DiagnosticsStatusNotification", "Uploading", "UploadFailed", "Idle"))
+    items = (await api.client.get("/v1/stations/CP-1/logs")).json()["items"]
+    assert [(log["log_type"], log["state"]) for log in items] == [
+        ("SecurityLog", "accepted"),
+        ("DiagnosticsLog", "failed"),
+    ]
+    await play(telling("LogStatusNotification", "Uploaded"))
+    assert steps(await latest(api, "logs")) == ["Uploaded"]

@@ -124,6 +124,20 @@ async def test_an_outcome_announced_while_redis_was_away_is_found_when_it_is_bac
             assert (await asking).json()["state"] == "accepted"
 
 
+async def test_an_outcome_from_before_the_wait_is_not_waited_for(
+    pod: PodPlayer, make_settings: MakeSettings
+) -> None:
+    async with running(make_settings(command_poll_interval_s=60)) as api:
+        response = await ask(api.client, {**RESET, "wait_s": 0})
+        location = response.headers["location"]
+        request = await pod.next_command()
+        await pod.take(request)
+        await pod.finish(request, announced=False)
+        async with asyncio.timeout(10):
+            found = await api.client.get(location, params={"wait_s": 30})
+        assert found.json()["state"] == "accepted"
+
+
 async def test_a_wait_that_ends_first_is_a_202_and_the_outcome_is_found_later(
     client: httpx.AsyncClient, pod: PodPlayer
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 from redis.asyncio import Redis
 from websockets.exceptions import ConnectionClosed
 
+from gateway.reconciliation import Reconciler
 from shared.bus.client import open_redis
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import PodRequestSender, RunCommand
@@ -14,7 +15,7 @@ from shared.domain.stations import Connection, Ownership
 from shared.settings import ServiceSettings
 from shared.store import connections, stations
 from shared.store.pool import Database
-from tests.integration.gateway.conftest import StartPod
+from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually
 from tests.support.relay import relay
 from tests.support.stations import register, station_client
@@ -129,6 +130,53 @@ async def test_a_command_for_a_station_that_is_gone_ends_the_route_that_led_it_h
 
         await eventually(withdrawn, bool)
         assert await registry.find_owner("CP-2") == here
+
+
+async def test_a_station_is_put_offline_only_when_it_was_missed_twice(
+    db: Database, registry: OwnershipRegistry, start_pod: StartPod
+) -> None:
+    """A claim may be under way: Postgres has it, and its connection is not known here yet."""
+    await register(db)
+    async with start_pod() as gateway:
+        lost = await _claim(db, pod_id=gateway.server._pod_id)
+        reconciler = _reconciler(db, registry, gateway)
+        await reconciler.reconcile()
+        assert await _is_online(db)
+        await db.execute("UPDATE stations SET online = false")
+        await reconciler.reconcile()  # it has left meanwhile, and is not missed any more
+        again = await _claim(db, pod_id=gateway.server._pod_id)
+        assert again.epoch > lost.epoch
+        await reconciler.reconcile()
+        assert await _is_online(db)
+        await reconciler.reconcile()
+        assert not await _is_online(db)
+
+
+async def test_an_older_connection_is_not_the_one_that_is_missed(
+    db: Database, registry: OwnershipRegistry, start_pod: StartPod
+) -> None:
+    await register(db)
+    async with start_pod() as gateway, station_client(gateway.url) as station:
+        await station.boot()
+        await _claim(db, pod_id=gateway.server._pod_id)
+        reconciler = _reconciler(db, registry, gateway)
+        await reconciler.reconcile()  # the connection that is here is given up, and no excuse
+        await eventually(lambda: _held(gateway.server.all()), lambda held: held == 0)
+        assert await _is_online(db)
+        await reconciler.reconcile()
+        assert not await _is_online(db)
+
+
+def _reconciler(db: Database, registry: OwnershipRegistry, gateway: Pod) -> Reconciler:
+    """Return one that looks when it is told to."""
+    return Reconciler(
+        db=db,
+        registry=registry,
+        claims=gateway.server._claims,
+        connections=gateway.server,
+        pod_id=gateway.server._pod_id,
+        interval_s=3600,
+    )
 
 
 async def _claim(db: Database, *, pod_id: str) -> Ownership:
