@@ -3,6 +3,7 @@
 from shared.domain.authorization import AuthorizationRequest, OpenSessions, TransactionStart
 from shared.domain.tokens import KEY_SUFFIXES, AuthorizationStatus, IdToken, IdTokenType
 from shared.store.pool import Database
+from shared.store.session_tokens import TYPE_TOLD
 
 # A session counts from its start on, so that a start which comes late, from a station that was
 # offline, is not measured against what began after it. One of the same EVSE does not count: it is
@@ -14,15 +15,9 @@ _COUNT = """
       AND (station_id <> $1
            OR (evse_id IS DISTINCT FROM $3 AND transaction_id IS DISTINCT FROM $4))
 """
-# The type that a station of 2.0.1 told of a session's token; NULL in 1.6, which tells none: then it
-# is that of the card, or of the only token of its text (`find_meant`).
-_TYPE = """
-    (SELECT event.id_token_type FROM transaction_events AS event
-     WHERE event.station_id = sessions.station_id
-       AND event.transaction_id = sessions.transaction_id
-       AND lower(event.id_token) = lower(sessions.id_token) AND event.id_token_type IS NOT NULL
-     ORDER BY event.seq_no LIMIT 1)
-"""
+# A session whose station told no type is that of the card, or of the only token of its text
+# (`find_meant`).
+_TYPE = TYPE_TOLD.format(session="sessions")
 _KEYS = "ARRAY(SELECT lower(sessions.id_token) || suffix FROM unnest($10::text[]) AS suffix)"
 _KIND = (
     f"CASE {{type}} WHEN '{IdTokenType.ISO15693}' THEN '{IdTokenType.ISO14443}' ELSE {{type}} END"

@@ -18,9 +18,10 @@ from shared.domain.sessions import (
     SessionFilter,
     SessionOrder,
 )
-from shared.domain.tokens import AuthorizationStatus
+from shared.domain.tokens import AuthorizationStatus, IdTokenType
 from shared.store.conditions import Conditions, Position
 from shared.store.pool import Connection, Database
+from shared.store.session_tokens import TYPE_TOLD
 
 _METER_VALUE_COLUMNS = ", ".join(field.name for field in fields(StoredMeterValue))
 # How long before its start and after its end a session's own values are looked for in partitions;
@@ -50,6 +51,7 @@ NOT_BILLABLE = f"(CASE WHEN {' AND '.join(_BILLABLE)} THEN 0 ELSE 1 END) = 1"
 _SELECT = f"""
     SELECT session_id::text, session.station_id, session.evse_id, connector_id,
            session.transaction_id, ocpp_version, id_token, authorization_status, reservation_id,
+           {TYPE_TOLD.format(session="session")} AS id_token_type,
            started_at, meter_start_wh,
            {ENDED_AT} AS ended_at,
            CASE WHEN ended_at IS NOT NULL THEN meter_stop_wh END AS meter_stop_wh,
@@ -89,6 +91,7 @@ def _session(record: asyncpg.Record) -> Session:
 
 
 _ENUMS: dict[str, type[StrEnum]] = {
+    "id_token_type": IdTokenType,
     "authorization_status": AuthorizationStatus,
     "energy_method": EnergyMethod,
     "ended_by": EndSource,

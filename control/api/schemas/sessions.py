@@ -18,7 +18,7 @@ from shared.domain.sessions import (
     ReviewDecision,
     ReviewReason,
 )
-from shared.domain.tokens import AuthorizationStatus
+from shared.domain.tokens import AuthorizationStatus, IdTokenType
 
 _SESSION_EXAMPLE: dict[str, Any] = {
     "session_id": "0197278e-7e02-7d1c-a6d5-5a3f0f6b7a11",
@@ -28,6 +28,7 @@ _SESSION_EXAMPLE: dict[str, Any] = {
     "transaction_id": "1042",
     "ocpp_version": "1.6",
     "id_token": "04A2B3C4D5E6F7",
+    "id_token_type": None,
     "authorization_status": "Accepted",
     "reservation_id": None,
     "active": False,
@@ -86,6 +87,9 @@ class Session(BaseModel):
     transaction_id: str = Field(description="unique per station, not beyond")
     ocpp_version: str
     id_token: str | None
+    id_token_type: IdTokenType | None = Field(
+        description="as the station told it: a token is its text and its type; null in OCPP 1.6"
+    )
     authorization_status: AuthorizationStatus | None
     reservation_id: int | None
     active: bool = Field(description="whether it goes on")

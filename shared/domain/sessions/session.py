@@ -8,7 +8,7 @@ from shared.domain.sessions.closing import EndRule
 from shared.domain.sessions.energy import EnergyMethod
 from shared.domain.sessions.review import ReviewDecision, ReviewReason, Seen
 from shared.domain.sessions.settlement import EndSource
-from shared.domain.tokens import AuthorizationStatus
+from shared.domain.tokens import AuthorizationStatus, IdTokenType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,8 @@ class Session:
     transaction_id: str
     ocpp_version: str
     id_token: str | None
+    id_token_type: IdTokenType | None
+    """As the station told it; None in OCPP 1.6, and where it told no token."""
     authorization_status: AuthorizationStatus | None
     reservation_id: int | None
     started_at: datetime | None

@@ -15,7 +15,7 @@ from shared.domain.commands import CommandState
 from shared.domain.local_lists import LocalListEntry, TokenSelection
 from shared.domain.tokens import AuthorizationStatus, IdToken, IdTokenType
 from shared.settings import ServiceSettings
-from shared.store import id_token_groups, id_tokens, local_list_steps, local_lists
+from shared.store import id_token_groups, id_tokens, local_list_steps, local_lists, sessions
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod
 from tests.support.asking import ask, outcome
@@ -124,6 +124,13 @@ async def test_charges_of_another_type_do_not_count_against_a_limit(
     assert (await start(old_station, "ABC", minute=1))[0] == "Accepted"
     assert await begin(EMAID, 2) == "ConcurrentTx"
     assert await begin(CARD, 3) == "ConcurrentTx"
+    shown = await sessions.list_before(db, before=None, limit=9)
+    assert [(each.id_token, each.id_token_type) for each in reversed(shown)] == [
+        ("ABC", EMAID),
+        ("ABC", None),
+        ("ABC", EMAID),
+        ("ABC", CARD),
+    ]
     # Of the group only the third is one.
     assert [await begin(CENTRAL, minute) for minute in (4, 5, 6)] == [
         "Accepted",
