@@ -7,7 +7,13 @@ from decimal import Decimal
 from gateway.authorization.lookup import hold
 from shared.domain.charging_profiles import InstalledProfile
 from shared.domain.local_list_limits import ToldLimits
-from shared.store import charging_profiles, configuration, local_list_limits, transactions
+from shared.store import (
+    charging_profiles,
+    configuration,
+    device_model,
+    local_list_limits,
+    transactions,
+)
 from shared.store.local_list_limits import HeldEntries
 from shared.store.pool import Database
 
@@ -65,6 +71,16 @@ class Lookups:
         """
         return await hold(
             lambda: configuration.find_values(self._db, station_id, keys), hold_s=self._hold_s
+        )
+
+    async def find_variables(self, station_id: str, component: str) -> dict[str, str]:
+        """Return what the station has told of a component of its own, by variable.
+
+        Raises:
+            StoreAwayError: Postgres is away.
+        """
+        return await hold(
+            lambda: device_model.find_values(self._db, station_id, component), hold_s=self._hold_s
         )
 
     async def list_charging_profiles(self, station_id: str) -> list[InstalledProfile]:

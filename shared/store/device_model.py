@@ -12,7 +12,7 @@ from shared.domain.device_model import (
 )
 from shared.store.epochs import SPEAKS
 from shared.store.fingerprints import fingerprint_of
-from shared.store.pool import Connection
+from shared.store.pool import Connection, Database
 from shared.store.quotas import BEYOND_QUOTA, RowQuotas
 
 _NAME = {
@@ -199,6 +199,25 @@ async def write_values(
             )
             beyond = {record["station_id"] for record in refused}
     return [BEYOND_QUOTA if fact.station_id in beyond else None for fact in facts]
+
+
+async def find_values(db: Database, station_id: str, component: str) -> dict[str, str]:
+    """Return the actual values of a component of the whole station, as far as it has told them.
+
+    Returns:
+        By `Variable`, or `Variable[Instance]`.
+    """
+    records = await db.fetch(
+        """
+        SELECT variable || coalesce('[' || variable_instance || ']', '') AS name, value
+        FROM station_variables
+        WHERE station_id = $1 AND component = $2 AND component_instance IS NULL
+          AND evse_id IS NULL AND attribute_type = 'Actual' AND value IS NOT NULL
+        """,
+        station_id,
+        component,
+    )
+    return {record["name"]: record["value"] for record in records}
 
 
 _EVENT_COLUMNS = {

@@ -1,6 +1,7 @@
-"""Updates of local lists that a station of OCPP 2.0.1 cannot take, and what it tells of itself."""
+"""What a station of OCPP 2.0.1 has told that it cannot take is not sent."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,11 +9,13 @@ from redis.asyncio import Redis
 
 from shared.bus.client import open_redis
 from shared.domain import commands
+from shared.domain.charging_profiles import to_document
 from shared.domain.commands import CommandRecord, CommandState, LocalListUpdateType
 from shared.settings import ServiceSettings
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod
 from tests.support.asking import ask, outcome
+from tests.support.charging_profiles import profile
 from tests.support.ocpp201 import NOW, booted_station, tell
 from tests.support.stations import StationClient, register
 
@@ -73,12 +76,14 @@ def asking(db: Database, redis: Redis, station: StationClient) -> Asking:
     return Asking(db, redis, station)
 
 
-def variable(name: str, value: str) -> dict[str, Any]:
+def variable(
+    name: str, value: str, *, component: str = "LocalAuthListCtrlr", **instance: str
+) -> dict[str, Any]:
     return {
         "attributeStatus": "Accepted",
         "attributeValue": value,
-        "component": {"name": "LocalAuthListCtrlr"},
-        "variable": {"name": name},
+        "component": {"name": component},
+        "variable": {"name": name, **instance},
     }
 
 
@@ -158,3 +163,29 @@ async def test_a_value_that_may_only_be_written_is_not_kept(
     del result["attributeValue"]
     await asking(change, {"setVariableResult": [result]})
     assert await db.fetchval("SELECT value FROM station_variables") is None
+
+
+async def test_profiles_and_questions_are_kept_within_limits_too(asking: Asking) -> None:
+    smart, data = "SmartChargingCtrlr", "DeviceDataCtrlr"
+    told = [
+        variable("PeriodsPerSchedule", "1", component=smart),
+        variable("RateUnit", "A", component=smart),
+        variable("ItemsPerMessage", "2", component=data, instance="GetVariables"),
+        variable("ItemsPerMessage", "1", component=data, instance="SetVariables"),
+    ]
+    await asking(commands.GetConfiguration(keys=("A.B",)), {"getVariableResult": told})
+    fits, too_long, watts = (
+        to_document(profile("TxProfile", *periods, id=5, kind="Relative", unit=unit))
+        for periods, unit in ((((0, 6),), "A"), (((0, 6), (60, 8)), "A"), (((0, 6000),), "W"))
+    )
+    start = commands.RemoteStart(id_token="TAG", evse_id=1)
+    assert "PeriodsPerSchedule" in await asking.refused(replace(start, charging_profile=too_long))
+    assert "RateUnit" in await asking.refused(replace(start, charging_profile=watts))
+    await asking.taken(replace(start, charging_profile=fits))
+    setting = commands.SetChargingProfile(
+        evse_id=1, charging_profile={**too_long, "transaction_id": "T-1"}
+    )
+    assert "PeriodsPerSchedule" in await asking.refused(setting)
+    await asking.taken(replace(setting, charging_profile={**fits, "transaction_id": "T-1"}))
+    question = commands.GetConfiguration(keys=("A.B", "A.C", "A.D"))
+    assert "at most 2 variables" in await asking.refused(question)
