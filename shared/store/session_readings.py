@@ -50,6 +50,8 @@ _READINGS = """
         FROM meter_values AS value
         WHERE station_id = session.station_id AND evse_id = session.evse_id
           AND sampled_at BETWEEN session.since AND session.until
+          -- Said of all of them, so that partitions are left out before any of them is looked at.
+          AND sampled_at BETWEEN $9 AND $10
           AND (transaction_id = session.transaction_id OR transaction_id IS NULL
                OR NOT EXISTS (SELECT FROM sessions AS other
                               WHERE other.station_id = value.station_id
@@ -63,6 +65,9 @@ _READINGS = """
         LIMIT $8
     ) AS value ON true
 """
+
+
+_SINCE, _UNTIL = 4, 5  # among the columns of `_READINGS`
 
 
 async def load(
@@ -81,9 +86,11 @@ async def load(
     """
     readings, weights, total = Readings(), defaultdict[_SessionId, int](int), 0
     words: dict[Any, Any] = {}
+    spans = _spans(claimed, max_age)
+    first, last = min(spans[_SINCE]), max(spans[_UNTIL])
     async with connection.transaction(readonly=True):
         cursor = connection.cursor(
-            _READINGS, *_spans(claimed, max_age), max_samples + 1, prefetch=_PREFETCH
+            _READINGS, *spans, max_samples + 1, first, last, prefetch=_PREFETCH
         )
         async for session_id, sampled_at, received_at, samples, of in cursor:
             if session_id in readings.too_many:
