@@ -69,8 +69,8 @@ class Log(BaseModel):
     log_request_id: str
     station_id: str
     state: TransferState = Field(
-        description="`ambiguous`: what the station told last names no request, and can be of others "
-        "that were open as well"
+        description="`ambiguous`: what the station told last names no request, and can be of "
+        "others that were open as well"
     )
     status: str | None = Field(description="the last that the station told, in OCPP's words")
     status_at: datetime | None

@@ -108,7 +108,8 @@ def test_an_interval_of_a_time_that_a_clock_showed_twice_is_looked_at(
 ) -> None:
     interval = "Energy.Active.Import.Interval"
     shown = [
-        Reading(minute(at), minute(at), [sample("250", measurand=interval)]) for at in (10, 20, 30)
+        Reading(minute(at), minute(at), [sample("250", measurand=interval)])
+        for at in (10, 20, 30, 40, 50, 60)
     ]
     twice = Reading(minute(20), minute(80), [sample(str(again), measurand=interval, **words_of_it)])
     known = facts(*shown, twice, ends=(end(None),), meter_start_wh=None)
