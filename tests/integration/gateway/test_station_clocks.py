@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.support.station_clocks import (
     SECOND_WH,
     VERSIONS,
     Station,
+    Teller,
 )
 from tests.support.stations import register
 
@@ -98,3 +100,24 @@ async def test_no_running_charge_is_closed_and_no_bill_is_wrong_in_silence(
         reasons = [set(session["review_reasons"]) for session in sessions]
         assert reasons == [fault.first, fault.second], names[name]
         assert [session["ended_by"] for session in sessions] == ["station", "station"]
+
+
+async def test_of_charges_that_came_together_none_follows_the_other(
+    db: Database, worker: WorkerSettings
+) -> None:
+    now = await db.fetchval("SELECT now()")
+    began = now - timedelta(hours=1)
+    await register(db, "CP-1")
+    tell = Teller("CP-1", "2.0.1")
+    second = tell.start(1, began - timedelta(minutes=10), Decimal(2000))
+    first = tell.start(2, began, Decimal(1000))
+    await facts.write(db, [first(""), second("")])
+    await make_past(db, now, began)
+    await look(db, worker)
+    assert [row["ended_at"] for row in (await sessions_of(db))["CP-1"]] == [None, None]
+    third = tell.start(3, began + timedelta(minutes=10), Decimal(3000))
+    await facts.write(db, [third("")])
+    await make_past(db, now, began + timedelta(minutes=10))
+    await look(db, worker)
+    rules = [row["end_rule"] for row in (await sessions_of(db))["CP-1"]]
+    assert rules == ["next_start", "next_start", None]
