@@ -198,6 +198,10 @@ async def test_before_its_acceptance_a_station_may_only_boot(db: Database, gatew
     await register(db, "NEW")
     async with station_client(gateway.url, "NEW") as station:
         assert (await station.call("Heartbeat", {}))[2] == "SecurityError"
+        # And it is asked to, as some do after a power cycle only.
+        _, message_id, *asked = await station.receive()
+        assert asked == ["TriggerMessage", {"requestedMessage": "BootNotification"}]
+        await station.send([3, message_id, {"status": "Accepted"}])
         assert (await station.boot())["status"] == "Accepted"
         assert (await station.call("Heartbeat", {}))[0] == 3
 

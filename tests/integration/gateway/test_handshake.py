@@ -85,6 +85,7 @@ async def test_before_its_boot_was_accepted_a_station_may_say_nothing_else(
     await register(db)
     async with station_client(gateway.url) as station:
         assert (await station.call("Heartbeat", {}))[:3] == [4, "1", "SecurityError"]
+        assert (await station.receive())[2] == "TriggerMessage"  # which asks it to boot
         await station.boot()
         assert (await station.call("Heartbeat", {}))[0] == 3
 
