@@ -36,6 +36,7 @@ _BILLABLE = (
     f"({ENDED_AT}) IS NOT NULL",
     "settled_at IS NOT NULL",
     "(CASE WHEN corrects_energy THEN reviewed_energy_wh ELSE energy_wh END) IS NOT NULL",
+    "(id_token IS NOT NULL OR authorization_status IS NOT NULL)",
     "NOT needs_review",
     "review_decision IS DISTINCT FROM 'void'",
 )
