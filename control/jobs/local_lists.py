@@ -36,6 +36,7 @@ from shared.domain.local_lists import (
 from shared.store import commands, local_list_limits, local_list_steps, local_lists
 from shared.store.local_list_steps import DueList
 from shared.store.pool import Database
+from shared.store.wanted_lists import WantedLists
 
 log = structlog.get_logger()
 
@@ -73,6 +74,7 @@ class LocalListKeeper:
         settings: WorkerSettings,
     ) -> None:
         self._db = db
+        self._wanted = WantedLists(db)
         self._registry = registry
         self._sender = sender
         self._settings = settings
@@ -139,11 +141,8 @@ class LocalListKeeper:
         self, due: DueList, state: LocalListState, limits: LocalListLimits, step: _Step
     ) -> SendLocalList | None:
         local_list = due.local_list
-        wanted = await local_list_steps.read_wanted(
-            self._db,
-            local_list,
-            ocpp_version=due.ocpp_version,
-            max_entries=limits.max_entries,
+        wanted = await self._wanted.read(
+            local_list, ocpp_version=due.ocpp_version, max_entries=limits.max_entries
         )
         step.changes |= {"left_out": wanted.left_out, "checked_revision": wanted.revision}
         update: LocalListUpdate | None
