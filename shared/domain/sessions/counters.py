@@ -89,8 +89,8 @@ def _from_elsewhere(
 ) -> RegisterWalk | None:
     """Return how the samples look if start and end count from 0; None if they do not fit."""
     first, last = sampled[0], sampled[-1]
-    least_wh = min(register.energy_wh for register in sampled)
-    if start.energy_wh != 0 or least_wh <= stop.energy_wh + _slack_wh(first, stop, limits):
+    is_above = first.energy_wh > stop.energy_wh + _slack_wh(first, stop, limits)
+    if start.energy_wh != 0 or not is_above:
         return None
     found = walk(None, sampled, None, limits)
     rest_wh = stop.energy_wh - (last.energy_wh - first.energy_wh)

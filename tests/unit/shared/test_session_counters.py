@@ -205,6 +205,7 @@ def test_intervals_and_power_of_the_begin_are_not_added_up(
     known = replace(charge(*told), meter_start_wh=None, ends=(end(None),))
     settlement = settled(known)
     assert (settlement.energy_wh, settlement.energy_method) == expected
+    assert quirks(settlement) == ["begin_repeated"]
 
 
 # --- samples of another counter
@@ -235,6 +236,33 @@ def test_samples_that_count_from_0_confirm_what_a_lifetime_register_tells(
     assert words(settlement) == HONEST
     assert "other_counter" in quirks(settlement)
     assert settlement.estimates[1].energy_wh <= 4000
+
+
+def test_without_samples_no_more_flows_than_twice_as_fast_as_with_them() -> None:
+    """3298 Wh in 50 minutes beyond their last digits: twice that is 1319 Wh in ten, and 52 more."""
+    assert not settled(charge(*sampled(0), start=100_000, wh=4671)).needs_review
+    assert settled(charge(*sampled(0), start=100_000, wh=4672)).needs_review
+
+
+def test_an_interruption_of_samples_that_count_from_0_may_be_told_again() -> None:
+    told = [
+        reading(at, sample(str(wh)), *([sample("1500", context=BREAK)] if at > 30 else []))
+        for at, wh in STEPS
+    ]
+    settlement = settled(charge(*told, start=100_000))
+    assert words(settlement) == HONEST
+    assert quirks(settlement) == ["begin_repeated", "other_counter"]
+
+
+def test_samples_of_another_meter_are_none_of_the_register() -> None:
+    car = [register(at, 5, context=BEGIN, location="EV") for at, _ in STEPS]
+    assert words(settled(charge(*sampled(100_000), *car, start=100_000))) == HONEST
+
+
+def test_without_a_register_at_the_start_nothing_confirms_samples_that_fall() -> None:
+    falling = [register(10, 5000), register(20, 10), register(30, 600)]
+    known = replace(charge(*falling), meter_start_wh=None)
+    assert ReviewReason.REGISTER_DECREASED in settled(known).reasons
 
 
 def test_samples_that_count_from_0_may_pass_the_start() -> None:
@@ -303,6 +331,12 @@ def test_a_start_at_0_that_the_samples_do_not_confirm_is_looked_at(
     assert settlement.needs_review
     assert settlement.energy_wh == energy_wh or energy_wh is None
     assert QuirkKind.OTHER_COUNTER not in settlement.quirks
+
+
+def test_a_start_that_is_not_0_is_of_no_counter_that_begins_with_the_charge() -> None:
+    settlement = settled(charge(*sampled(7_000_000), start=1000))
+    assert settlement.needs_review
+    assert quirks(settlement) == []
 
 
 # --- an end a little below its start

@@ -202,3 +202,9 @@ def test_more_pairs_than_are_compared_are_refused() -> None:
     unbounded = [replace(each, next_started_at=None) for each in sessions]
     with pytest.raises(TooManyPairsError):
         match_ends(told, unbounded, evses=1, limits=Limits(), max_pairs=10)
+
+
+def test_an_end_fits_up_to_the_most_that_can_flow() -> None:
+    most_wh = 1000 + 500_000 + 50
+    assert matched(replace(END, meter_stop_wh=Decimal(most_wh))) == {"e1": "s1"}
+    assert matched(replace(END, meter_stop_wh=Decimal(most_wh + 1))) == {}
