@@ -70,17 +70,17 @@ def named_request(request_id: int | None) -> int | None:
     return None if request_id is None or request_id < 0 else request_id
 
 
-def parse_item_time(text: str, name: str) -> datetime | None:
-    """Read the time of an item of a list; None, counted, if it is none and the item has to go.
+def parse_item_time(text: str, items: str) -> datetime | None:
+    """Read the timestamp of an item of a list; None, counted, if it is none and the item has to go.
 
     Args:
         text: what the station sent.
-        name: where it stood, such as "meterValue.timestamp".
+        items: what the list is called.
     """
     try:
-        return parse_time(text, name.rpartition(".")[2])
+        return parse_time(text)
     except CallRefusedError:
-        quirks.found(QuirkKind.ITEM_DROPPED, name, text[:_EXAMPLE_LENGTH])
+        quirks.found(QuirkKind.ITEM_DROPPED, f"{items}.timestamp", text[:_EXAMPLE_LENGTH])
         return None
 
 

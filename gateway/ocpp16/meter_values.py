@@ -68,7 +68,7 @@ def to_meter_values(
             metrics.samples_dropped.inc(dropped)
             quirks.found(QuirkKind.SAMPLE_DROPPED, "sampledValue.value")
         if samples:
-            sampled_at = parse_item_time(meter_value["timestamp"], "meterValue.timestamp")
+            sampled_at = parse_item_time(meter_value["timestamp"], "meterValue")
             if sampled_at is None:
                 metrics.samples_dropped.inc(len(samples))
             else:

@@ -42,7 +42,7 @@ class Diagnostics(Handlers):
         events = [
             _to_event(data, occurred_at)
             for data in event_data
-            if (occurred_at := parse_item_time(data["timestamp"], "eventData.timestamp"))
+            if (occurred_at := parse_item_time(data["timestamp"], "eventData"))
         ]
         statuses = [status for event in events if (status := self._find_status(event))]
         waits: list[Awaitable[object]] = [self.keep_status(status) for status in statuses]

@@ -25,20 +25,20 @@ from shared.telemetry import metrics
 _METER_VALUES_ANSWER = call_result.MeterValues()
 _CUSTOM_DATA = "customData"
 # Part 2 appendices, standardized units of measure.
-_STANDARD_UNITS = (
-    *("A", "ASU", "B", "Celsius", "dB", "dBm", "Deg", "Fahrenheit", "Hz", "K", "lx", "m", "ms2"),
-    *("N", "Ohm", "kPa", "Percent", "RH", "RPM", "s", "V", "VA", "kVA", "VAh", "kVAh", "var"),
-    *("kvar", "varh", "kvarh", "W", "kW", "Wh", "kWh"),
+_STANDARD_UNITS = frozenset(
+    (
+        *("A", "ASU", "B", "Celsius", "dB", "dBm", "Deg", "Fahrenheit", "Hz", "K", "lx", "m"),
+        *("ms2", "N", "Ohm", "kPa", "Percent", "RH", "RPM", "s", "V", "VA", "kVA", "VAh"),
+        *("kVAh", "var", "kvar", "varh", "kvarh", "W", "kW", "Wh", "kWh"),
+    )
 )
-# As they are, in small letters, and what names one beyond doubt. No two differ in their case alone.
-_UNITS = {
-    **{unit.casefold(): unit for unit in _STANDARD_UNITS},
+# In small letters, in which no two are alike, and what names one beyond doubt.
+_UNITS = {unit.casefold(): unit for unit in _STANDARD_UNITS} | {
     "%": "Percent",
     "c": "Celsius",
     "°c": "Celsius",
     "f": "Fahrenheit",
     "hertz": "Hz",
-    **{unit: unit for unit in _STANDARD_UNITS},
 }
 
 
@@ -79,14 +79,15 @@ def to_meter_values(
     for meter_value in meter_values:
         samples = []
         for sampled_value in meter_value["sampledValue"]:
-            digits = _digits_of(sampled_value["value"])
+            value = sampled_value["value"]
+            digits = str(value) if type(value) is int else _digits_of(value)
             if digits is None:
                 metrics.samples_dropped.inc()
                 quirks.found(QuirkKind.SAMPLE_DROPPED, "sampledValue.value")
             else:
                 samples.append(_to_sample(sampled_value, digits))
         if samples:
-            sampled_at = parse_item_time(meter_value["timestamp"], "meterValue.timestamp")
+            sampled_at = parse_item_time(meter_value["timestamp"], "meterValue")
             if sampled_at is None:
                 metrics.samples_dropped.inc(len(samples))
             else:
@@ -97,12 +98,11 @@ def to_meter_values(
 
 
 def _digits_of(value: object) -> str | None:
-    """Return a number as its meter told it, also one that is told as a text; else None."""
+    """Return a decimal as its meter told it, or any number that is told as a text; else None."""
     kind = type(value)
-    if kind is int:
-        return str(value)
     if kind is Decimal:
-        return f"{value:f}"
+        digits = str(value)  # a third of what its format takes
+        return digits if "E" not in digits else f"{value:f}"
     if kind is float:  # too long to be exact, or beyond all measure
         return str(value) if isfinite(cast("float", value)) else None
     if kind is str and is_number(text := cast("str", value).strip()):
@@ -112,12 +112,11 @@ def _digits_of(value: object) -> str | None:
 
 
 def _find_unit(unit: str) -> str:
-    """Return a unit as the list of standardized units calls it; it may be another, of a vendor."""
-    meant = _UNITS.get(unit)
+    """Return the standardized unit that is meant; one that is none is a vendor's own."""
+    meant = _UNITS.get(unit.strip().casefold())
     if meant is None:
-        meant = _UNITS.get(unit.strip().casefold(), unit)
-        if meant != unit:
-            quirks.found(QuirkKind.WRONG_CASE, "sampledValue.unitOfMeasure.unit", unit)
+        return unit
+    quirks.found(QuirkKind.WRONG_CASE, "sampledValue.unitOfMeasure.unit", unit)
     return meant
 
 
@@ -139,7 +138,7 @@ def _to_sample(sampled_value: dict[str, Any], digits: str) -> MeterSample:
     if unit is None and measurand.startswith("Energy"):
         unit = "Wh"
     if unit is not None:
-        sample["unit"] = _find_unit(unit)
+        sample["unit"] = unit if unit in _STANDARD_UNITS else _find_unit(unit)
     if multiplier := unit_of_measure.get("multiplier"):
         sample["multiplier"] = multiplier
     if phase := get("phase"):
