@@ -77,6 +77,17 @@ class Replayer:
             await store.set_refused(
                 self._db, replay.dead_letter_id, reason=f"{error.code}: {error}"
             )
+        except StoreAwayError:
+            raise
+        except Exception as error:
+            if is_away(error):
+                raise
+            log.exception("a refused message failed", dead_letter_id=replay.dead_letter_id)
+            await store.set_refused(
+                self._db,
+                replay.dead_letter_id,
+                reason=f"{ErrorCode.INTERNAL_ERROR}: our fault; it has been logged",
+            )
         else:
             await store.set_delivered(self._db, replay.dead_letter_id)
 

@@ -334,7 +334,8 @@ async def lock_undecided(connection: Connection, dead_letter_id: str) -> asyncpg
     """
     letter = await connection.fetchrow(
         """
-        SELECT station_id, kind, status, transaction_end, session_id, document, action
+        SELECT station_id, kind, status, transaction_end, session_id, document, action,
+               ocpp_version
         FROM dead_letters
         WHERE dead_letter_id = $1 FOR UPDATE
         """,

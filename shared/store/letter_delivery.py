@@ -112,6 +112,12 @@ async def assign(
         if letter["kind"] == refused_calls.KIND and letter["action"] is not None:
             if letter["action"] == "StartTransaction":
                 raise _makes_a_session(dead_letter_id)
+            if letter["ocpp_version"] != session["ocpp_version"]:
+                raise ConflictError(
+                    f"dead letter {dead_letter_id} is of OCPP {letter['ocpp_version']}, and "
+                    f"session {session_id} of OCPP {session['ocpp_version']}: it can only be given "
+                    "to a session of its own version"
+                )
             await _replay_call(connection, dead_letter_id, session_id=session_id)
             return await _note(connection, dead_letter_id, decided_by=decided_by, note=note)
         end = await _give(connection, dead_letter_id, letter, session)

@@ -142,6 +142,7 @@ class Row(StrEnum):
     TLS = "TLS below 1.2, or a certificate of another station or authority: refused"
     HANDSHAKE_SLOW = "too many bytes of headers: 431; a slow handshake: closed"
     FAILURES = "too many failures of a station id or an address: 429 without hashing"
+    LONG_CHARGE = "a StopTransaction with one sample a minute for hours: kept whole"
     MESSAGE_TOO_LONG = "a message over the limit: 1009"
     MEMORY_BOUNDED = "endless fragments, a decompression bomb: 1009, and memory stays bounded"
     COMPRESSION = "permessage-deflate: only if asked for, with a small window"

@@ -6,6 +6,7 @@ import pytest
 
 from shared.store.pool import Database
 from shared.telemetry import metrics
+from tests.conformance.conftest import Settle
 from tests.conformance.ocpp16.coverage import Row, covers
 from tests.integration.control.players import Api
 from tests.support.transcript import Play
@@ -125,3 +126,39 @@ async def test_a_time_that_is_none_is_refused_without_a_row(play: Play, db: Data
         < TypeConstraintViolation
     """)
     assert await db.fetchval("SELECT count(*) FROM meter_values") == 0
+
+
+@covers(Row.LONG_CHARGE)
+async def test_the_end_of_eight_hours_with_ten_values_a_minute_is_kept_whole(
+    play: Play, api: Api, settle: Settle
+) -> None:
+    await play("""
+        > StartTransaction {"connectorId": 1, "idTag": "TAG", "meterStart": 0,
+            "timestamp": "2026-01-02T00:00:00Z"}
+        < {"transactionId": "$id", "idTagInfo": {"status": "Accepted"}}
+    """)
+    others = [
+        {"value": "230.1", "context": "Sample.Periodic", "measurand": "Voltage", "phase": "L1",
+         "unit": "V", "location": "Outlet"}
+    ] * 9  # fmt: skip
+    register = {"context": "Sample.Periodic", "format": "Raw", "unit": "Wh",
+                "measurand": "Energy.Active.Import.Register"}  # fmt: skip
+    values = [
+        {
+            "timestamp": f"2026-01-02T{minute // 60:02}:{minute % 60:02}:00Z",
+            "sampledValue": [{"value": str(100 * minute), **register}, *others],
+        }
+        for minute in range(1, 481)
+    ]
+    end = {"transactionId": play.named["id"], "meterStop": 48_000, "transactionData": values,
+           "timestamp": "2026-01-02T08:00:00Z"}  # fmt: skip
+    frame = json.dumps([2, "end", "StopTransaction", end])
+    assert len(frame) > 480 * 1024
+    await play.station.send(frame)
+    assert await play.station.receive() == [3, "end", {}]
+    await settle()
+    (session,) = (await api.client.get("/v1/sessions")).json()["items"]
+    assert (session["energy_wh"], session["billable"]) == (48_000, True)
+    url = f"/v1/sessions/{session['session_id']}/meter-values"
+    found = (await api.client.get(url, params={"limit": 1000})).json()["items"]
+    assert (len(found), {len(value["samples"]) for value in found}) == (480, {10})

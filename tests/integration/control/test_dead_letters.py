@@ -11,6 +11,7 @@ import pytest
 from control.jobs.sessions import settle_due
 from control.jobs.settings import WorkerSettings
 from shared.domain.authorization import AuthorizationStatus
+from shared.domain.dead_letters import CallRefused
 from shared.domain.meter_values import MeterValue, MeterValuesReported, energy_import_wh
 from shared.domain.sessions import (
     TransactionEnded,
@@ -252,3 +253,23 @@ async def test_only_a_refused_message_takes_another_payload(
     await set_aside(db, STATUS)
     response = await post(client, "replay", {"payload": {"status": "Available"}})
     assert_problem(response, 409, "conflict")
+
+
+async def test_a_refused_message_is_given_to_a_session_of_its_version_only(
+    client: httpx.AsyncClient, db: Database
+) -> None:
+    await begin(db)
+    refused = CallRefused(
+        station_id="CS-1",
+        ocpp_version="2.0.1",
+        action="TransactionEvent",
+        error_code="FormatViolation",
+        error_description="seqNo",
+        frame='[2,"m","TransactionEvent",{}]',
+        only_readings=False,
+    )
+    await facts.write(db, [refused])
+    session_id = (await the_session(client))["session_id"]
+    response = await post(client, "assign", {"session_id": session_id})
+    assert_problem(response, 409, "conflict")
+    assert "of OCPP 2.0.1" in response.text

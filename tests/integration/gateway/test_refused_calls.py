@@ -262,3 +262,20 @@ async def test_what_is_told_twice_before_its_first_answer_is_no_refused_message(
         await station.boot()
         assert sorted(answer[0] for answer in await told_twice(station)) in ([3, 3], [3, 4])
     assert await letters(db) == []
+
+
+async def test_a_message_that_makes_a_handler_fail_waits_for_a_person(
+    db: Database, start_pod: StartPod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not tried for ever, and the next one has its turn."""
+    await register(db)
+    end = {"transactionId": 1, "meterStop": 1, "timestamp": ENDED_AT}
+    await facts.write(db, [stop(1), readings(1)])
+    await db.execute("UPDATE dead_letters SET replay_at = now(), replay_payload = $1", end)
+    monkeypatch.setattr("gateway.ocpp16.core.Decimal", 7)
+    async with start_pod(replay_interval_s=0.05):
+        found = await eventually(
+            lambda: letters(db), lambda rows: all(row["replay_at"] is None for row in rows)
+        )
+    assert [row["status"] for row in found] == ["open"] * 2
+    assert found[0]["reason"].startswith("InternalError")
