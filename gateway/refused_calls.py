@@ -29,6 +29,7 @@ _PIECE_LENGTH = 16_384
 _OVERLAP = 256
 # Of a list so many items are looked through at once.
 _ITEMS = 20
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ async def _without_secrets(frame: bytes) -> str:
         masked = await _in_turns(_redact(content))
     except RecursionError:  # too deep to be looked through
         return REDACTED
-    return text if masked == content else msgspec.json.encode(masked).decode()
+    return text if masked == content else _encode(masked).decode()
 
 
 async def _in_turns(steps: Steps[Any]) -> Any:  # noqa: ANN401 - any JSON

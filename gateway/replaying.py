@@ -6,13 +6,14 @@ that what was kept of it already is kept once.
 """
 
 import asyncio
-import json
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import structlog
 
 from gateway import rpc
+from gateway.decoding import decode
 from gateway.errors import CallRefusedError, ErrorCode, StoreAwayError
 from gateway.handlers import ConnectedStation, Services
 from gateway.quirks import QuirkCounter, current
@@ -118,7 +119,7 @@ class Replayer:
             case rpc.Call():
                 pass
             case rpc.Refusal(frame, _, code):
-                raise CallRefusedError(code, json.loads(frame)[3])
+                raise CallRefusedError(code, decode(frame)[3])
             case _:
                 raise CallRefusedError(ErrorCode.FORMAT_VIOLATION, "this is no CALL")
         handlers = protocol.handlers(
@@ -150,8 +151,8 @@ def _frame_of(replay: Replay) -> bytes:
         return replay.frame.encode()
     if payload is None:
         try:
-            payload = json.loads(replay.frame)[3]
-        except (ValueError, IndexError, KeyError, TypeError, RecursionError):
+            payload = decode(replay.frame.encode())[3]
+        except (msgspec.DecodeError, IndexError, KeyError, TypeError, RecursionError):
             payload = None
     if not isinstance(payload, dict):
         raise CallRefusedError(
