@@ -103,14 +103,18 @@ async def test_only_a_connection_that_is_not_newer_is_closed_for_another_pod(
         assert (await station.call("Heartbeat", {}))[0] == 3
         await sender.send(mine.pod_id, CloseConnection("CP-1", mine.epoch))
         with pytest.raises(ConnectionClosed):
-            await station.receive()
+            async with asyncio.timeout(10):
+                await station.receive()
 
 
 async def test_a_command_that_is_routed_twice_takes_one_place_in_the_queue(
     db: Database, redis: Redis, start_pod: StartPod
 ) -> None:
     await register(db)
-    async with start_pod(max_queued_commands=3) as pod, station_client(pod.url) as station:
+    async with (
+        start_pod(max_queued_commands=3, drain_timeout_s=1) as pod,
+        station_client(pod.url) as station,
+    ):
         await station.boot()
         first = await ask(db, redis, commands.ClearCache())
         assert (await station.receive())[1] == first
