@@ -34,6 +34,8 @@ from shared.store.pool import Database
 from tests.support.http import http_client
 
 API_KEY = "a-key-that-only-tests-use"
+SEEN = ("energy_wh", "ended_at", "review_reasons", "review_decision")
+"""What a review says that it is upon."""
 ACCEPTED = Outcome(state=CommandState.ACCEPTED, status="Accepted", response={"status": "Accepted"})
 
 
@@ -191,6 +193,13 @@ async def register(db: Database, station_id: str, **changes: Any) -> None:
             **changes,
         },
     )
+
+
+async def decide(client: httpx.AsyncClient, session: dict[str, Any], **body: Any) -> httpx.Response:
+    """Decide upon a session as it was read."""
+    seen = {name: session[name] for name in SEEN}
+    url = f"/v1/sessions/{session['session_id']}/review"
+    return await client.post(url, json={"seen": seen, **body})
 
 
 def assert_problem(response: httpx.Response, status: int, name: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from shared.domain.sessions import TransactionEnded
 from shared.store import commands, facts
 from shared.store.pool import Database
 from tests.integration.control.charging import START, begin, end, meter
-from tests.integration.control.players import Api, register
+from tests.integration.control.players import Api, decide, register
 
 UNITS = frozenset({"wh", "kwh", "w", "kw", "a", "v", "s", "ms", "bytes", "percent"})
 # Multiples of 10,000 are what Postgres' driver reads with an exponent.
@@ -62,9 +62,8 @@ async def corrected(client: httpx.AsyncClient, db: Database, worker: WorkerSetti
     await settle_due(db, worker)
     ((session),) = (await client.get("/v1/sessions")).json()["items"]
     assert session["energy_wh"] == 50_000
-    url = f"/v1/sessions/{session['session_id']}/review"
-    review = {"decision": "correct", "energy_wh": 60_000}
-    assert (await client.post(url, json=review)).status_code == 200
+    answer = await decide(client, session, decision="correct", energy_wh=60_000)
+    assert answer.status_code == 200
     return str(session["session_id"])
 
 
@@ -97,10 +96,7 @@ async def test_what_is_kept_of_a_decision_has_all_its_digits(
     await end(db, transaction_id, "123456789012345678.9")
     await settle_due(db, worker)
     ((session),) = (await client.get("/v1/sessions")).json()["items"]
-    await client.post(
-        f"/v1/sessions/{session['session_id']}/review",
-        json={"decision": "correct", "energy_wh": 0.0001},
-    )
+    await decide(client, session, decision="correct", energy_wh=0.0001)
     kept = await db.fetchval(
         "SELECT detail ->> 'energy_wh' FROM session_history WHERE kind = 'reviewed'"
     )

@@ -18,9 +18,7 @@ from shared.domain.sessions import (
 from shared.store import facts
 from shared.store.pool import Database
 from tests.integration.control.charging import START, begin, end, meter
-from tests.integration.control.players import assert_problem
-
-_SEEN = ("energy_wh", "ended_at", "review_reasons", "review_decision")
+from tests.integration.control.players import SEEN, assert_problem, decide
 
 
 @pytest.fixture
@@ -38,13 +36,6 @@ async def suspect(client: httpx.AsyncClient, db: Database, worker: WorkerSetting
     await end(db, await begin(db), "900")
     await settle_due(db, worker)
     return str((await only_session(client))["session_id"])
-
-
-async def decide(client: httpx.AsyncClient, session: dict[str, Any], **body: Any) -> httpx.Response:
-    """Decide upon a session as it was read."""
-    seen = {name: session[name] for name in _SEEN}
-    url = f"/v1/sessions/{session['session_id']}/review"
-    return await client.post(url, json={"seen": seen, **body})
 
 
 async def stray(db: Database, **changes: Any) -> None:
@@ -334,6 +325,6 @@ async def test_a_dead_letter_is_not_given_to_another_stations_session(
 
 
 async def test_a_review_of_no_session_is_a_404(client: httpx.AsyncClient) -> None:
-    nobody = {"session_id": uuid4(), **dict.fromkeys(_SEEN), "review_reasons": []}
+    nobody = {"session_id": uuid4(), **dict.fromkeys(SEEN), "review_reasons": []}
     assert_problem(await decide(client, nobody, decision="void"), 404, "not-found")
     assert_problem(await client.get(f"/v1/sessions/{uuid4()}/history"), 404, "not-found")
