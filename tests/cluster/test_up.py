@@ -64,7 +64,9 @@ class TestReport:
 
 class TestStations:
     def test_simulated_stations_come_online(self, data: Path) -> None:
-        with running_cluster(data, "--stations", "3", "--gateways", "1") as cluster:
+        with running_cluster(
+            data, "--stations", "3", "--gateways", "1", is_first_start=True
+        ) as cluster:
             assert "sim" in cluster.report["pids"]
             headers = {"Authorization": f"Bearer {cluster.api_key}"}
             with httpx.Client(base_url=cluster.http_url, headers=headers) as api:
