@@ -281,7 +281,9 @@ class Round:
         return self._leave_out(violation.path)
 
     def too_few(self, violation: Violation) -> bool:
-        """Keep an empty list."""
+        """Keep an empty list, unless it had to say something."""
+        if violation.path[-1] in WHOLE_LISTS:
+            return False
         self._tolerate(QuirkKind.TOO_FEW, violation.path, "")
         if violation.path[-1] in LISTS:
             self.tolerations.append((Habits.keep_empty, violation.path))

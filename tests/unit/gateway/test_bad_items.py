@@ -231,3 +231,26 @@ def test_all_variables_of_a_long_report_are_kept_whatever_it_leaves_out(
     assert len(right["reportData"]) == 2_000
     assert all(len(each["variableAttribute"][0]["value"]) == 3_000 for each in right["reportData"])
     assert quirks.isdisjoint({"item_dropped", "member_dropped"})
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "member"),
+    [
+        ("v201", "NotifyReportRequest", "reportData"),
+        ("v201", "NotifyEventRequest", "eventData"),
+        ("v201", "TransactionEventRequest", "meterValue"),
+        ("v201", "GetInstalledCertificateIdsResponse", "certificateHashDataChain"),
+        ("v201", "GetVariablesResponse", "getVariableResult"),
+        ("v16", "MeterValues", "meterValue"),
+    ],
+)
+def test_an_empty_list_costs_nothing(version: str, name: str, member: str) -> None:
+    definition = schemas.load(version, name)._schema
+    payload = plainest(definition, definition.get("definitions", {})) | {member: []}
+    right, quirks = mended(version, name, payload)
+    assert (right, quirks) == (payload, {"too_few"})
+
+
+def test_what_became_of_settings_is_told_or_not() -> None:
+    with pytest.raises(CallRefusedError):
+        mended("v201", "SetVariablesResponse", {"setVariableResult": []})
