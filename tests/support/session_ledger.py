@@ -8,10 +8,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 from shared.domain.meter_values import MeterValue, MeterValuesReported
 from shared.domain.sessions import (
+    Bill,
     ClosingRules,
     End,
     EndSource,
@@ -19,6 +21,7 @@ from shared.domain.sessions import (
     OpenSession,
     Reading,
     ReadingOf,
+    ReviewReason,
     RuleEnd,
     SessionFacts,
     Settlement,
@@ -43,10 +46,11 @@ class _Session:
     received_at: datetime
     start: TransactionStarted | None = None
     ends: list[End] = field(default_factory=list)
-    events: dict[int, TransactionEventReported] = field(default_factory=dict)
-    heard_at: dict[int, datetime] = field(default_factory=dict)
+    events: dict[Any, TransactionEventReported] = field(default_factory=dict)
+    heard_at: dict[Any, datetime] = field(default_factory=dict)
     """When each event came."""
     concluded: RuleEnd | None = None
+    bill: Bill | None = None
 
 
 class Ledger:
@@ -76,8 +80,8 @@ class Ledger:
                 self._receive_values(fact, now)
             case TransactionEventReported():
                 session = self.sessions.setdefault(fact.transaction_id, _Session(now))
-                session.events.setdefault(fact.seq_no, fact)
-                session.heard_at.setdefault(fact.seq_no, now)
+                session.events.setdefault(_number(fact), fact)
+                session.heard_at.setdefault(_number(fact), now)
                 values = MeterValuesReported(
                     fact.station_id, 0, fact.transaction_id, fact.meter_values
                 )
@@ -118,6 +122,8 @@ class Ledger:
             facts = self._facts(transaction_id, session, matched[transaction_id])
             settlement = settle(facts, now=now, limits=LIMITS, rules=RULES)
             session.concluded = settlement.rule_end
+            if session.bill is None and settlement.billable:
+                session.bill = settlement.found
             settlements[transaction_id] = settlement
         return settlements
 
@@ -202,6 +208,8 @@ class Ledger:
             ],
             surroundings=self._surroundings(session),
             concluded=session.concluded,
+            id_token=start.id_token,
+            bill=session.bill,
         )  # fmt: skip
 
     def _surroundings(self, session: _Session) -> Surroundings:
@@ -240,7 +248,7 @@ class Ledger:
                 meter_stop_wh=_lowest_certain(last),
                 stopped_reason=event.stopped_reason,
                 id_token=None,
-                received_at=session.heard_at[event.seq_no],
+                received_at=session.heard_at[_number(event)],
             )
             for event in events
             if event.event_type is TransactionEventType.ENDED
@@ -248,7 +256,9 @@ class Ledger:
         return SessionFacts(
             started_at=min(starts, default=None),
             meter_start_wh=_lowest_certain(first),
-            authorization_status=min(tokens)[1].authorization_status if tokens else None,
+            authorization_status=min(tokens, key=itemgetter(0))[1].authorization_status
+            if tokens
+            else None,
             received_at=session.received_at,
             heard_at=max(session.heard_at.values()),
             ends=ends,
@@ -259,7 +269,25 @@ class Ledger:
             ],
             surroundings=self._surroundings(session),
             concluded=session.concluded,
+            id_token=min(tokens, key=itemgetter(0))[1].id_token if tokens else None,
+            anonymous=not tokens,
+            bill=session.bill,
+            events_missing=_count_missing(session),
         )
+
+
+def _number(fact: TransactionEventReported) -> tuple[Any, ...]:
+    """Return what tells an event from others; some makes give all the same number."""
+    return fact.seq_no, fact.event_type, fact.occurred_at
+
+
+def _count_missing(session: _Session) -> int:
+    events = session.events.values()
+    ends = [e.occurred_at for e in events if e.event_type is TransactionEventType.ENDED]
+    if not ends:
+        return 0
+    numbers = {event.seq_no for event in events if event.occurred_at <= min(ends)}
+    return max(numbers) - min(numbers) + 1 - len(numbers)
 
 
 def _place(session: _Session) -> tuple[int | None, datetime | None]:
@@ -297,14 +325,16 @@ def _words(end: End) -> tuple[Any, ...]:
 def outcome(settlement: Settlement) -> tuple[Any, ...]:
     """Return what a session is, without when we heard of it.
 
-    Which of the rules closed it is a matter of when the worker looked.
+    Which of the rules closed it is a matter of when the worker looked, and so is whether it could
+    be billed before it was what it is.
     """
     end = settlement.end
+    reasons = settlement.reasons - {ReviewReason.CHANGED_AFTER_SETTLEMENT}
     return (
         None if end is None else (end.source, end.ended_at, end.meter_stop_wh, end.stopped_reason),
         settlement.energy_wh,
         settlement.energy_method,
         settlement.estimates,
-        sorted(settlement.reasons),
-        settlement.needs_review,
+        sorted(reasons),
+        bool(reasons),
     )
