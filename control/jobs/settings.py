@@ -158,7 +158,9 @@ class WorkerSettings(FileStorageSettings, HttpSettings):
         "to empty its queue, and than the usual interval of meter values",
     )
     session_available_grace_s: NonNegativeFloat = Field(
-        default=600.0, description="after its connector became available"
+        default=600.0,
+        description="after we learned that its connector is available and it said no more; by our "
+        "clock, as all of these",
     )
     session_silent_grace_s: NonNegativeFloat = Field(
         default=86_400.0,

@@ -56,7 +56,11 @@ _SIGNS = {
 async def test_an_end_that_never_comes_is_concluded_and_a_late_one_replaces_that(
     play: Play, api: Api, settle: Settle, rule: str
 ) -> None:
-    at_once = {"session_next_start_grace_s": 0, "session_rebooted_grace_s": 0}
+    at_once = {
+        "session_next_start_grace_s": 0,
+        "session_rebooted_grace_s": 0,
+        "session_available_grace_s": 0,
+    }
     await play(STARTED + shown('"$id"', ("03:20:00", 1800)))
     await settle(**at_once)
     assert (await the_session(api))["active"] is True
