@@ -14,6 +14,7 @@ from shared.domain.commands import RemoteStart, remote_start_id_of
 from shared.domain.sessions import (
     HistoryKind,
     ReviewDecision,
+    Seen,
     Session,
     TransactionEnded,
     TransactionEventReported,
@@ -285,7 +286,13 @@ async def test_a_bill_of_1_6_does_not_change_in_silence(
 
 async def decide(db: Database, session: Session, decision: ReviewDecision, **words: Any) -> None:
     given = {"energy_wh": None, "ended_at": None, "note": None, "reviewed_by": "test", **words}
-    await session_reviews.review(db, session.session_id, decision=decision, **given)
+    seen = Seen(
+        energy_wh=session.energy_wh,
+        ended_at=session.ended_at,
+        reasons=frozenset(session.review_reasons),
+        decision=session.review_decision,
+    )
+    await session_reviews.review(db, session.session_id, seen=seen, decision=decision, **given)
 
 
 async def test_a_decision_about_a_changed_bill_holds_until_it_changes_again(
@@ -370,7 +377,7 @@ async def test_what_was_worked_out_before_a_fact_came_is_not_written(
     assert result.settlement.needs_review
     await charging.end(db, transaction_id, "3000")
     before = await db.fetchrow("SELECT * FROM sessions")
-    assert await session_settling.store(db, [result]) == []
+    assert await session_settling.store(db, [result], max_quirks_per_station=9) == []
     assert await db.fetchrow("SELECT * FROM sessions") == before
     assert await db.fetchval("SELECT count(*) FROM session_history") == 0
     assert await settle_due(db, worker) == 1
@@ -381,8 +388,8 @@ async def test_what_was_worked_out_after_all_facts_is_written_once(
 ) -> None:
     await charging.end(db, await charging.begin(db), "900")
     _, result = await claim(db, worker)
-    assert await session_settling.store(db, [result]) == [result]
-    assert await session_settling.store(db, [result]) == []
+    assert await session_settling.store(db, [result], max_quirks_per_station=9) == [result]
+    assert await session_settling.store(db, [result], max_quirks_per_station=9) == []
     assert await db.fetchval("SELECT count(*) FROM session_history") == 1
 
 
