@@ -89,3 +89,31 @@ def test_the_requirements_hold_hashes_and_no_address() -> None:
         text = path.read_text("utf-8")
         assert "--hash=sha256:" in text
         assert "://" not in text
+
+
+def _promises() -> dict[str, str]:
+    """Return the numbered promises of ARCHITECTURE.md."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    section = text.partition("## What always holds")[2].partition("\n## ")[0]
+    numbered = re.split(r"^(\d+)\. ", section, flags=re.MULTILINE)[1:]
+    return dict(zip(numbered[::2], numbered[1::2], strict=True))
+
+
+@pytest.fixture(scope="session")
+def test_names() -> set[str]:
+    return {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"def (test_\w+)\(", path.read_text(encoding="utf-8"))
+    }
+
+
+def test_promises_are_numbered_in_order() -> None:
+    assert list(_promises()) == [str(number) for number in range(1, len(_promises()) + 1)]
+
+
+@pytest.mark.parametrize("number", _promises())
+def test_a_promise_names_a_test_that_there_is(number: str, test_names: set[str]) -> None:
+    named = set(re.findall(r"`(test_\w+)`", _promises()[number]))
+    assert named
+    assert named <= test_names

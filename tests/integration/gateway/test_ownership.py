@@ -228,3 +228,17 @@ async def test_a_stopped_pod_leaves_nothing_behind(
     assert not (await stations.get(db, "CP-1")).online
     assert await db.fetchval("SELECT count(*) FROM pods") == 0
     assert await redis.keys("*") == []
+
+
+async def test_a_pod_that_starts_again_is_another_pod(db: Database, start_pod: StartPod) -> None:
+    await register(db)
+    async with start_pod(pod_lease_s=60) as former, station_client(former.url) as station:
+        await station.boot()
+        owner = (await stations.get(db, "CP-1")).pod_id
+        # The next one of its name comes while the lease of the former one still counts.
+        async with start_pod(pod_lease_s=60) as again:
+            names = dict(await db.fetch("SELECT pod_id, pod_name FROM pods"))
+            assert len(names) == 2
+            assert set(names.values()) == {"pod"}
+            assert again.server.all() == []
+            assert (await stations.get(db, "CP-1")).pod_id == owner
