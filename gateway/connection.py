@@ -14,14 +14,16 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
 from gateway import rpc
-from gateway.answer_frames import CallError, CallResult, MalformedAnswer, StationAnswer
+from gateway.answer_frames import CallError, CallResult, MalformedAnswer
 from gateway.answers import Answer, encode_result, refuse, refuse_unaccepted
-from gateway.errors import ConnectionLostError, StoreAwayError, TooLateError
+from gateway.boot_requests import BootRequests
+from gateway.errors import StoreAwayError
 from gateway.exchange_log import ExchangeLog
 from gateway.fence import Fence
 from gateway.handlers import ConnectedStation, Handlers
 from gateway.lengths import TRANSACTION_ACTIONS
 from gateway.leniency import Deviation
+from gateway.outgoing_calls import OutgoingCalls
 from gateway.quirks import QuirkLog
 from gateway.refused_calls import RefusedCall, RefusedCalls
 from gateway.routing import AnsweredCall, Protocol
@@ -57,6 +59,8 @@ class StationConnection:
 
     __slots__ = (
         "_answerer",
+        "_boot_requests",
+        "_calls",
         "_closer",
         "_fence",
         "_handlers",
@@ -68,10 +72,10 @@ class StationConnection:
         "_peer",
         "_quirks",
         "_refused",
-        "_reply",
         "_stopping",
         "_websocket",
         "announced",
+        "call",
         "heard_at_s",
         "protocol",
         "queued_commands",
@@ -114,7 +118,12 @@ class StationConnection:
         self._inbox: deque[tuple[rpc.Call | RefusedCall, float]] = deque()
         self._answerer: asyncio.Task[None] | None = None
         self._closer: asyncio.Task[None] | None = None
-        self._reply: asyncio.Future[StationAnswer] | None = None
+        self._calls = OutgoingCalls(
+            websocket, protocol, station, self._peer, exchange_log=exchange_log, fence=fence
+        )
+        self.call = self._calls.call
+        """Send a CALL and wait for its answer."""
+        self._boot_requests: BootRequests | None = None
         self._stopping = False
 
     async def run(self) -> None:
@@ -130,70 +139,11 @@ class StationConnection:
                 await asyncio.wait([self._answerer])
             if self._closer is not None:
                 await asyncio.wait([self._closer])
-            if self._reply is not None and not self._reply.done():
-                self._reply.set_exception(ConnectionLostError())
+            self._calls.lose()
+            if self._boot_requests is not None:
+                await self._boot_requests.stop()
             for call, received_at_s in self._inbox:
                 self._log.from_station(call, NoAnswer.NOT_ANSWERED, None, received_at_s)
-
-    async def call(
-        self,
-        message_id: str,
-        action: str,
-        payload: dict[str, Any],
-        *,
-        send_by_s: float,
-        timeout_s: float,
-    ) -> StationAnswer:
-        """Send a CALL and wait for its answer; one at a time.
-
-        Args:
-            message_id: of the CALL.
-            action: its Action.
-            payload: its payload.
-            send_by_s: it is not sent later than this, by `time.monotonic`.
-            timeout_s: how long the station may take.
-
-        Raises:
-            TooLateError: it is later; nothing was sent.
-            TimeoutError: the station did not answer in time; what it still says is ignored.
-            ConnectionLostError: the connection ended first.
-        """
-        if self._fence.is_closed():
-            raise ConnectionLostError
-        if time.monotonic() > send_by_s:
-            raise TooLateError
-        self._peer.open_call(message_id, action)
-        if not self.station.accepted and (asked := self.protocol.find_asked_for(action, payload)):
-            self.station.asked_for |= {asked}
-        self._reply = asyncio.get_running_loop().create_future()
-        frame = rpc.encode_call(message_id, action, payload)
-        sent_at_s = time.monotonic()
-        outcome: str = NoAnswer.CONNECTION_LOST
-        answer: StationAnswer | None = None
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._websocket.send(frame, text=True)
-                answer = await self._reply
-                outcome = answer.outcome
-                return answer
-        except ConnectionClosed:
-            raise ConnectionLostError from None
-        except TimeoutError:
-            outcome = NoAnswer.TIMED_OUT
-            raise
-        finally:
-            self._peer.abandon_call()
-            self._reply = None
-            self._log.to_station(
-                action,
-                message_id,
-                outcome,
-                frame,
-                sent_at_s=sent_at_s,
-                answer=None if answer is None else answer.frame,
-                answered_at_s=self.heard_at_s,
-                detail=(answer and answer.fault) or None,
-            )
 
     def resume(self) -> None:
         """Take up what came while the fence was closed."""
@@ -221,11 +171,9 @@ class StationConnection:
     async def is_alive(self, timeout_s: float) -> bool:
         """Find out with a ping whether somebody is still there."""
         try:
-            async with asyncio.timeout(timeout_s):
-                await (await self._websocket.ping())
-        except (TimeoutError, ConnectionClosed):
+            return await self._websocket.is_alive(timeout_s)
+        except ConnectionClosed:
             return False
-        return True
 
     async def encode_command(self, command: Command) -> tuple[str, dict[str, Any]]:
         """Return action and payload of a command in this connection's version.
@@ -287,8 +235,7 @@ class StationConnection:
             case rpc.Call():
                 self._receive_call(event)
             case CallResult() | CallError() | MalformedAnswer():
-                if self._reply is not None and not self._reply.done():
-                    self._reply.set_result(event)
+                self._calls.take(event, at_s=self.heard_at_s)
             case rpc.Refusal(frame, action, code):
                 known = any(waiting.frame == data for waiting, _ in self._inbox)
                 if not known and (refused := RefusedCall.of(data, event)) is not None:
@@ -329,6 +276,10 @@ class StationConnection:
 
     def _refuse_unaccepted(self, call: rpc.Call) -> Answer:
         self._quirks.note(call.route.action, Deviation(QuirkKind.CALL_BEFORE_ACCEPTANCE, ""))
+        if self.station.may_be_asked_to_boot:
+            if self._boot_requests is None:
+                self._boot_requests = BootRequests(self._handlers, self.protocol, self._calls)
+            self._boot_requests.make()
         return refuse_unaccepted(self._peer, call, self.station.station_id)
 
     def _enqueue(self, call: rpc.Call | RefusedCall) -> None:

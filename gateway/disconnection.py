@@ -7,8 +7,9 @@ from websockets.exceptions import PayloadTooBig
 from websockets.frames import Close, CloseCode
 
 from gateway.connection import StationConnection
+from gateway.pinged_socket import PING_TIMEOUT_REASON
 from gateway.security_reports import SecurityReports
-from gateway.station_socket import PING_TIMEOUT_REASON, StationSocket
+from gateway.station_socket import StationSocket
 from shared.domain.availability import Disconnection, DisconnectReason
 
 MESSAGE_TOO_LONG = "MessageTooLong"

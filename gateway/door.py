@@ -36,8 +36,8 @@ from shared.telemetry.errors import describe_error
 
 log = structlog.get_logger()
 
-_PATH_PREFIX = "/ocpp/"
-_WHERE = f"stations connect to {_PATH_PREFIX}<station id>"
+_FOLDER = "ocpp"
+_WHERE = f"stations connect to /{_FOLDER}/<station id>"
 # An answer in time: at the handshake's own end the socket would close without one.
 _SHARE_FOR_AUTHENTICATION = 0.7
 # Of what is left then, the rest is for looking up.
@@ -333,13 +333,21 @@ def _read(request: Request, origin: Origin) -> Presented:
 
 
 def _read_station_id(target: str) -> str:
+    """Read the id in /ocpp/{station_id}; several slashes are one: many base URLs end in one.
+
+    Raises:
+        _UnreadableError: it has no such form.
+    """
     try:
-        path = urlsplit(target).path
+        parts = urlsplit(target)
     except ValueError:
         raise _UnreadableError(f"the path cannot be read: {_WHERE}") from None
-    if not path.startswith(_PATH_PREFIX):
+    # //ocpp/CP-1 is a path here, although it looks like a host's name and a path.
+    path = parts.path if parts.scheme else f"{parts.netloc}{parts.path}"
+    folder, slash, station_id = path.lstrip("/").partition("/")
+    if folder != _FOLDER or not slash:
         raise _UnreadableError(_WHERE, http.HTTPStatus.NOT_FOUND)
     try:
-        return check_station_id(unquote(path.removeprefix(_PATH_PREFIX)))
+        return check_station_id(unquote(station_id.lstrip("/")))
     except InvalidInputError as error:
         raise _UnreadableError(str(error)) from None

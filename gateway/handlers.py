@@ -30,18 +30,26 @@ class ConnectedStation:
 
     `accepted` is whether it may say more than BootNotification (OCPP 2.0.1 B01.FR.10, OCPP-J 1.6
     errata 3.10). An acceptance outlives the connection that got it. `asked_for` are the Actions
-    that it may send before its acceptance, because we asked for them.
+    that it may send before its acceptance, because we asked for them. `booted` is whether it has
+    sent a BootNotification over this connection.
     """
 
     credentials: Credentials
     ownership: Ownership
     accepted: bool
     asked_for: frozenset[str] = frozenset()
+    booted: bool = False
 
     @property
     def station_id(self) -> str:
         """Who it is."""
         return self.ownership.station_id
+
+    @property
+    def may_be_asked_to_boot(self) -> bool:
+        """Whether it has not said who it is, and is none of which nothing may be asked (§4.2)."""
+        rejected = self.credentials.registration_status is RegistrationStatus.REJECTED
+        return not (self.booted or rejected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +116,7 @@ class Handlers:
         An operator may have decided since the handshake: what counts is the status at the commit.
         Whoever may not tell (a connection that was replaced meanwhile) goes by the handshake's.
         """
+        self.station.booted = True
         written = await self.services.ingest.submit(boot)
         known = self.station.credentials.registration_status
         status = RegistrationStatus(written) if written else known

@@ -220,6 +220,7 @@ class OcppServer:
     def _make_socket(self, *args: Any, **options: Any) -> StationSocket:  # noqa: ANN401 - the library's
         socket = StationSocket(*args, **options)
         socket.on_unreadable = self._door.note_unreadable
+        socket.long_message_timeout_s = self._settings.long_message_timeout_s
         return socket
 
     async def _process_request(self, socket: StationSocket, request: Request) -> Response | None:

@@ -243,6 +243,11 @@ class GatewaySettings(LengthSettings, QuotaSettings):
         description="a station that answers no ping for so long is gone: with the interval, found "
         "within 45 s",
     )
+    long_message_timeout_s: PositiveFloat = Field(
+        default=300.0,
+        description="a ping may stay unanswered for so long while the station sends: its answer "
+        "waits behind the message, and one of 256 KiB takes 260 s over a link of 1 kB/s",
+    )
     close_timeout_s: PositiveFloat = Field(
         default=5.0, description="how long a closing handshake may take before TCP is closed"
     )

@@ -14,17 +14,17 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 
 import structlog
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import InvalidMessage
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Event, State
 
 from gateway.budget import FEW_BYTES, SHORT_S, Limits, Spent
 from gateway.fragments import Fragments
+from gateway.pinged_socket import PingedSocket
 from gateway.steps import Steps, Unfinished
 from gateway.turns import Turns
 from shared.domain.stations import Credentials, SecurityProfile
@@ -32,7 +32,6 @@ from shared.telemetry import metrics
 
 log = structlog.get_logger()
 
-_TURN_S = 0.05
 # Of the kernel, for each direction of a connection. Left to itself, Linux takes in megabytes from a
 # station that sends as fast as it can, and as much of answers that it does not read: 0.8 s of a
 # processor before it has to stop. Longer messages come in pieces.
@@ -46,14 +45,11 @@ _MAX_PIECE_BYTES = 8 * 1024
 # Inflated, this may be a thousand times as much.
 _MAX_COMPRESSED_BYTES = 1024
 
-PING_TIMEOUT_REASON = "keepalive ping timeout"
-"""Reason in the close frame that nobody may read."""
-
 _WHOLE_MESSAGE = (Opcode.TEXT, Opcode.BINARY)
 _PART_OF_MESSAGE = (*_WHOLE_MESSAGE, Opcode.CONT)
 
 
-class StationSocket(ServerConnection):
+class StationSocket(PingedSocket):
     """A WebSocket whose handshake found out who is there.
 
     A station that does not read its answers is not read from either, until it does. One that sends
@@ -180,39 +176,9 @@ class StationSocket(ServerConnection):
         finally:
             too_late.cancel()
 
-    async def keepalive(self) -> None:
-        """Ping, and end a connection when no answer comes; until cancelled.
-
-        Nobody is there then: the close handshake that the library makes would take another
-        `close_timeout`, and with a station that does not read, the ping itself would never be sent.
-        """
-        latency_s = 0.0
-        while self.ping_interval is not None:
-            await asyncio.sleep(self.ping_interval - latency_s)
-            began_s = self.loop.time()
-            if not await self._is_answering():
-                if self.protocol.state is State.OPEN:
-                    self.protocol.fail(CloseCode.INTERNAL_ERROR, PING_TIMEOUT_REASON)
-                    self.send_data()
-                self.transport.abort()
-                return
-            latency_s = min(self.loop.time() - began_s, self.ping_interval)
-
-    async def _is_answering(self) -> bool:
-        try:
-            async with asyncio.timeout(self.ping_timeout):
-                pong = asyncio.ensure_future(await self.ping())
-        except TimeoutError:
-            return False
-        # An answer that came while this process stood still lies in the socket when the time is
-        # over: it is read in the next turn of the event loop.
-        await asyncio.wait([pong], timeout=self.ping_timeout)
-        if not pong.done():
-            await asyncio.wait([pong], timeout=_TURN_S)
-        return pong.done()
-
     def data_received(self, data: bytes) -> None:
         """Hand over what was read, or have it wait for its turn if it is long."""
+        self.read_at_s = monotonic()
         if self._waiting or self._unparsed or self._unfinished is not None:
             self._unparsed += data
             self.transport.pause_reading()

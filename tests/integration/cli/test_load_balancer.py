@@ -122,6 +122,20 @@ async def test_an_id_in_percent_encoding_is_the_same_id(stations: httpx.AsyncCli
         assert await peer_of(stations, f"CP%2D{number}") == await peer_of(stations, f"CP-{number}")
 
 
+@pytest.mark.parametrize("path", ["/ocpp//{}", "//ocpp/{}", "/ocpp///{}"])
+async def test_a_base_url_that_ends_in_a_slash_leads_to_the_same_gateway(
+    stations: httpx.AsyncClient, path: str
+) -> None:
+    names = [f"CP-{number}" for number in range(20)]
+    base_url = str(stations.base_url).rstrip("/")
+    found = {}
+    for name in names:
+        answer = await stations.get(base_url + path.format(name.replace("-", "%2D")))
+        found[name] = int(answer.headers["X-Peer"])
+    assert found == await peers_of(stations, names)
+    assert len(set(found.values())) == 3
+
+
 async def test_only_the_stations_of_a_lost_gateway_move(
     stations: httpx.AsyncClient, peers: list[Peer]
 ) -> None:

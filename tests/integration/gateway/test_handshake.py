@@ -46,15 +46,41 @@ async def test_a_station_without_password_gets_401(db: Database, gateway: Pod) -
     assert (await refusal(f"{gateway.url}/CP-1", garbage)).response.status_code == 401
 
 
-@pytest.mark.parametrize("station_id", ["a%2Fb", "..", "a:b", "a%00b", "x" * 49, "", "%C3%A9"])
+@pytest.mark.parametrize(
+    "station_id", ["a%2Fb", "..", "a:b", "a%00b", "x" * 49, "", "/", "a/b", "%2FCP-1", "%C3%A9"]
+)
 async def test_an_impossible_station_id_gets_400(gateway: Pod, station_id: str) -> None:
     refused = await refusal(f"{gateway.url}/{station_id}", basic_auth("x"))
     assert refused.response.status_code == 400
 
 
-async def test_another_path_gets_404(gateway: Pod) -> None:
-    url = gateway.url.removesuffix("/ocpp") + "/elsewhere/CP-1"
+@pytest.mark.parametrize(
+    "path",
+    ["/elsewhere/CP-1", "/ocpp", "//ocpp", "/ocppx/CP-1", "/OCPP/CP-1", "/x//ocpp/CP-1", "/"],
+)
+async def test_another_path_gets_404(gateway: Pod, path: str) -> None:
+    url = gateway.url.removesuffix("/ocpp") + path
     assert (await refusal(url)).response.status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/ocpp//CP-1",
+        "/ocpp///CP-1",
+        "//ocpp/CP-1",
+        "//ocpp//CP-1",
+        "/ocpp//CP%2D1",
+        "/ocpp//CP-1?a=b",
+    ],
+)
+async def test_a_base_url_may_end_in_a_slash(db: Database, gateway: Pod, path: str) -> None:
+    await register(db)
+    base_url = gateway.url.removesuffix("/ocpp")
+    async with connect(
+        base_url + path, subprotocols=["ocpp1.6"], additional_headers=basic_auth("CP-1")
+    ) as websocket:
+        assert websocket.subprotocol == "ocpp1.6"
 
 
 async def test_an_unsecured_station_comes_in_only_if_registered_so(
