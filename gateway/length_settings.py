@@ -11,9 +11,9 @@ class LengthSettings(ServiceSettings):
     max_message_bytes: PositiveInt = Field(
         default=256 * 1024,
         description="inflated, of a message that tells of no transaction. A longer CALL is refused "
-        "with its size and this limit, a longer answer is ignored; neither is decoded. Reports of "
-        "stations come in parts (2.0.1 NotifyReport `tbc`), and all keys of a large 1.6 station "
-        "have some tens of kilobytes",
+        "with its size and this limit, a longer answer ends its command with the same words; "
+        "neither is decoded. Reports of stations come in parts (2.0.1 NotifyReport `tbc`), and all "
+        "keys of a large 1.6 station have some tens of kilobytes",
     )
     max_transaction_message_bytes: PositiveInt = Field(
         default=2 * 1024 * 1024,

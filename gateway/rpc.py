@@ -323,17 +323,23 @@ class Peer:
         meant = plain(action)
         return next((name for name in self._protocol.actions if plain(name) == meant), "")
 
-    def _receive_answer(self, reading: Reading | None) -> StationAnswer | Ignored:
-        """Give an answer to our open CALL, if it is the one that it names."""
+    def _receive_answer(
+        self,
+        reading: Reading | None,
+        malformed: IgnoredReason = IgnoredReason.MALFORMED_ANSWER,
+    ) -> StationAnswer | Ignored:
+        """Give an answer to our open CALL, if it is the one that it names.
+
+        Args:
+            reading: what it says; None if it names no CALL.
+            malformed: why nobody gets one that is not what it should be.
+        """
         if reading is None:
-            return Ignored(IgnoredReason.MALFORMED_ANSWER)
+            return Ignored(malformed)
         answer = reading.answer
         if answer.message_id != self._open_call:
-            return Ignored(
-                IgnoredReason.MALFORMED_ANSWER
-                if isinstance(answer, MalformedAnswer) or answer.fault
-                else IgnoredReason.UNASKED_ANSWER
-            )
+            wrong = isinstance(answer, MalformedAnswer) or answer.fault
+            return Ignored(malformed if wrong else IgnoredReason.UNASKED_ANSWER)
         self._open_call = None
         if self._note is not None:
             name = f"{self._open_action}Response" if self._open_action else ""
@@ -348,13 +354,12 @@ class Peer:
             self._note("", Deviation(QuirkKind.FRAME_FORM, "padding"))
             return self.receive(stripped)
         description = _what_is_wrong(error)
+        too_long = IgnoredReason.TOO_LONG if isinstance(error, lengths.TooLongError) else None
         if reading := read_undecodable_answer(data, description):
-            return self._receive_answer(reading)
+            return self._receive_answer(reading, too_long or IgnoredReason.MALFORMED_ANSWER)
         if found := _CALL_PREFIX.match(data):
             return self.refuse(found[1].decode(), "", ErrorCode.FORMAT_VIOLATION, description)
-        too_long = isinstance(error, lengths.TooLongError)
-        reason = IgnoredReason.TOO_LONG if too_long else IgnoredReason.NOT_AN_ARRAY
-        return self._not_rpc(reason, ErrorCode.RPC_FRAMEWORK_ERROR)
+        return self._not_rpc(too_long or IgnoredReason.NOT_AN_ARRAY, ErrorCode.RPC_FRAMEWORK_ERROR)
 
     def _not_rpc(
         self, reason: IgnoredReason, code: ErrorCode, frame: list[Any] | None = None

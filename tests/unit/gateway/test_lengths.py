@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.answer_frames import MalformedAnswer
 from gateway.errors import ErrorCode
 from gateway.lengths import find_transaction_action
 from gateway.ocpp16 import PROTOCOL
@@ -41,7 +42,12 @@ def test_what_tells_of_no_transaction_is_refused_with_its_size_and_the_limit() -
     assert isinstance(refusal, Refusal)
     assert refusal.code is ErrorCode.FORMAT_VIOLATION
     assert f"has {len(frame)} bytes, and at most 1000".encode() in refusal.frame
-    assert peer.receive(f'[3,"1",{{"x":"{LONG}"}}]'.encode()) == Ignored(IgnoredReason.TOO_LONG)
+    answer = f'[3,"1",{{"x":"{LONG}"}}]'.encode()
+    assert peer.receive(answer) == Ignored(IgnoredReason.TOO_LONG)
+    peer.open_call("1")
+    event = peer.receive(answer)
+    assert isinstance(event, MalformedAnswer)
+    assert f"has {len(answer)} bytes, and at most 1000" in event.fault
     assert isinstance(peer.receive(b'[2,"1","Heartbeat",{}]'), Call)
 
 
