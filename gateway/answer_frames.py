@@ -7,6 +7,7 @@ Sources: OCPP-J 1.6 §4.2.2, §4.2.3; OCPP 2.0.1 part 4 §4.2.2, §4.2.3.
 
 import re
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from gateway.decoding import decode
@@ -193,7 +194,7 @@ def _name(value: object) -> str:
             return "null"
         case bool():
             return "a boolean"
-        case int() | float():
+        case int() | float() | Decimal():
             return "a number"
         case str():
             return "a text"
