@@ -3,14 +3,6 @@
 Who charges, where, and how much stands in no list here.
 """
 
-from ocpp.v21.enums import (
-    LocationEnumType,
-    MeasurandEnumType,
-    ReasonEnumType,
-    ReservationUpdateStatusEnumType,
-    TriggerReasonEnumType,
-)
-
 # Vendors' texts run over by a few characters, not by pages.
 _MAX_TEXT_LENGTH = 500
 # Texts that are pages: OCPP 2.1 allows signed data 32768 characters (part 2 §2.92) and certificates
@@ -24,13 +16,38 @@ _MAX_LENGTHS = {
 }
 _MAX_KEPT_WORD_LENGTH = 50
 
-# Words of a later version, which mean there what they say.
+# Words of a later version than 1.6 or 2.0.1, up to 2.1, which mean there what they say. They are
+# written out, as loading `ocpp.v21` takes a fifth of the time that a pod starts in.
 _NEWER_WORDS: dict[str, frozenset[str]] = {
-    "measurand": frozenset(MeasurandEnumType),
-    "location": frozenset(LocationEnumType),
-    "stoppedReason": frozenset(ReasonEnumType),
-    "triggerReason": frozenset(TriggerReasonEnumType),
-    "reservationUpdateStatus": frozenset(ReservationUpdateStatusEnumType),
+    "measurand": frozenset(
+        {
+            *("Energy.Active.Net", "Energy.Reactive.Net", "Energy.Apparent.Net"),
+            *("Energy.Apparent.Import", "Energy.Apparent.Export"),
+            *("Current.Export.Offered", "Current.Export.Minimum", "Current.Import.Offered"),
+            *("Current.Import.Minimum", "Display.PresentSOC", "Display.MinimumSOC"),
+            *("Display.TargetSOC", "Display.MaximumSOC"),
+            *("Display.RemainingTimeToMinimumSOC", "Display.RemainingTimeToTargetSOC"),
+            *("Display.RemainingTimeToMaximumSOC", "Display.ChargingComplete"),
+            *("Display.BatteryEnergyCapacity", "Display.InletHot"),
+            "Energy.Active.Import.CableLoss",
+            "Energy.Active.Import.LocalGeneration.Register",
+            *("Energy.Active.Setpoint.Interval", "EnergyRequest.Target"),
+            *("EnergyRequest.Minimum", "EnergyRequest.Maximum"),
+            *("EnergyRequest.Minimum.V2X", "EnergyRequest.Maximum.V2X"),
+            *("EnergyRequest.Bulk", "Power.Active.Setpoint", "Power.Active.Residual"),
+            *("Power.Export.Minimum", "Power.Export.Offered", "Power.Import.Offered"),
+            *("Power.Import.Minimum", "Voltage.Minimum", "Voltage.Maximum"),
+        }
+    ),
+    "location": frozenset({"Upstream"}),
+    "stoppedReason": frozenset({"ReqEnergyTransferRejected"}),
+    "triggerReason": frozenset(
+        {
+            *("CostLimitReached", "LimitSet", "OperationModeChanged", "RunningCost"),
+            *("SoCLimitReached", "TariffChanged", "TariffNotAccepted", "TxResumed"),
+        }
+    ),
+    "reservationUpdateStatus": frozenset({"NoTransaction"}),
 }
 # Members that are kept for people to read, by Action.
 _ANY_WORDS = frozenset(

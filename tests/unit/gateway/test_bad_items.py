@@ -2,15 +2,18 @@
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
+from ocpp.v16.enums import Location, Measurand
+from ocpp.v21 import enums as v21
+from ocpp.v201 import enums as v201
 
 from gateway import schemas
 from gateway.errors import CallRefusedError
 from gateway.leniency import mend
-from gateway.tolerances import WHOLE_LISTS
+from gateway.tolerances import WHOLE_LISTS, keeps_word
 
 NOW = "2026-01-02T03:04:05.000+00:00"
 TIME = "2026-01-01T00:00:00Z"
@@ -254,3 +257,27 @@ def test_an_empty_list_costs_nothing(version: str, name: str, member: str) -> No
 def test_what_became_of_settings_is_told_or_not() -> None:
     with pytest.raises(CallRefusedError):
         mended("v201", "SetVariablesResponse", {"setVariableResult": []})
+
+
+@pytest.mark.parametrize(
+    ("member", "known", "later"),
+    [
+        ("measurand", Measurand, v21.MeasurandEnumType),
+        ("measurand", v201.MeasurandEnumType, v21.MeasurandEnumType),
+        ("location", Location, v21.LocationEnumType),
+        ("location", v201.LocationEnumType, v21.LocationEnumType),
+        ("stoppedReason", v201.ReasonEnumType, v21.ReasonEnumType),
+        ("triggerReason", v201.TriggerReasonEnumType, v21.TriggerReasonEnumType),
+        (
+            "reservationUpdateStatus",
+            v201.ReservationUpdateStatusEnumType,
+            v21.ReservationUpdateStatusEnumType,
+        ),
+    ],
+)
+def test_every_word_of_a_later_version_is_kept(
+    member: str, known: Iterable[str], later: Iterable[str]
+) -> None:
+    new = [word for word in later if word not in set(known)]
+    assert all(keeps_word("MeterValues", member, word) for word in new)
+    assert not keeps_word("MeterValues", member, "Nonsense")
