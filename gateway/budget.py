@@ -1,5 +1,6 @@
 """What one station may send, and what that may cost: in frames, in bytes and in time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -38,20 +39,22 @@ class Spent:
 
     Args:
         limits: what it may.
+        clock: seconds that only grow.
     """
 
-    __slots__ = ("_bytes_full_at_s", "_limits", "_processor_full_at_s")
+    __slots__ = ("_bytes_full_at_s", "_clock", "_limits", "_processor_full_at_s")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, clock: Callable[[], float] = perf_counter) -> None:
         self._limits = limits
-        # When each bucket is full again, by `perf_counter`; it is empty while that is more than a
-        # burst away.
+        self._clock = clock
+        # When each bucket is full again, by the clock; it is empty while that is more than a burst
+        # away.
         self._bytes_full_at_s = 0.0
         self._processor_full_at_s = 0.0
 
     def add(self, size_bytes: int, took_s: float) -> None:
         """Count a message that was long, or took long."""
-        limits, now_s = self._limits, perf_counter()
+        limits, now_s = self._limits, self._clock()
         self._processor_full_at_s = (
             max(self._processor_full_at_s, now_s) + took_s / limits.processor_s.per_s
         )
@@ -60,7 +63,7 @@ class Spent:
         )
 
     def may_send_at_s(self) -> float:
-        """Return when neither bucket is empty any more, by `perf_counter`."""
+        """Return when neither bucket is empty any more, by the clock."""
         return max(
             full_at_s - rate.burst / rate.per_s
             for full_at_s, rate in (
