@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from gateway.answer_frames import CallError, CallResult, MalformedAnswer
+from gateway.answer_frames import CallError, CallResult, MalformedAnswer, read_answer
+from gateway.decoding import decode
 from gateway.ocpp16 import PROTOCOL
 from gateway.rpc import Ignored, IgnoredReason, Peer
 
@@ -163,3 +164,92 @@ def test_who_mends_nothing_says_what_is_wrong(frame: str) -> None:
 def test_nul_in_an_answer_is_replaced(peer: Peer) -> None:
     event = peer.receive(b'[3,"ours",{"a\\u0000b":["\\u0000"],"c":"\\u0000"}]')
     assert event == CallResult("ours", {"a\ufffdb": ["\ufffd"], "c": "\ufffd"})
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '[3,"ours",{"status":"Accepted"}]',
+        '[3,"ours"]',
+        '[3,"ours",{},0]',
+        '[3,"ours","x"]',
+        '[3,"ours",{',
+        '[3,"ours",{"x":' + "[" * 120 + "]" * 120 + "}]",
+        '[4,"ours","E","d",{}]',
+        '[4,"ours",null]',
+        '[4,"ours",E]',
+    ],
+    ids=lambda frame: frame[:24],
+)
+def test_whatever_ends_a_call_is_logged_as_it_came(peer: Peer, frame: str) -> None:
+    event = peer.receive(frame.encode())
+    assert isinstance(event, CallResult | CallError | MalformedAnswer)
+    assert event.frame == frame.encode()
+    if not isinstance(event, CallError):
+        strict = Peer(PROTOCOL)
+        strict.open_call("ours")
+        event = strict.receive(frame.encode())
+        assert isinstance(event, CallResult | MalformedAnswer)
+        assert event.frame == frame.encode()
+
+
+@pytest.mark.parametrize(
+    ("rest", "fault"),
+    [
+        (
+            '{"a":1},[],true',
+            "its errorCode is an object, not a text, its errorDescription is a list, not a text",
+        ),
+        ('"E",1.5', "its errorDescription is a number, not a text"),
+        (
+            "false",
+            "its errorCode is a boolean, not a text, its errorDescription is left out, not a text",
+        ),
+        ('null,"d",{},0', "its errorCode is null, not a text, it has 6 elements"),
+    ],
+)
+def test_all_that_is_wrong_with_a_refusal_is_told_in_one_sentence(
+    peer: Peer, rest: str, fault: str
+) -> None:
+    event = peer.receive(f'[4,"ours",{rest}]'.encode())
+    assert isinstance(event, CallError)
+    assert event.fault == (
+        f'{fault}: a CALLERROR is [4, "<messageId>", "<errorCode>", "<errorDescription>", '
+        "{<errorDetails>}]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"), [("[", "]"), ('{"x":', "}"), ('[{"x":', "}]")], ids=lambda it: it
+)
+def test_depth_is_counted_in_lists_and_objects_alike(
+    peer: Peer, noted: Noted, opening: str, closing: str
+) -> None:
+    def answer(containers: int) -> bytes:
+        count = containers // sum(map(opening.count, "[{"))
+        return f'[3,"ours",{{"x":{opening * count}1{closing * count}}}]'.encode()
+
+    assert isinstance(peer.receive(answer(98)), CallResult)  # with the frame and the payload 100
+    assert noted == []
+    peer.open_call("ours", "Reset")
+    event = peer.receive(answer(100))
+    assert isinstance(event, MalformedAnswer)
+    assert noted == [("ResetResponse", "refused", "depth")]
+
+
+@pytest.mark.parametrize(
+    ("frame", "members"),
+    [
+        ('[3,"ours",{}]', []),
+        ('[3,"ours"]', ["payload"]),
+        ('[3,"ours",7]', ["payload"]),
+        ('[3,"ours",{},0]', ["length"]),
+    ],
+)
+@pytest.mark.parametrize("tolerant", [True, False])
+def test_what_deviates_is_named_alike_whether_it_is_mended_or_not(
+    frame: str, members: list[str], *, tolerant: bool
+) -> None:
+    reading = read_answer(decode(frame.encode()), frame.encode(), tolerant=tolerant)
+    assert reading is not None
+    assert [deviation.member for deviation in reading.deviations] == members

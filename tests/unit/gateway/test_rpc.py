@@ -16,7 +16,9 @@ from gateway.rpc import (
     IgnoredReason,
     Peer,
     Refusal,
+    encode_call,
     encode_call_result,
+    message_id_of,
 )
 from gateway.steps import finish
 
@@ -180,11 +182,15 @@ def test_the_largest_frame_is_refused_in_no_time(frame: str) -> None:
 
 @pytest.mark.parametrize("number", [7, -1, 0, 10**15, 2**63 - 1])
 def test_a_number_as_message_id_is_answered_with_the_number(number: int) -> None:
-    peer = Peer(PROTOCOL, lambda *_: None)
+    noted: list[tuple[str, str, str]] = []
+    peer = Peer(PROTOCOL, lambda action, it: noted.append((action, it.kind, it.member)))
     event = peer.receive(json.dumps([2, number, "Heartbeat", {}]).encode())
     assert isinstance(event, Call)
     assert event.message_id == str(number)
-    assert json.loads(encode_call_result(event.message_id, {})) == [3, number, {}]
+    assert noted == [("Heartbeat", "frame_form", "messageId")]
+    answer = encode_call_result(event.message_id, {})
+    assert json.loads(answer) == [3, number, {}]
+    assert message_id_of(answer) == str(number)
     again = peer.receive(json.dumps([2, number, "Heartbeat", {}]).encode())
     assert isinstance(again, Refusal)
     assert json.loads(again.frame)[:2] == [4, number]
@@ -194,7 +200,7 @@ def test_a_number_as_message_id_is_answered_with_the_number(number: int) -> None
     assert json.loads(refused.frame)[:2] == [4, number]
 
 
-@pytest.mark.parametrize("message_id", [True, 1.5, None, [], {}, 10**30, 10**4000])
+@pytest.mark.parametrize("message_id", [True, 1.5, None, [], {}, 2**63, 10**30, 10**4000])
 def test_nothing_else_is_a_message_id(message_id: object) -> None:
     peer = Peer(PROTOCOL, lambda *_: None)
     event = peer.receive(json.dumps([2, message_id, "Heartbeat", {}]).encode())
@@ -223,6 +229,68 @@ def test_an_answer_that_is_nested_too_deep_ends_the_call_and_is_not_read(
     peer.open_call("1")
     wide = json.dumps({"configurationKey": [{"key": "K", "readonly": True}] * 500})
     assert isinstance(peer.receive(f'[3,"1",{wide}]'.encode()), CallResult)
+
+
+@pytest.mark.parametrize("action", ["NoSuchAction", "A" * 250_000])
+def test_of_an_action_that_there_is_not_no_name_is_noted(action: str) -> None:
+    """Whoever makes names up must not fill what is counted by name."""
+    noted: list[str] = []
+    peer = Peer(PROTOCOL, lambda name, _: noted.append(name))
+    event = peer.receive(json.dumps([2, "1", action]).encode())
+    assert refusal_code(event) == "NotImplemented"
+    assert isinstance(event, Refusal)
+    assert (event.action, noted) == ("", [""])
+
+
+def test_a_broken_call_is_told_what_a_call_is(peer: Peer) -> None:
+    event = peer.receive(b'[2,"1","Heartbeat"]')
+    assert isinstance(event, Refusal)
+    assert (event.action, event.code) == ("", "FormatViolation")
+    assert refusal_words(event) == (
+        "FormationViolation",
+        'a CALL is [2, "<messageId>", "<action>", {<payload>}]',
+    )
+
+
+@pytest.mark.parametrize(
+    ("frame", "answer"),
+    [
+        (b"hello", ["-1", "RpcFrameworkError", "not a JSON array"]),
+        (b"{}", ["-1", "RpcFrameworkError", "not a JSON array"]),
+        (b"[]", ["-1", "RpcFrameworkError", "not a JSON array"]),
+        (b"[2]", ["-1", "RpcFrameworkError", "not a JSON array"]),
+        (b'[2,null,"Heartbeat",{}]', ["-1", "RpcFrameworkError", "not a JSON array"]),
+        (b'[5,"m-1",{}]', ["m-1", "MessageTypeNotSupported", "unknown message type"]),
+        (b'["2","m-1"]', ["m-1", "MessageTypeNotSupported", "unknown message type"]),
+        (b"[5,17,{}]", ["-1", "MessageTypeNotSupported", "unknown message type"]),
+        (b"[5]", ["-1", "MessageTypeNotSupported", "unknown message type"]),
+        (
+            b'[5,"%s"]' % (b"x" * 36),
+            ["x" * 36, "MessageTypeNotSupported", "unknown message type"],
+        ),
+        (b'[5,"%s"]' % (b"x" * 37), ["-1", "MessageTypeNotSupported", "unknown message type"]),
+    ],
+)
+def test_2_0_1_answers_what_is_no_rpc_with_its_id_or_minus_one(
+    frame: bytes, answer: list[str]
+) -> None:
+    """Part 4 §4.2.3. An answer that nobody asked for gets none, or it would never end."""
+    peer = Peer(PROTOCOL_201)
+    event = peer.receive(frame)
+    assert isinstance(event, Refusal)
+    assert json.loads(event.frame) == [4, *answer, {}]
+    assert (event.action, event.code) == ("", answer[1])
+    assert isinstance(peer.receive(b'[3,"1"]'), Ignored)
+    assert isinstance(peer.receive(b'[4,"1","InternalError","",{}]'), Ignored)
+
+
+def test_a_call_of_ours_is_an_array_of_four() -> None:
+    assert encode_call("1", "Reset", {"type": "Soft"}) == b'[2,"1","Reset",{"type":"Soft"}]'
+
+
+def test_what_has_no_form_in_json_is_named() -> None:
+    with pytest.raises(TypeError, match="complex is no JSON"):
+        encode_call("1", "DataTransfer", {"data": 1j})
 
 
 FROM_STATIONS_201 = {
