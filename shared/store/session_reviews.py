@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from shared.domain.errors import ConflictError
-from shared.domain.sessions import EndSource, HistoryKind, ReviewDecision, Seen, Session
+from shared.domain.sessions import CHANGES, EndSource, HistoryKind, ReviewDecision, Seen, Session
 from shared.store import session_history, sessions
 from shared.store.dead_letters import read_transaction_end
 from shared.store.pool import Database
@@ -26,6 +26,17 @@ class ToldEnd:
     id_token: str | None
     received_at: datetime
     stands: bool
+
+
+# What was decided upon can be billed from now on, and is what later changes are changes of.
+_MAKE_BILL = """
+    UPDATE sessions SET
+        bill_at = now(), bill_id_token = id_token, bill_energy_wh = reviewed_energy_wh,
+        bill_started_at = started_at, bill_ended_at = reviewed_ended_at
+    WHERE session_id = $1 AND review_decision <> $2
+      AND reviewed_energy_wh IS NOT NULL AND reviewed_ended_at IS NOT NULL
+      AND (id_token IS NOT NULL OR authorization_status IS NOT NULL)
+"""
 
 
 async def review(
@@ -69,7 +80,9 @@ async def review(
                 corrects_end = $6::timestamptz IS NOT NULL,
                 ended_by = CASE WHEN ended_at IS NULL THEN $7 ELSE ended_by END,
                 ended_at = coalesce(ended_at, $6),
-                needs_review = false, settle_at = now(), updated_at = now()
+                needs_review = false, settle_at = now(), updated_at = now(),
+                review_reasons = ARRAY(
+                    SELECT reason FROM unnest(review_reasons) AS reason WHERE reason <> ALL ($8))
             WHERE session_id = $1
             """,
             session_id,
@@ -79,7 +92,9 @@ async def review(
             energy_wh,
             ended_at,
             EndSource.OPERATOR,
+            sorted(CHANGES),
         )
+        await connection.execute(_MAKE_BILL, session_id, ReviewDecision.VOID)
         detail: dict[str, Any] = {"decision": decision, "by": reviewed_by, "note": note}
         if energy_wh is not None:
             detail |= {"energy_wh": energy_wh, "energy_wh_before": session.energy_wh}

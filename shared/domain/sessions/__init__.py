@@ -4,7 +4,7 @@ What a station says is kept as it came (`facts`). What its session is follows fr
 together (`settlement.settle`), whatever the order it came in and however often it was said.
 """
 
-from shared.domain.sessions.bill import Bill
+from shared.domain.sessions.bill import CHANGES, Bill
 from shared.domain.sessions.closing import ClosingRules, EndRule, RuleEnd, Surroundings
 from shared.domain.sessions.energy import (
     EnergyEstimate,
@@ -36,6 +36,7 @@ from shared.domain.sessions.session import Session
 from shared.domain.sessions.settlement import End, EndSource, SessionFacts, Settlement, settle
 
 __all__ = [
+    "CHANGES",
     "Bill",
     "ClosingRules",
     "End",

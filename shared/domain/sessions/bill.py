@@ -9,6 +9,9 @@ from shared.domain.sessions.energy import EnergyEstimate
 from shared.domain.sessions.limits import Limits
 from shared.domain.sessions.review import Review, ReviewDecision, ReviewReason
 
+CHANGES = frozenset({ReviewReason.CHANGED_AFTER_REVIEW, ReviewReason.CHANGED_AFTER_SETTLEMENT})
+"""Reasons that are about what came after the latest decision, so that none has seen them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
@@ -39,11 +42,11 @@ def reasons_of_bill(first: Bill | None, found: Bill, review: Review | None) -> s
     """Tell whether a session that could be billed has become another one.
 
     Somebody may have fetched it meanwhile, so that it is not changed in silence, whoever is right.
-    An operator's decision is about the energy and the end that it showed then, and is questioned by
-    a reason of its own; one that was made after a change has seen this reason.
+    An operator's decision makes the bill anew. It is about the energy and the end that it showed
+    then, and is questioned by a reason of its own if these change; who pays has none.
 
     Args:
-        first: what could be billed first; None if nothing could so far.
+        first: what could be billed first, or was decided to be; None if nothing could so far.
         found: what it is now.
         review: an operator's latest decision.
     """
@@ -51,8 +54,8 @@ def reasons_of_bill(first: Bill | None, found: Bill, review: Review | None) -> s
         return set()
     whose = (first.id_token, first.started_at) != (found.id_token, found.started_at)
     what = (first.energy_wh, first.ended_at) != (found.energy_wh, found.ended_at)
-    decided = review is not None and ReviewReason.CHANGED_AFTER_SETTLEMENT not in review.reasons
-    return {ReviewReason.CHANGED_AFTER_SETTLEMENT} if whose or (what and not decided) else set()
+    changed = whose or (what and review is None)
+    return {ReviewReason.CHANGED_AFTER_SETTLEMENT} if changed else set()
 
 
 def reasons_of_review(review: Review | None, found: Bill) -> set[ReviewReason]:
@@ -73,7 +76,9 @@ def is_undecided(review: Review | None, reasons: set[ReviewReason]) -> bool:
     """Tell whether there are reasons that no operator has seen and decided upon."""
     if review is None:
         return bool(reasons)
-    return review.decision is not ReviewDecision.VOID and not reasons <= review.reasons
+    if review.decision is ReviewDecision.VOID:
+        return False
+    return not reasons <= review.reasons - CHANGES
 
 
 def may_be_billed(bill: Bill, review: Review | None) -> bool:
