@@ -8,9 +8,9 @@ from importlib.metadata import version
 from uuid import uuid4
 
 import structlog
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
-from control import docs_page, openapi
+from control import docs_page, openapi, query_names
 from control.api import (
     availability,
     certificates,
@@ -101,12 +101,17 @@ def create_api() -> FastAPI:
         firmware_updates,
         logs,
         files,
-        file_links,
         certificates,
         client_certificates,
         security_events,
     ):
-        app.include_router(resource.router, responses=openapi.EVERY_ROUTE)
+        app.include_router(
+            resource.router,
+            dependencies=[Depends(query_names.refuse_unknown)],
+            responses=openapi.EVERY_ROUTE,
+        )
+    # Stations ask for these, and some add parameters of their own to a URL.
+    app.include_router(file_links.router, responses=openapi.EVERY_ROUTE)
     app.include_router(health_router)
     app.include_router(docs_page.router)
     install_error_handlers(app)

@@ -48,7 +48,8 @@ are RFC 3339: any offset in requests, UTC in answers.
 
 Every call needs the header `Authorization: Bearer <API key>`.
 
-Lists come in pages: send `next_cursor` of one page as `cursor` for the next.
+Lists come in pages: send `next_cursor` of one page as `cursor` for the next. A query parameter
+that an operation does not know is refused, as a member of a body is.
 
 Errors are problem details (RFC 9457, `application/problem+json`); tell them apart by `type`. `503`
 means that Postgres or Redis is away and that trying again later may help; a station that is offline

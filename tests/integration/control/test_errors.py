@@ -56,6 +56,37 @@ async def test_an_unknown_path_is_a_404(client: httpx.AsyncClient) -> None:
     assert_problem(await client.get("/"), 404, "not-found")
 
 
+@pytest.mark.parametrize(
+    ("path", "name", "known"),
+    [
+        ("/v1/sessions?active=true&since=2026-11-30T00:00:00Z", "since", "started_since"),
+        ("/v1/sessions?needs_reviw=true", "needs_reviw", "needs_review"),
+        ("/v1/sessions?Active=true", "Active", "active"),
+        ("/v1/stations?registration_status=Pending", "registration_status", "ocpp_version"),
+        ("/v1/dead-letters?started_since=2026-11-30T00:00:00Z", "started_since", "since"),
+        ("/v1/ocpp-log/export?formats=csv", "formats", "format"),
+        ("/v1/sessions?=true", "(without a name)", "active"),
+        (f"/v1/sessions?{'a' * 1000}=1", "a" * 99, "active"),
+    ],
+)
+async def test_a_filter_that_there_is_not_is_refused_and_never_left_out(
+    client: httpx.AsyncClient, path: str, name: str, known: str
+) -> None:
+    problem = assert_problem(await client.get(path), 422, "invalid-input")
+    (wrong,) = problem["errors"]
+    assert (wrong["location"], wrong["field"][: len(name)]) == ("query", name)
+    assert len(wrong["field"]) <= 100
+    told = wrong["detail"].removeprefix("there is no such parameter here: use ")
+    assert known in told.split(", ")
+
+
+async def test_where_there_are_no_parameters_none_is_taken(client: httpx.AsyncClient) -> None:
+    for method, path in (("GET", "/v1/stations/CS-1"), ("POST", "/v1/id-tokens")):
+        response = await client.request(method, path, params={"dry_run": "true"}, json={})
+        problem = assert_problem(response, 422, "invalid-input")
+        assert "query field dry_run: there are no query parameters here" in problem["detail"]
+
+
 async def test_a_method_that_is_not_allowed_is_a_405_that_names_those_that_are(
     client: httpx.AsyncClient,
 ) -> None:
