@@ -64,11 +64,17 @@ async def review(
 
     Raises:
         NotFoundError: there is no such session.
-        ConflictError: the session goes on, is not worked out yet, or is not what was seen.
+        ConflictError: the session goes on, is not worked out yet, or is not what was seen; or it
+            is accepted without an energy, so that it would neither be billed nor looked at.
     """
     async with db.acquire() as connection, connection.transaction():
         session = await sessions.lock(connection, session_id)
         _check(session, seen, ended_at)
+        if decision is ReviewDecision.ACCEPT and session.energy_wh is None:
+            raise ConflictError(
+                f"nothing tells the energy of session {session_id}, so it cannot be accepted: "
+                "decide `correct` with `energy_wh`, or `void`"
+            )
         await connection.execute(
             """
             UPDATE sessions SET

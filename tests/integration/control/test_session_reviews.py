@@ -107,6 +107,23 @@ async def test_what_comes_after_a_decision_questions_it(
     assert (session["energy_wh"], session["billable"]) == (1500, False)
 
 
+async def test_no_energy_is_not_right_as_it_is(
+    client: httpx.AsyncClient, db: Database, worker: WorkerSettings
+) -> None:
+    session_id = await suspect(client, db, worker)
+    session = await only_session(client)
+    assert session["energy_wh"] is None
+    detail = assert_problem(await decide(client, session, decision="accept"), 409, "conflict")[
+        "detail"
+    ]
+    assert detail == (
+        f"nothing tells the energy of session {session_id}, so it cannot be accepted: decide "
+        "`correct` with `energy_wh`, or `void`"
+    )
+    assert await only_session(client, needs_review=True) == session
+    assert (await decide(client, session, decision="void")).status_code == 200
+
+
 async def test_an_operator_ends_a_session_that_would_not_end(
     client: httpx.AsyncClient, db: Database, worker: WorkerSettings
 ) -> None:
