@@ -335,7 +335,7 @@ async def lock_undecided(connection: Connection, dead_letter_id: str) -> asyncpg
     letter = await connection.fetchrow(
         """
         SELECT station_id, kind, status, transaction_end, session_id, document, action,
-               ocpp_version
+               ocpp_version, delivered_at
         FROM dead_letters
         WHERE dead_letter_id = $1 FOR UPDATE
         """,
@@ -344,9 +344,11 @@ async def lock_undecided(connection: Connection, dead_letter_id: str) -> asyncpg
     if letter is None:
         raise NotFoundError(f"there is no dead letter {dead_letter_id}")
     if letter["status"] in {DeadLetterStatus.ASSIGNED, DeadLetterStatus.DISMISSED}:
+        became = (
+            letter["status"] if letter["delivered_at"] is None else DeadLetterStatus.DELIVERED
+        )
         raise ConflictError(
-            f"dead letter {dead_letter_id} has been {letter['status']} already: "
-            "what was decided stands"
+            f"dead letter {dead_letter_id} has been {became} already: nothing is left to decide"
         )
     return letter
 

@@ -149,7 +149,9 @@ async def test_every_kind_of_fact_can_be_delivered_again(
     assert (await post(client, "replay", {})).status_code == 202
     await redelivery.deliver(db, limit=10)
     assert (await the_letter(client))["status"] == "delivered"
-    assert_problem(await post(client, "replay", {}), 409, "conflict")
+    for verb in ("replay", "dismiss"):
+        problem = assert_problem(await post(client, verb, {}), 409, "conflict")
+        assert "has been delivered already" in problem["detail"]
 
 
 async def test_what_is_refused_once_more_stays_open_and_says_why(
