@@ -75,9 +75,7 @@ class Replayer:
         try:
             await self._handle(replay)
         except CallRefusedError as error:
-            await store.set_refused(
-                self._db, replay.dead_letter_id, reason=f"{error.code}: {error}"
-            )
+            await store.set_refused(self._db, replay, reason=f"{error.code}: {error}")
         except StoreAwayError:
             raise
         except Exception as error:
@@ -86,11 +84,11 @@ class Replayer:
             log.exception("a refused message failed", dead_letter_id=replay.dead_letter_id)
             await store.set_refused(
                 self._db,
-                replay.dead_letter_id,
+                replay,
                 reason=f"{ErrorCode.INTERNAL_ERROR}: our fault; it has been logged",
             )
         else:
-            await store.set_delivered(self._db, replay.dead_letter_id)
+            await store.set_delivered(self._db, replay)
 
     async def _handle(self, replay: Replay) -> None:
         """Handle a CALL as its connection would have.

@@ -6,6 +6,7 @@ What is decided upon counts no more. A gateway handles one again when an operato
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from shared.domain.dead_letters import CallRefused
@@ -117,7 +118,7 @@ class Replay:
     """A refused CALL that is to be handled once more.
 
     `payload` is what an operator gave for the frame's own. `transaction_id` is that of the session
-    which the operator gave it to, if any.
+    which the operator gave it to, if any. `claimed_until` tells this claim from any other one.
     """
 
     dead_letter_id: str
@@ -127,6 +128,7 @@ class Replay:
     frame: str
     payload: dict[str, Any] | None
     transaction_id: str | None
+    claimed_until: datetime
 
 
 async def claim(db: Database, *, lease_s: float) -> Replay | None:
@@ -143,37 +145,44 @@ async def claim(db: Database, *, lease_s: float) -> Replay | None:
         RETURNING letter.dead_letter_id::text, station_id, ocpp_version, action, frame,
                   replay_payload AS payload,
                   (SELECT transaction_id FROM sessions WHERE session_id = letter.session_id)
-                  AS transaction_id
+                  AS transaction_id,
+                  letter.replay_at AS claimed_until
         """,
         lease_s,
     )
     return None if record is None else Replay(**record)
 
 
-async def set_delivered(db: Database, dead_letter_id: str) -> None:
-    """Write down that what a CALL says is kept now."""
+# An operator may have asked for another payload meanwhile, or somebody else has it after the lease.
+_STILL_CLAIMED = "dead_letter_id = $1 AND status = 'open' AND replay_at = $2"
+
+
+async def set_delivered(db: Database, replay: Replay) -> None:
+    """Write down that what a CALL says is kept now, unless it is another's to say."""
     await db.execute(
-        """
+        f"""
         UPDATE dead_letters
         SET status = 'dismissed', delivered_at = now(), decided_at = now(),
-            decided_by = coalesce(decided_by, $2), note = coalesce(note, $3), replay_at = NULL
-        WHERE dead_letter_id = $1 AND status = 'open'
-        """,
-        dead_letter_id,
+            decided_by = coalesce(decided_by, $3), note = coalesce(note, $4), replay_at = NULL
+        WHERE {_STILL_CLAIMED}
+        """,  # noqa: S608 - the constant above
+        replay.dead_letter_id,
+        replay.claimed_until,
         DELIVERED_BY,
         _DELIVERED,
     )
 
 
-async def set_refused(db: Database, dead_letter_id: str, *, reason: str) -> None:
-    """Write down that a CALL was refused once more, and why; it waits for a person."""
+async def set_refused(db: Database, replay: Replay, *, reason: str) -> None:
+    """Write down why a CALL was refused once more, likewise; it waits for a person."""
     await db.execute(
-        """
+        f"""
         UPDATE dead_letters
-        SET reason = $2, replay_at = NULL, replay_payload = NULL, session_id = NULL,
+        SET reason = $3, replay_at = NULL, replay_payload = NULL, session_id = NULL,
             decided_by = NULL, note = NULL
-        WHERE dead_letter_id = $1 AND status = 'open'
-        """,
-        dead_letter_id,
+        WHERE {_STILL_CLAIMED}
+        """,  # noqa: S608 - the constant above
+        replay.dead_letter_id,
+        replay.claimed_until,
         ascii(reason)[1:-1],
     )

@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from shared.domain.dead_letters import CallRefused
-from shared.store import facts, refused_calls
+from shared.store import dead_letters, facts, letter_delivery, refused_calls
 from shared.store.pool import Database
 from shared.store.quotas import BEYOND_QUOTA, RowQuotas
 from tests.integration.gateway.conftest import Pod, StartPod
@@ -164,7 +164,7 @@ EVENT = {
         ({"seqNo": "two"}, {}),
         ({"transactionInfo": {}}, {}),
         ({"timestamp": "noon"}, {}),
-        ({"meterValue": [{"timestamp": "noon", "sampledValue": [{"value": 1}]}]}, {"seqNo": 3}),
+        ({"evse": {"id": "first"}}, {"seqNo": 3}),
     ],
 )
 async def test_a_refused_event_of_2_0_1_is_a_letter_and_replayed_as_corrected(
@@ -279,3 +279,56 @@ async def test_a_message_that_makes_a_handler_fail_waits_for_a_person(
         )
     assert [row["status"] for row in found] == ["open"] * 2
     assert found[0]["reason"].startswith("InternalError")
+
+
+async def replayed(db: Database, letter: str, payload: dict[str, Any]) -> None:
+    await letter_delivery.replay(db, letter, payload=payload, decided_by="op", note=None)
+
+
+async def claimed(db: Database) -> refused_calls.Replay:
+    replay = await refused_calls.claim(db, lease_s=60)
+    assert replay is not None
+    return replay
+
+
+@pytest.mark.parametrize("refused", [True, False], ids=["refused", "delivered"])
+async def test_what_becomes_of_a_replay_undoes_no_newer_one(db: Database, *, refused: bool) -> None:
+    """An operator corrects a payload while a pod still handles the one before."""
+    await facts.write(db, [stop(1)], quotas=RowQuotas())
+    ((letter,),) = await db.fetch("SELECT dead_letter_id::text FROM dead_letters")
+    await replayed(db, letter, {"meterStop": "none"})
+    first = await claimed(db)
+    await replayed(db, letter, {"meterStop": 7})
+    if refused:
+        await refused_calls.set_refused(db, first, reason="no")
+    else:
+        await refused_calls.set_delivered(db, first)
+    second = await claimed(db)
+    assert (second.dead_letter_id, second.payload) == (letter, {"meterStop": 7})
+    await refused_calls.set_delivered(db, second)
+    assert [each["delivered_at"] is not None for each in await letters(db)] == [True]
+
+
+async def test_a_pod_that_stood_still_beyond_its_lease_decides_nothing(db: Database) -> None:
+    await facts.write(db, [stop(1)], quotas=RowQuotas())
+    ((letter,),) = await db.fetch("SELECT dead_letter_id::text FROM dead_letters")
+    await replayed(db, letter, {"meterStop": 7})
+    late = await refused_calls.claim(db, lease_s=0)
+    assert late is not None
+    other = await claimed(db)
+    await refused_calls.set_refused(db, late, reason="no")
+    await refused_calls.set_delivered(db, other)
+    assert [each["delivered_at"] is not None for each in await letters(db)] == [True]
+
+
+async def test_a_letter_that_was_dismissed_meanwhile_stays_so(db: Database) -> None:
+    await facts.write(db, [stop(1)], quotas=RowQuotas())
+    ((letter,),) = await db.fetch("SELECT dead_letter_id::text FROM dead_letters")
+    await replayed(db, letter, {"meterStop": 7})
+    replay = await claimed(db)
+    await dead_letters.dismiss(db, letter, decided_by="op", note="nothing")
+    await refused_calls.set_delivered(db, replay)
+    await refused_calls.set_refused(db, replay, reason="no")
+    assert [(each["status"], each["note"]) for each in await letters(db)] == [
+        ("dismissed", "nothing")
+    ]
