@@ -344,9 +344,7 @@ async def lock_undecided(connection: Connection, dead_letter_id: str) -> asyncpg
     if letter is None:
         raise NotFoundError(f"there is no dead letter {dead_letter_id}")
     if letter["status"] in {DeadLetterStatus.ASSIGNED, DeadLetterStatus.DISMISSED}:
-        became = (
-            letter["status"] if letter["delivered_at"] is None else DeadLetterStatus.DELIVERED
-        )
+        became = letter["status"] if letter["delivered_at"] is None else DeadLetterStatus.DELIVERED
         raise ConflictError(
             f"dead letter {dead_letter_id} has been {became} already: nothing is left to decide"
         )

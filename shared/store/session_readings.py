@@ -124,7 +124,8 @@ def _spans(claimed: _Rows, max_age: timedelta) -> list[list[Any]]:
     for row in claimed:
         since, until = _EVER
         if row["started_at"] is not None:
-            since = max(since, row["started_at"]) - _MARGIN
+            # What follows is stamped before it if a clock that was ahead was corrected meanwhile.
+            since = max(since, min(row["started_at"], row["created_at"])) - _MARGIN
         else:
             since = max(since, row["created_at"] - max_age)
         ended = row["ended_at"] is not None and row["ended_by"] != EndSource.RULE

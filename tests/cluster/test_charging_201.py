@@ -25,7 +25,7 @@ NUMBERS = count(1)
 OWN = {
     *("session_id", "station_id", "transaction_id", "ocpp_version", "created_at", "updated_at"),
     *("started_at", "meter_start_wh", "ended_at", "meter_stop_wh", "energy_wh"),
-    "settled_at",
+    *("settled_at", "id_token_type"),
 }
 
 
@@ -173,6 +173,8 @@ async def test_the_life_of_a_session_is_told_alike(station: SimulatedStation, ap
         "billable": False,
     }
     assert running["ocpp_version"] == version
+    # Tokens of 1.6 have none.
+    assert running["id_token_type"] == (None if version == "1.6" else "ISO14443")
     assert running["transaction_id"] == str(charge.transaction_id)
     assert running["meter_start_wh"] == charge.begin.energy_wh
     await eventually(api.statuses, lambda statuses: statuses == {(1, 1): "Occupied"})

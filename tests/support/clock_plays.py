@@ -48,6 +48,11 @@ SET_BACK: list[tuple[str, Any]] = [
     ("wait", 3), ("sample", 0), ("wait", 31), ("look", 0), ("end", True),
 ]  # fmt: skip
 """A clock is set back between two charges, and while the second one goes on."""
+CORRECTED: list[tuple[str, Any]] = [
+    ("jump", timedelta(days=2000)), ("start", 0), ("correct", 0), ("wait", 60 * 24 * 8 + 1),
+    ("sample", 0),
+]  # fmt: skip
+"""A clock is years ahead at the start and corrected then: what follows is stamped before it."""
 
 
 @dataclass

@@ -15,10 +15,11 @@ from tests.support.eventually import eventually
 from tests.support.transcript import Play
 
 ENDED_AT = "2026-01-02T04:00:00Z"
+LONGEST_ID = 10**35
 REFUSED: list[tuple[str, Any]] = [
     ("StartTransaction", {"connectorId": 1, "idTag": "TAG", "meterStart": "much"}),
     ("StopTransaction", {"meterStop": 1, "timestamp": ENDED_AT}),
-    ("StopTransaction", {"transactionId": 2**40, "meterStop": 1, "timestamp": ENDED_AT}),
+    ("StopTransaction", {"transactionId": LONGEST_ID * 10, "meterStop": 1, "timestamp": ENDED_AT}),
     ("StopTransaction", {"transactionId": 1, "meterStop": 1, "timestamp": "noon"}),
     ("StopTransaction", [7]),
     ("MeterValues", {"connectorId": 1, "meterValue": 7}),
@@ -138,7 +139,8 @@ async def test_a_refused_end_is_replayed_with_a_corrected_payload(
 async def test_a_refused_end_is_given_to_a_session(play: Play, api: Api, settle: Settle) -> None:
     await play(STARTED)
     await play(f"""
-        > StopTransaction {{"transactionId": {2**40}, "meterStop": 3000, "timestamp": "{ENDED_AT}"}}
+        > StopTransaction {{"transactionId": {LONGEST_ID * 10}, "meterStop": 3000,
+            "timestamp": "{ENDED_AT}"}}
         < PropertyConstraintViolation
     """)
     session_id = (await the_session(api))["session_id"]

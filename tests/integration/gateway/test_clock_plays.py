@@ -14,14 +14,17 @@ from control.jobs.settings import WorkerSettings
 from shared.settings import DatabaseSettings
 from shared.store import facts
 from shared.store.pool import Database, open_database
-from tests.support.clock_plays import PLAYS, REVOKED, SET_BACK, Play
+from tests.support.clock_plays import CORRECTED, PLAYS, REVOKED, SET_BACK, Play
 from tests.support.session_ledger import Ledger
 from tests.support.stations import register
 
 _SOAK = int(os.environ.get("VOLTARO_SOAK_SESSIONS", "0"))
 _BEGAN = datetime(2028, 2, 28, 22, 30, tzinfo=UTC)
 _TIMES = {
-    "sessions": ("created_at", "started_at", "ended_at", "end_rule_at", "settle_at", "settled_at"),
+    "sessions": (
+        *("created_at", "started_at", "ended_at", "end_rule_at", "settle_at", "settled_at"),
+        *("bill_at", "bill_started_at", "bill_ended_at"),
+    ),
     "transaction_ends": ("ended_at", "received_at"),
     "transaction_events": ("occurred_at", "received_at"),
     "meter_values": ("sampled_at", "received_at"),
@@ -57,6 +60,8 @@ async def pass_time(db: Database, station_id: str, passed: timedelta) -> None:
 @example(made=("2.0.1", REVOKED))
 @example(made=("1.6", SET_BACK))
 @example(made=("2.0.1", SET_BACK))
+@example(made=("1.6", CORRECTED))
+@example(made=("2.0.1", CORRECTED))
 async def test_the_store_and_the_worker_do_as_the_model_while_clocks_jump(
     db: Database, worker: WorkerSettings, made: tuple[str, list[tuple[str, Any]]]
 ) -> None:
