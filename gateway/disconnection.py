@@ -73,6 +73,7 @@ def report_if_too_long(reports: SecurityReports, station_id: str, socket: Statio
             MESSAGE_TOO_LONG,
             f"this station sent a message of {size}; at most {error.max_size} bytes are taken, so "
             "its connection was closed with 1009, and it will send the message again. If it is the "
-            "end of a long charge, raise max_transaction_message_bytes of the gateways, or have "
-            "the station keep fewer samples (StopTxnSampledData, SampledDataTxEndedMeasurands)",
+            "end of a long charge, raise VOLTARO_MAX_TRANSACTION_MESSAGE_BYTES of the gateways, or "
+            "have the station keep fewer samples (StopTxnSampledData, "
+            "SampledDataTxEndedMeasurands)",
         )

@@ -138,6 +138,7 @@ async def test_what_is_longer_than_any_message_is_told_to_the_operator(
     assert type_ == "MessageTooLong"
     assert str(len(end)) in text
     assert "300000" in text
+    assert "VOLTARO_MAX_TRANSACTION_MESSAGE_BYTES" in text
 
 
 async def test_the_longest_end_of_a_charge_takes_many_turns(db: Database, gateway: Pod) -> None:
