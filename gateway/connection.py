@@ -67,6 +67,7 @@ class StationConnection:
         "_held",
         "_inbox",
         "_log",
+        "_max_message_bytes",
         "_max_queued_calls",
         "_note",
         "_peer",
@@ -110,6 +111,7 @@ class StationConnection:
         self._log = exchange_log
         self._refused = refused
         self._max_queued_calls = max_queued_calls
+        self._max_message_bytes = max_message_bytes
         self._fence = fence
         self._held: list[bytes] = []
         self._quirks = quirks
@@ -128,7 +130,7 @@ class StationConnection:
 
     async def run(self) -> None:
         """Read until the connection ends, whoever ends it."""
-        self._websocket.deliver_to(self._receive)
+        self._websocket.deliver_to(self._receive, self._has_long_message)
         try:
             await self._websocket.wait_closed()
         finally:
@@ -152,6 +154,8 @@ class StationConnection:
             rest = self._receive(data)
             if rest is not None:
                 finish(rest)
+        if held:
+            self._websocket.look_at_long()
 
     def give_up(self) -> None:
         """Say no more, as the station speaks through a newer connection."""
@@ -248,6 +252,11 @@ class StationConnection:
                 metrics.frames_ignored.labels(reason).inc()
                 self._log.unhandled(data, "", NoAnswer.IGNORED, received_at_s=now_s, detail=reason)
 
+    def _has_long_message(self) -> bool:
+        """Tell whether one waits for its answer, or for the fence."""
+        frames = (*self._held, *(call.frame for call, _ in self._inbox))
+        return any(len(frame) > self._max_message_bytes for frame in frames)
+
     def _hold(self, data: bytes) -> None:
         if len(self._held) >= self._max_queued_calls:
             self._close_soon(CloseCode.TRY_AGAIN_LATER, "this pod stood still")
@@ -306,6 +315,8 @@ class StationConnection:
                 if not self._answer(call, answer, received_at_s):
                     return
                 self._inbox.popleft()
+                if len(call.frame) > self._max_message_bytes:
+                    self._websocket.look_at_long()
         except StoreAwayError:
             # Not answered on purpose: the station keeps the message and sends it again.
             await self.close(CloseCode.TRY_AGAIN_LATER, "the database is away")

@@ -22,6 +22,11 @@ class Fragments:
         """Whether the message has more of them than are taken."""
         return self._message is not None and self._count > _MAX_FRAGMENTS
 
+    @property
+    def size_bytes(self) -> int:
+        """How much has come of the message, if one has begun."""
+        return 0 if self._message is None else len(self._message)
+
     def add(self, fragment: Frame) -> bytes | None:
         """Return the message that a fragment is the last one of, if it is."""
         if self._message is None:

@@ -26,6 +26,20 @@ class LengthSettings(ServiceSettings):
         "the event loop, all else of it is done in portions",
     )
 
+    max_unfinished_long_messages: PositiveInt = Field(
+        default=64,
+        description="messages longer than max_message_bytes that a pod takes in at once: 128 MiB. "
+        "More stations with one are not read from until one of these has come to its end, so that "
+        "theirs wait in the kernel and at the station. One that has not come within "
+        "long_message_timeout_s is closed with 1008 if others wait",
+    )
+    max_long_messages_in_work: PositiveInt = Field(
+        default=4,
+        description="and how many of them are worked on at once, from their last byte to their "
+        "answer: each takes up to 40 MB when it is decoded. They are committed one after the other "
+        "all the same",
+    )
+
     @property
     def longest_message_bytes(self) -> int:
         """How long a message may be, whatever it tells of."""

@@ -26,6 +26,11 @@ class PingedSocket(ServerConnection):
     long_message_timeout_s = 0.0
     """For how long a ping may stay unanswered while bytes come."""
 
+    @property
+    def is_held_up(self) -> bool:
+        """Whether nothing is read because of others, so that no answer can be seen."""
+        return False
+
     async def keepalive(self) -> None:
         """Ping, and end a connection when no answer comes; until cancelled.
 
@@ -74,6 +79,9 @@ class PingedSocket(ServerConnection):
                 await asyncio.wait([pong], timeout=_TURN_S)
             if pong.done():
                 return True
+            if self.is_held_up:
+                began_s = monotonic()
+                continue
             if (
                 self.read_at_s <= waits_since_s
                 or monotonic() - began_s >= self.long_message_timeout_s

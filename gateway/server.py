@@ -21,6 +21,7 @@ from gateway.exchange_log import ExchangeLog
 from gateway.fence import Fence
 from gateway.flapping import FlappingGuard
 from gateway.handlers import ConnectedStation, Services
+from gateway.long_messages import LongMessages
 from gateway.ocpp16 import PROTOCOL as OCPP16
 from gateway.ocpp201 import PROTOCOL as OCPP201
 from gateway.ocpp_log import OcppLog
@@ -94,6 +95,12 @@ class OcppServer:
             Rate(settings.station_processor_share, settings.station_processor_burst_s),
         )
         self._turns = Turns()
+        self._long_messages = LongMessages(
+            long_bytes=settings.max_message_bytes,
+            max_unfinished=settings.max_unfinished_long_messages,
+            max_in_work=settings.max_long_messages_in_work,
+            timeout_s=settings.long_message_timeout_s,
+        )
         self._connections: dict[str, StationConnection] = {}
         self._open_sockets = 0
         self._draining = False
@@ -246,7 +253,7 @@ class OcppServer:
             self._open_sockets -= 1
 
     async def _handle_station(self, socket: StationSocket) -> None:
-        socket.limit(self._limits, self._turns)
+        socket.limit(self._limits, self._turns, self._long_messages)
         protocol = PROTOCOLS.get(socket.subprotocol or "")
         if protocol is None:
             # The handshake ends well and without a subprotocol (2.0.1 part 4 §3.2).

@@ -24,7 +24,8 @@ from websockets.protocol import Event, State
 
 from gateway.budget import FEW_BYTES, SHORT_S, Limits, Spent
 from gateway.fragments import Fragments
-from gateway.pinged_socket import PingedSocket
+from gateway.long_message_socket import LongMessageSocket
+from gateway.long_messages import LongMessages
 from gateway.steps import Steps, Unfinished
 from gateway.turns import Turns
 from shared.domain.stations import Credentials, SecurityProfile
@@ -49,7 +50,7 @@ _WHOLE_MESSAGE = (Opcode.TEXT, Opcode.BINARY)
 _PART_OF_MESSAGE = (*_WHOLE_MESSAGE, Opcode.CONT)
 
 
-class StationSocket(PingedSocket):
+class StationSocket(LongMessageSocket):
     """A WebSocket whose handshake found out who is there.
 
     A station that does not read its answers is not read from either, until it does. One that sends
@@ -79,7 +80,6 @@ class StationSocket(PingedSocket):
     _waiting: deque[Event]
     _unparsed: bytearray
     _unfinished: Unfinished | None = None
-    _fragments: Fragments
     _in_turn = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -101,6 +101,7 @@ class StationSocket(PingedSocket):
         self._waiting.clear()
         self._unparsed.clear()
         self._unfinished = None
+        self._end_long()
         super().connection_lost(exc)
         self.recv_messages.resume = _do_nothing
 
@@ -119,17 +120,20 @@ class StationSocket(PingedSocket):
             ):
                 unreadable(self)
 
-    def limit(self, limits: Limits, turns: Turns) -> None:
-        """Take no more than that, and what may take long in turns with all others.
+    def limit(self, limits: Limits, turns: Turns, long_messages: LongMessages) -> None:
+        """Take no more than that, and what is long or may take long in turns with all others.
 
         Without this everything is taken, and at once.
         """
         self._spent = Spent(limits)
         self._turns = turns
+        self._long_messages = long_messages
         self._frame_interval_s = 1 / limits.frames.per_s
         self._burst_s = limits.frames.burst / limits.frames.per_s
 
-    def deliver_to(self, deliver: Callable[[bytes], Steps[None] | None]) -> None:
+    def deliver_to(
+        self, deliver: Callable[[bytes], Steps[None] | None], is_in_work: Callable[[], bool]
+    ) -> None:
         """Have messages handed over as they arrive, and in their turn those that have arrived.
 
         The context (what is bound to each log line) is that of the caller.
@@ -137,8 +141,11 @@ class StationSocket(PingedSocket):
         Args:
             deliver: takes a message; must not raise, and cannot wait. What it returns is done in
                 further turns, and the next message is handed over after that.
+            is_in_work: tells whether a long message that was handed over still is. When that may
+                have changed, `look_at_long` is called.
         """
         self._deliver = deliver
+        self._is_in_work = is_in_work
         self._context = copy_context()
         arrived = self.recv_messages.frames.queue
         self._waiting.extendleft(reversed(arrived))
@@ -183,7 +190,7 @@ class StationSocket(PingedSocket):
             self._unparsed += data
             self.transport.pause_reading()
             return
-        if len(data) > self._piece_bytes():
+        if len(data) > self._piece_bytes() or self._long is not None:
             self._unparsed += data
             self._go_on()
             return
@@ -194,6 +201,8 @@ class StationSocket(PingedSocket):
         else:
             for event in events:
                 self.process_event(event)
+            if not events:
+                self._note_length()
 
     def eof_received(self) -> None:
         """Know that nothing more comes, also of what was not looked at."""
@@ -232,6 +241,7 @@ class StationSocket(PingedSocket):
             piece = self._unparsed[:count]
             del self._unparsed[:count]
             self._waiting += self._parse(piece)
+            self._note_length()
         left_bytes = max(_LARGE_BYTES, _size(self._waiting[0]) if self._waiting else 0)
         self._hand_over(left_bytes)
 
@@ -242,10 +252,14 @@ class StationSocket(PingedSocket):
         """Hand over what waits, as long as it is no more than that."""
         waiting = self._waiting
         while waiting and self._pause is None and (size := _size(waiting[0])) <= left_bytes:
+            if self._deliver is not None and not self._may_be_handled(waiting[0]):
+                break
             left_bytes -= size + _FRAME_BYTES
             self.process_event(waiting.popleft())
             if self._unfinished is not None:
                 break
+            if self._long is not None:
+                self.look_at_long()
         self._go_on()
 
     def _continue(self, unfinished: Unfinished) -> None:
@@ -253,6 +267,7 @@ class StationSocket(PingedSocket):
         if unfinished.go_on():
             self._unfinished = None
             self._charge(unfinished.took_s, unfinished.size_bytes)
+            self.look_at_long()
         self._go_on()
 
     def process_event(self, event: Event) -> None:
@@ -272,8 +287,9 @@ class StationSocket(PingedSocket):
         elif event.opcode in _PART_OF_MESSAGE:
             whole = self._fragments.add(event)
             if whole is None:
+                self._note_length()
                 if self._fragments.too_many:
-                    self._refuse_fragments()
+                    self._fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
                 return
             message = whole
         else:
@@ -289,10 +305,10 @@ class StationSocket(PingedSocket):
         elif took_s > SHORT_S or len(message) > FEW_BYTES:
             self._charge(took_s, len(message))
 
-    def _refuse_fragments(self) -> None:
+    def _fail(self, code: CloseCode, reason: str) -> None:
         self._waiting.clear()
         self._unparsed.clear()
-        self.protocol.fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
+        self.protocol.fail(code, reason)
         self.send_data()
         self.loop.call_later(self.close_timeout or 0, self.transport.abort)
 
@@ -345,7 +361,12 @@ class StationSocket(PingedSocket):
 
     def _go_on(self) -> None:
         """Take what waits, or read again, unless one of those who may stop it wants it stopped."""
-        stopped = self._pause is not None or self.paused or self.recv_messages.paused
+        stopped = (
+            self._pause is not None
+            or self.paused
+            or self.recv_messages.paused
+            or (self._long is not None and self.is_held_up)
+        )
         if stopped or self.transport.is_closing():
             return
         unfinished = self._unfinished is not None

@@ -87,6 +87,16 @@ throttles = Counter(
     "there was too much of: frames, bytes, or the processor's time that they took",
     ["limit"],
 )
+long_messages = Gauge(
+    "voltaro_gateway_long_messages",
+    "Messages longer than max_message_bytes that have a place: unfinished ones, and those in work",
+    ["state"],
+)
+long_messages_waiting = Gauge(
+    "voltaro_gateway_long_messages_waiting",
+    "Connections that are not read from until there is such a place",
+    ["state"],
+)
 
 # The messages of stations
 event_loop_lag_seconds = Histogram(
