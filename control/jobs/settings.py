@@ -183,9 +183,10 @@ class WorkerSettings(FileStorageSettings, HttpSettings):
     session_max_uncovered_s: NonNegativeFloat = Field(
         default=300.0,
         description="where no register was told with the start or the end, so far from it may the "
-        "nearest meter value be; what flowed in between is billed to nobody, and at 22 kW that is "
-        "1.8 kWh in five minutes. More for stations that send a meter value every 15 minutes and "
-        "cannot be configured to send one with the start and the end",
+        "nearest meter value be, and no further than a third of the session; what flowed in "
+        "between is billed to nobody, and at 22 kW that is 1.8 kWh in five minutes. More for "
+        "stations that send a meter value every 15 minutes and cannot be configured to send one "
+        "with the start and the end",
     )
     session_max_age_days: PositiveInt = Field(
         default=730,

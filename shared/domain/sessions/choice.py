@@ -25,15 +25,13 @@ def choose(
             or (found.start_holds and found.stop_holds)
         )
     ]
-    # A station without a register tells zeros where the message demands one.
-    if any(estimate.energy_wh > 0 for estimate in rest) and _registers_are_blank(estimates):
+    # A station without a register tells zeros where the message demands one. Little is the noise of
+    # a power that is nearly none.
+    told = any(estimate.energy_wh > limits.tolerance_wh for estimate in rest)
+    if told and found.is_blank and _nothing_is_sampled(estimates):
         rest = [estimate for estimate in rest if estimate.method is not EnergyMethod.REGISTERS]
     return rest[0] if rest else None
 
 
-def _registers_are_blank(estimates: Sequence[EnergyEstimate]) -> bool:
-    methods = {estimate.method: estimate for estimate in estimates}
-    told = methods.get(EnergyMethod.REGISTERS)
-    return (
-        told is not None and told.energy_wh == 0 and EnergyMethod.SAMPLED_REGISTERS not in methods
-    )
+def _nothing_is_sampled(estimates: Sequence[EnergyEstimate]) -> bool:
+    return all(estimate.method is not EnergyMethod.SAMPLED_REGISTERS for estimate in estimates)

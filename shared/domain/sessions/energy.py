@@ -84,6 +84,8 @@ class EnergyEstimate:
     """What one method makes of the meter values between two instants.
 
     `step` is how far its samples are apart, where each tells of the time since the one before.
+    `slack_wh` is by how much it may be off: by its last digits, and by what its samples leave open.
+    `fastest_w` is the most power that it shows.
     """
 
     method: EnergyMethod
@@ -91,6 +93,8 @@ class EnergyEstimate:
     first_at: datetime
     last_at: datetime
     step: timedelta = timedelta(0)
+    slack_wh: Decimal = Decimal(0)
+    fastest_w: Decimal = Decimal(0)
 
 
 def energy_samples(samples: Iterable[MeterSample]) -> list[MeterSample]:
@@ -125,16 +129,27 @@ def sampled_registers(readings: Iterable[Reading], *, by_arrival: bool = False) 
     return [register for _, register in found]
 
 
-def estimate_by_phases(readings: Iterable[Reading]) -> EnergyEstimate | None:
+def estimate_by_phases(readings: Sequence[Reading]) -> EnergyEstimate | None:
     """Return the rise of the phases' registers between the instants that tell all of them."""
     by_time = _by_phase(readings, ENERGY_IMPORT_REGISTER)
     phases = {phase for amounts in by_time.values() for phase in amounts}
     whole = sorted(at for at, amounts in by_time.items() if amounts.keys() == phases)
     if len(whole) < 2:  # noqa: PLR2004 - a difference needs two
         return None
-    first, last = by_time[whole[0]], by_time[whole[-1]]
-    energy_wh = sum(last.values(), Decimal(0)) - sum(first.values(), Decimal(0))
-    return EnergyEstimate(EnergyMethod.PHASE_REGISTERS, energy_wh, whole[0], whole[-1])
+    totals = [sum(by_time[at].values(), Decimal(0)) for at in whole]
+    return EnergyEstimate(
+        EnergyMethod.PHASE_REGISTERS,
+        totals[-1] - totals[0],
+        whole[0],
+        whole[-1],
+        slack_wh=len(phases) * max(_resolutions(readings, ENERGY_IMPORT_REGISTER, of_phases=True)),
+        fastest_w=max(
+            power_between(rise_wh, after - before)
+            for (before, after), rise_wh in zip(
+                pairwise(whole), (after - before for before, after in pairwise(totals)), strict=True
+            )
+        ),
+    )
 
 
 def estimate_by_intervals(readings: Sequence[Reading]) -> EnergyEstimate | None:
@@ -145,7 +160,36 @@ def estimate_by_intervals(readings: Sequence[Reading]) -> EnergyEstimate | None:
     energy_wh = sum(series.values(), Decimal(0))
     times = sorted(series)
     step = median_high([after - before for before, after in pairwise(times)] or [timedelta(0)])
-    return EnergyEstimate(EnergyMethod.INTERVALS, energy_wh, times[0], times[-1], step)
+    return EnergyEstimate(
+        EnergyMethod.INTERVALS,
+        energy_wh,
+        times[0],
+        times[-1],
+        step,
+        slack_wh=sum(_resolutions(readings, _INTERVAL), Decimal(0)),
+        fastest_w=power_between(max(series.values()), step) if step else Decimal(0),
+    )
+
+
+def power_between(energy_wh: Decimal, time: timedelta) -> Decimal:
+    """Return the power that brings an energy within a time, in W."""
+    return energy_wh * _MICROSECONDS_PER_HOUR / Decimal(time // _MICROSECOND)
+
+
+def energy_within(power_w: Decimal, time: timedelta) -> Decimal:
+    """Return the energy that a power brings within a time, in Wh."""
+    return power_w * Decimal(time // _MICROSECOND) / _MICROSECONDS_PER_HOUR
+
+
+def _resolutions(
+    readings: Iterable[Reading], measurand: str, *, of_phases: bool = False
+) -> list[Decimal]:
+    """Return what the last digits of samples stand for, one each."""
+    return [
+        resolution_of(sample)
+        for _, sample, _ in _amounts(readings, measurand)
+        if not of_phases or "phase" in sample
+    ]
 
 
 def intervals_collide(readings: Iterable[Reading]) -> bool:
@@ -166,17 +210,25 @@ def intervals_collide(readings: Iterable[Reading]) -> bool:
 def estimate_by_power(readings: Sequence[Reading]) -> EnergyEstimate | None:
     """Return the power over time, as if it changed evenly between two samples."""
     series = sorted(_series(readings, _POWER).items())
-    energy_wh = Decimal(0)
+    energy_wh, slack_wh = Decimal(0), Decimal(0)
     covered = []
     for (start, start_w), (end, end_w) in pairwise(series):
         if end - start <= _POWER_GAP_MAX:
-            hours = Decimal((end - start) // _MICROSECOND) / _MICROSECONDS_PER_HOUR
-            energy_wh += (start_w + end_w) / 2 * hours
+            energy_wh += energy_within((start_w + end_w) / 2, end - start)
+            # It may have changed right after the first one, or right before the second.
+            slack_wh += energy_within(abs(start_w - end_w) / 2, end - start)
             covered += [start, end]
     if not covered:
         return None
     energy_wh = energy_wh.quantize(_DIGITS) if energy_wh < 10**20 else energy_wh
-    return EnergyEstimate(EnergyMethod.POWER, energy_wh, covered[0], covered[-1])
+    return EnergyEstimate(
+        EnergyMethod.POWER,
+        energy_wh,
+        covered[0],
+        covered[-1],
+        slack_wh=slack_wh,
+        fastest_w=max(power_w for _, power_w in series),
+    )
 
 
 def _series(readings: Sequence[Reading], measurand: str) -> dict[datetime, Decimal]:

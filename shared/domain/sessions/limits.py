@@ -20,8 +20,9 @@ class Limits:
         power_tolerance: by which part integrated power may differ: it is sampled now and then.
         max_age: older words than that, when they come, were told by a clock that is off.
         max_uncovered: so long after the start the first sample may come, and so long before the
-            end the last one, where no register was told with them. What flowed in between is not
-            billed: at 22 kW five minutes are 1.8 kWh.
+            end the last one, where no register was told with them; but no more than a third of
+            the session each. What flowed in between is not billed: at 22 kW five minutes are
+            1.8 kWh.
         max_ahead: how far a station's clock may be ahead of ours. Less than a day may be a zone
             that was left out, which costs no energy.
     """

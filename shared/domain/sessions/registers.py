@@ -18,7 +18,8 @@ class RegisterWalk:
 
     `first` and `last` are the believable ones among those sampled. `start_holds` says that the
     register at the start is not a placeholder for one that was not known yet. `is_apart` says that
-    the sampled ones are of another counter than start and stop, `quirks` what else was understood.
+    the sampled ones are of another counter than start and stop, `is_blank` that both of these are
+    zeros, `quirks` what else was understood.
     """
 
     reasons: set[ReviewReason] = field(default_factory=set)
@@ -27,6 +28,7 @@ class RegisterWalk:
     start_holds: bool = True
     stop_holds: bool = True
     is_apart: bool = False
+    is_blank: bool = False
     quirks: set[QuirkKind] = field(default_factory=set)
 
 
@@ -43,7 +45,7 @@ def walk(
         stop: as told with the end.
         limits: what is possible.
     """
-    found = RegisterWalk()
+    found = RegisterWalk(is_blank=not any(told is None or told.energy_wh for told in (start, stop)))
     back = _longest_step(start, sampled, stop)
     believable = list(_without_placeholders(start, sampled, found.reasons))
     if believable:

@@ -32,7 +32,11 @@ from shared.domain.sessions.closing import (
     conclude_end,
 )
 from shared.domain.sessions.counters import judge
-from shared.domain.sessions.coverage import methods_disagree, reasons_of_coverage
+from shared.domain.sessions.coverage import (
+    is_during,
+    methods_disagree,
+    reasons_of_coverage,
+)
 from shared.domain.sessions.energy import (
     EnergyEstimate,
     EnergyMethod,
@@ -218,7 +222,7 @@ def _readings_of(facts: SessionFacts) -> list[Reading]:
     """Return the readings that are the session's.
 
     Those that name a transaction which nobody knows are the next session's once that has begun.
-    Those that name none are asked only if there are no others.
+    Those that name none are asked only if no others tell an energy.
     """
     until = facts.surroundings.next_start_at
     before_next = [
@@ -226,7 +230,8 @@ def _readings_of(facts: SessionFacts) -> list[Reading]:
         for reading in facts.readings
         if reading.of is ReadingOf.SESSION or until is None or reading.sampled_at < until
     ]
-    return [reading for reading in before_next if reading.of is not ReadingOf.NONE] or before_next
+    named = [reading for reading in before_next if reading.of is not ReadingOf.NONE]
+    return named if any(reading.samples for reading in named) else before_next
 
 
 def _last_words(facts: SessionFacts, readings: Sequence[Reading]) -> LastWords:
@@ -304,12 +309,7 @@ def _estimate(
     """Return what each method says, the best one first, and what the registers look like."""
     started_at = facts.started_at
     ended_at = None if end is None else end.ended_at
-    readings = [
-        reading
-        for reading in readings
-        if (started_at is None or reading.sampled_at >= started_at)
-        and (ended_at is None or reading.sampled_at <= ended_at)
-    ]
+    readings = [reading for reading in readings if is_during(reading, started_at, ended_at)]
     start, stop = None, None
     if facts.meter_start_wh is not None:
         start = Register(started_at or facts.received_at, facts.meter_start_wh)
@@ -353,18 +353,19 @@ def _reasons_of_energy(
 ) -> set[ReviewReason]:
     if best is None:
         return {ReviewReason.ENERGY_UNKNOWN}
+    whole = end.ended_at - (facts.started_at or best.first_at)
     # The register that was told there is off, and has its own reason.
     sampled = best.method is EnergyMethod.SAMPLED_REGISTERS
     reasons = reasons_of_coverage(
         best,
         started_at=None if sampled and facts.meter_start_wh is not None else facts.started_at,
         ended_at=None if sampled and end.meter_stop_wh is not None else end.ended_at,
+        whole=whole,
         events_missing=facts.events_missing,
         limits=limits,
     )
     if best.method is EnergyMethod.POWER:
         return reasons | {ReviewReason.ENERGY_ESTIMATED}
-    whole = end.ended_at - (facts.started_at or best.first_at)
     if methods_disagree(best, estimates, whole, limits):
         reasons.add(ReviewReason.ENERGY_DISAGREES)
     return reasons
