@@ -4,7 +4,8 @@ What it cannot take is not sent: the station would refuse it in one word, or cut
 never told, or told in a way that is no limit, are unknown, and bind nobody.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import TypeAlias
 
 from gateway import local_list_limits
@@ -66,12 +67,7 @@ class Limits(Handlers):
         installed: list[InstalledProfile] = []
         if _MAX_PROFILES in told:
             installed = await self.services.lookups.list_charging_profiles(self.station.station_id)
-        now = self.services.now()
-        beside = sum(
-            not _replaces(profile, evse_id, each)
-            and not (each.profile.valid_to is not None and each.profile.valid_to <= now)
-            for each in installed
-        )
+        beside = count_beside(profile, evse_id, installed, now=self.services.now())
         check_profile(profile, told, beside=beside)
 
     async def _told(self, *keys: str) -> _Told:
@@ -90,6 +86,32 @@ def check_keys(count: int, told: _Told) -> None:
             f"the station tells at most {limit} keys at a time ({_MAX_KEYS}), and these are "
             f"{count}: ask for fewer of them, or for all by naming none"
         )
+
+
+def count_beside(
+    profile: ChargingProfile,
+    evse_id: int | None,
+    installed: Iterable[InstalledProfile],
+    *,
+    now: datetime,
+) -> int:
+    """Return how many of the profiles that a station has stay when it takes one more.
+
+    Those that are over do not, nor what gives way to the new one (§3.13.2, §5.16).
+    """
+    return sum(
+        not _replaces(profile, evse_id, other)
+        and (other.profile.valid_to is None or other.profile.valid_to > now)
+        for other in installed
+    )
+
+
+def _replaces(profile: ChargingProfile, evse_id: int | None, other: InstalledProfile) -> bool:
+    return other.profile.charging_profile_id == profile.charging_profile_id or (
+        other.evse_id == evse_id
+        and other.profile.purpose is profile.purpose
+        and other.profile.stack_level == profile.stack_level
+    )
 
 
 def check_profile(profile: ChargingProfile, told: _Told, *, beside: int) -> None:
@@ -133,15 +155,6 @@ def _problems_of_profile(profile: ChargingProfile, told: _Told, beside: int) -> 
             f"the station has room for {limit} charging profiles ({_MAX_PROFILES}), and "
             f"{beside} others are installed: clear one of them first"
         )
-
-
-def _replaces(profile: ChargingProfile, evse_id: int | None, other: InstalledProfile) -> bool:
-    """Tell whether another profile gives way to this one (§3.13.2, §5.16)."""
-    return other.profile.charging_profile_id == profile.charging_profile_id or (
-        other.evse_id == evse_id
-        and other.profile.purpose is profile.purpose
-        and other.profile.stack_level == profile.stack_level
-    )
 
 
 def _read_number(told: _Told, key: str, *, at_least: int) -> int | None:

@@ -5,6 +5,7 @@ from websockets.datastructures import Headers
 
 from gateway.admission import (
     FailureLimit,
+    HandshakeFailures,
     HandshakeRate,
     Origin,
     ProxyTrust,
@@ -202,6 +203,84 @@ def test_a_header_that_comes_twice_tells_nothing() -> None:
     headers = Headers([("X-Forwarded-Proto", "https"), ("X-Forwarded-Proto", "https")])
     found = TRUST.find_origin(PROXY, headers, encrypted=False, client_certificate=None)
     assert not found.encrypted
+
+
+def failures() -> HandshakeFailures:
+    """An address may fail three times at once, a station from it twice, from anywhere once."""
+    clock = Clock()
+
+    def at_once(burst: int, refill_s: float) -> FailureLimit:
+        return FailureLimit(burst=burst, refill_s=refill_s, max_keys=100, clock=clock)
+
+    return HandshakeFailures(
+        addresses=at_once(3, 10.0), pairs=at_once(2, 20.0), stations=at_once(1, 30.0)
+    )
+
+
+def test_who_guesses_passwords_of_one_station_locks_out_nobody_but_himself() -> None:
+    door = failures()
+    for _ in range(2):
+        assert door.retry_after_s("A", "CP-1") is None
+        door.failed("A", "CP-1")
+    assert door.retry_after_s("A", "CP-1") == 20
+    assert door.retry_after_s("A") is None  # the address itself has one try left
+    assert door.retry_after_s("A", "CP-2") is None
+    assert door.retry_after_s("B", "CP-1") is None
+
+
+def test_an_address_that_fails_with_many_stations_waits_with_all_of_them() -> None:
+    door = failures()
+    for number in range(3):
+        assert door.retry_after_s("A", f"CP-{number}") is None
+        door.failed("A", f"CP-{number}")
+    assert door.retry_after_s("A") == 10
+    assert door.retry_after_s("A", "CP-9") == 10
+    assert door.retry_after_s("B", "CP-0") is None
+    door.failed("A", "CP-0")
+    assert door.retry_after_s("A", "CP-0") == 20  # the longer one of the two
+
+
+def test_a_handshake_that_names_no_station_fails_for_its_address_alone() -> None:
+    door = failures()
+    for _ in range(3):
+        door.failed("A")
+    assert door.retry_after_s("A") == 10
+    assert door.retry_after_s("B") is None
+
+
+def test_only_wrong_passwords_count_against_a_station_from_anywhere() -> None:
+    door = failures()
+    door.failed("A", "CP-1")
+    assert door.guess_retry_after_s("CP-1") is None
+    door.failed("A", "CP-1", guessed=True)
+    assert door.guess_retry_after_s("CP-1") == 30
+    assert door.guess_retry_after_s("CP-2") is None
+
+
+def test_who_gets_in_is_forgiven_at_its_own_address_and_guesses_are_not() -> None:
+    door = failures()
+    for address in ("A", "B"):
+        for _ in range(2):
+            door.failed(address, "CP-1", guessed=True)
+    door.succeeded("A", "CP-1")
+    door.succeeded("A", "CP-2")  # of which nothing is known
+    assert door.retry_after_s("A", "CP-1") is None
+    assert door.retry_after_s("B", "CP-1") == 20
+    assert door.guess_retry_after_s("CP-1") == 30
+    door.failed("A")
+    assert door.retry_after_s("A", "CP-1") == 10  # an address is not forgiven
+
+
+def test_networks_are_read_as_people_write_them() -> None:
+    written = parse_networks(" 10.1.2.3/8 ,, 192.0.2.1 ,2001:db8::1/32,")
+    assert [str(network) for network in written] == [
+        "10.0.0.0/8",
+        "192.0.2.1/32",
+        "2001:db8::/32",
+    ]
+    assert parse_networks("") == []
+    with pytest.raises(ValueError, match="nowhere"):
+        parse_networks("10.0.0.0/8, nowhere")
 
 
 def test_addresses_of_one_ipv6_site_fail_together() -> None:

@@ -71,3 +71,22 @@ STATUS = ConnectorStatusReported(
 )
 def test_a_fact_of_many_values_or_of_long_ones_is_heavy(fact: Fact, *, heavy: bool) -> None:
     assert (weigh(fact) >= HEAVY) is heavy
+
+
+@pytest.mark.parametrize(
+    ("fact", "weight"),
+    [
+        (STATUS, 1),
+        (reported([]), 1),
+        (reported(values(1, 1)), 2),
+        (reported(values(2, 3)), 7),
+        (ended(values(2, 3)), 7),
+        # A text counts once more for every 512 characters.
+        (reported(values(1, 1, "x" * 511)), 2),
+        (reported(values(1, 1, "x" * 512)), 3),
+        (reported(values(1, 2, "x" * 1_024)), 7),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_every_sample_weighs_and_a_long_text_like_several(fact: Fact, weight: int) -> None:
+    assert weigh(fact) == weight
