@@ -11,7 +11,8 @@ from shared.domain.quirks import QuirkKind
 
 _FIRST = datetime.min.replace(tzinfo=UTC) + timedelta.resolution
 _LAST = datetime.max.replace(tzinfo=UTC) - timedelta.resolution
-_SECONDS = slice(16, 19)  # in 2026-06-30T23:59:60Z
+# In 2026-06-30T23:59:60Z.
+_T, _SECONDS = slice(10, 11), slice(16, 19)
 _EXAMPLE_LENGTH = 60
 # Of one turn of the event loop: so many samples take 2 ms to be translated.
 _SAMPLES_PER_TURN = 1_000
@@ -108,9 +109,12 @@ def _read_time(text: str, name: str) -> datetime:
         if text[_SECONDS] == ":60":  # a leap second (RFC 3339 §5.7) is the one after it (ours)
             before = f"{text[: _SECONDS.start]}:59{text[_SECONDS.stop :]}"
             return _read_time(before, name) + timedelta(seconds=1)
-        # Small letters, which RFC 3339 §5.6 allows, and spaces, which it does not.
-        plain = text.upper().replace(" ", "")
-        time = datetime.fromisoformat(plain)
+        # Small letters and a blank for the T, which RFC 3339 §5.6 allows; other blanks, which it
+        # does not.
+        plain = text.strip().upper()
+        if plain[_T] == " ":
+            plain = f"{plain[: _T.start]}T{plain[_T.stop :]}"
+        time = datetime.fromisoformat(plain.replace(" ", ""))
         quirks.found(QuirkKind.TIME_FORM, name, text)
         return time
 
