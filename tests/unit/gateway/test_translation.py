@@ -126,6 +126,15 @@ def test_a_time_of_another_form_is_counted_with_its_member(
     assert noted == ([] if quirk is None else [(quirk, "expiryDate", text)])
 
 
+def test_the_member_of_a_time_that_may_be_left_out_is_told(noted: Noted) -> None:
+    parse_optional_time("2026-01-02T03:04:05", NOW, "expiryDate")
+    parse_optional_time("soon" * 20, NOW, "expiryDate")
+    assert noted == [
+        ("time_without_zone", "expiryDate", "2026-01-02T03:04:05"),
+        ("unreadable_time", "expiryDate", "soon" * 15),
+    ]
+
+
 def test_a_refusal_of_a_time_shows_its_member_and_no_more_than_its_beginning() -> None:
     with pytest.raises(CallRefusedError) as refused:
         parse_time("x" * 80, "expiryDate")
