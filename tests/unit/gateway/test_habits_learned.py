@@ -1,0 +1,206 @@
+"""What one item of a long list has shown of its station is done to all others, and nothing else.
+
+Each way to deviate comes once in an item that is looked into, and then in many that are not: what
+they become is written down here, and is the same for a list that is looked through item by item.
+"""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from gateway import leniency, schemas
+from gateway.habits import Habits
+from gateway.leniency import mend
+
+NOW = "2026-01-02T03:04:05.000+00:00"
+TIME = "2026-01-01T00:00:00Z"
+MANY = 40
+PAGES = "x" * 3_000
+"""Longer than 2.0.1 allows signed data, and shorter than 2.1 does."""
+
+VALUES_16 = ("v16", "MeterValues", "meterValue", {"connectorId": 1})
+VALUES_201 = ("v201", "MeterValuesRequest", "meterValue", {"evseId": 1})
+REPORT = (
+    "v201",
+    "NotifyReportRequest",
+    "reportData",
+    {"requestId": 1, "generatedAt": TIME, "seqNo": 0},
+)
+Message = tuple[str, str, str, dict[str, Any]]
+
+
+def item(*samples: Any, **more: Any) -> dict[str, Any]:
+    return {"timestamp": TIME, "sampledValue": list(samples), **more}
+
+
+def variable(**characteristics: Any) -> dict[str, Any]:
+    return {
+        "component": {"name": "C"},
+        "variable": {"name": "V"},
+        "variableAttribute": [{"value": "1"}],
+        "variableCharacteristics": {
+            "dataType": "string",
+            "supportsMonitoring": False,
+            **characteristics,
+        },
+    }
+
+
+def without(payload: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in payload.items() if key != name}
+
+
+SIGNED = {
+    "signedMeterData": PAGES,
+    "signingMethod": "",
+    "encodingMethod": "OCMF",
+    "publicKey": "",
+}
+RIGHT = {"value": "1"}
+CASES = [
+    (VALUES_16, item({"value": 7}), item({"value": "7"})),
+    (VALUES_16, item({"value": 7.5}), item({"value": "7.5"})),
+    (VALUES_16, item({"Value": "7"}), item({"value": "7"})),
+    (VALUES_16, item({"value": "7", "Value": "8"}), item({"value": "7"})),
+    (VALUES_16, item({"Value": 7}), item({"value": "7"})),  # in two steps
+    (VALUES_16, item({"value": "7", "x": {}}), item({"value": "7"})),
+    (VALUES_16, item({**RIGHT, "unit": "KWH"}), item({**RIGHT, "unit": "kWh"})),
+    (VALUES_16, item({**RIGHT, "unit": "%"}), item({**RIGHT, "unit": "Percent"})),
+    (VALUES_16, item({**RIGHT, "unit": None}), item(RIGHT)),
+    (VALUES_16, item({**RIGHT, "unit": ""}), item(RIGHT)),
+    (VALUES_16, item({**RIGHT, "context": "Sometimes"}), item(RIGHT)),
+    (VALUES_16, item({"value": "7", "unit": "parsec"}, RIGHT), item(RIGHT)),
+    (VALUES_16, item({"unit": "Wh"}, RIGHT), item(RIGHT)),  # no value
+    (VALUES_16, item({"value": None}, RIGHT), item(RIGHT)),
+    (VALUES_16, item({"value": ""}, RIGHT), item({"value": ""}, RIGHT)),
+    (VALUES_16, without(item(RIGHT), "timestamp"), {**item(RIGHT), "timestamp": NOW}),
+    (VALUES_16, {**item(RIGHT), "timestamp": None}, {**item(RIGHT), "timestamp": NOW}),
+    (VALUES_16, {**item(RIGHT), "sampledValue": RIGHT}, item(RIGHT)),
+    (VALUES_16, item(), item()),
+    (VALUES_16, without(item(), "sampledValue"), item()),
+    (VALUES_16, item({**RIGHT, "measurand": "Display.PresentSOC"}), None),
+    (VALUES_201, item({"value": "7"}), item({"value": "7"})),
+    (VALUES_201, item({"value": 7, "measurand": "Display.PresentSOC"}), None),
+    (VALUES_201, item({"value": 7, "signedMeterValue": SIGNED}), None),
+    (
+        VALUES_201,
+        item({"value": 7, "signedMeterValue": without(SIGNED, "publicKey")}),
+        item({"value": 7, "signedMeterValue": SIGNED}),
+    ),
+    (
+        VALUES_201,
+        item({"value": 7, "unitOfMeasure": {"multiplier": "3"}}),
+        item({"value": 7, "unitOfMeasure": {"multiplier": 3}}),
+    ),
+    (
+        VALUES_201,
+        item({"value": 7, "unitOfMeasure": {"Multiplier": 3.0, "unit": None}}),
+        item({"value": 7, "unitOfMeasure": {"multiplier": 3}}),
+    ),
+    (REPORT, {**variable(), "variableCharacteristics": {"dataType": "string"}}, None),
+    (REPORT, {**variable(), "variableAttribute": [{"value": PAGES}]}, None),
+    (REPORT, variable(unit=5), variable(unit="5")),
+    (REPORT, variable(supportsMonitoring="true"), variable(supportsMonitoring=True)),
+]
+
+
+def mended(
+    message: Message, items: list[Any], *, max_weight: int
+) -> tuple[Any, set[tuple[str, str]]]:
+    version, name, member, rest = message
+    payload = {**rest, member: json.loads(json.dumps(items))}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leniency, "_MAX_WEIGHT", max_weight)
+        patch.setattr(leniency, "_PORTION_WEIGHT", 60)
+        found = mend(name.removesuffix("Request"), schemas.load(version, name), payload, NOW)
+    assert without(payload, member) == rest
+    return payload[member], {(deviation.kind, deviation.member) for deviation in found}
+
+
+@pytest.mark.parametrize(("message", "told", "meant"), CASES, ids=lambda it: str(it)[:60])
+def test_what_was_done_to_one_is_done_to_all(
+    message: Message, told: dict[str, Any], meant: dict[str, Any] | None
+) -> None:
+    right = CASES[-1][2] if message is REPORT else item({"value": "1"})
+    if message is VALUES_201:
+        right = item({"value": 1})
+    items = [right, *[told] * MANY, right]
+    before = copy.deepcopy(items)
+    expected = [right, *[meant or told] * MANY, right]
+    kept, quirks = mended(message, items, max_weight=10)
+    assert kept == expected
+    assert (kept, quirks) == mended(message, items, max_weight=1_000_000)
+    assert items == before
+
+
+@pytest.mark.parametrize("odd", ["KwH", "%", "parsec", None, 5, "", {}])
+def test_what_was_learned_of_one_word_is_done_to_no_other(odd: Any) -> None:
+    """Each of many others has a word of its own, or one that is right."""
+    words = ["KWH", "Wh", "kwh", "W", "Kwh", "V"] * 8
+    items = [item({"value": "1", "unit": word}) for word in words]
+    items.insert(20, item({"value": "1", "unit": odd}, RIGHT))
+    assert mended(VALUES_16, items, max_weight=10) == mended(VALUES_16, items, max_weight=10**6)
+
+
+def test_of_what_nothing_is_known_nothing_is_done() -> None:
+    schema = schemas.load("v16", "MeterValues").split("meterValue")[1]
+    habits = Habits(lambda _: 100)
+    right, wrong = [item(RIGHT)], [item({"value": 7})]
+    assert habits.apply(schema, "meterValue", right) == right
+    assert habits.apply(schema, "meterValue", wrong) is None
+    path = ("meterValue", 3, "sampledValue", 2, "value")
+    habits.convert(path, int, str)
+    assert habits.apply(schema, "meterValue", wrong) == [item({"value": "7"})]
+    assert wrong == [item({"value": 7})]
+    assert habits.apply(schema, "meterValue", [item({"value": 7.5})]) is None
+
+
+def test_what_does_not_read_as_what_it_stands_for_is_not_right() -> None:
+    schema = schemas.load("v16", "MeterValues").split("meterValue")[1]
+    habits = Habits(lambda _: 100)
+    habits.convert(("meterValue", 0, "sampledValue", 0, "value"), int, lambda _: None)
+    assert habits.apply(schema, "meterValue", [item({"value": 7})]) is None
+
+
+def test_what_goes_round_in_circles_ends() -> None:
+    schema = schemas.load("v16", "MeterValues").split("meterValue")[1]
+    habits = Habits(lambda _: 100)
+    path = ("meterValue", 0, "sampledValue", 0, "unit")
+    habits.convert(path, "a", lambda _: "b")
+    habits.convert(path, "b", lambda _: "a")
+    assert habits.apply(schema, "meterValue", [item({**RIGHT, "unit": "a"})]) is None
+
+
+def test_a_text_is_kept_up_to_the_length_that_its_member_may_have() -> None:
+    schema = schemas.load("v201", "MeterValuesRequest").split("meterValue")[1]
+    habits = Habits(lambda name: 2_600 if name == "signedMeterData" else 0)
+    path = ("meterValue", 0, "sampledValue", 0, "signedMeterValue", "signedMeterData")
+    habits.keep_long(path)
+
+    def signed(length: int) -> list[dict[str, Any]]:
+        sample = {"value": 1, "signedMeterValue": {**SIGNED, "signedMeterData": "x" * length}}
+        return [item(sample)]
+
+    assert habits.apply(schema, "meterValue", signed(2_600)) == signed(2_600)
+    assert habits.apply(schema, "meterValue", signed(2_601)) is None
+
+
+def test_what_is_right_of_an_item_is_told_from_what_is_not() -> None:
+    schema = schemas.load("v16", "MeterValues").split("meterValue")[1]
+    habits = Habits(lambda _: 100)
+
+    def right_of(*samples: Any) -> tuple[Any, bool]:
+        return habits.apply_to_right(schema, "meterValue", item(*samples), "sampledValue")
+
+    assert right_of(RIGHT, {"value": 7}, RIGHT) == (item(RIGHT, RIGHT), True)
+    assert right_of(RIGHT) == (item(RIGHT), False)
+    assert right_of({"value": 7}) == (item(), True)
+    assert right_of() == (item(), True)
+    habits.convert(("meterValue", 0, "sampledValue", 0, "value"), int, str)
+    assert right_of(RIGHT, {"value": 7}) == (item(RIGHT, {"value": "7"}), False)
+    habits.doom(("meterValue", 0, "sampledValue", 0, "unit"), "parsec")
+    assert right_of(RIGHT, {**RIGHT, "unit": "parsec"}) == (item(RIGHT), False)
+    no_list = {"timestamp": TIME, "sampledValue": RIGHT}
+    assert habits.apply_to_right(schema, "meterValue", no_list, "sampledValue") == (item(), True)
