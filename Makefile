@@ -21,6 +21,8 @@ BIN := .venv/bin
 # Newer than what it was made from, and holding the interpreter it was made with.
 READY := .venv/.ready
 REQUIREMENTS := requirements/development.txt
+# Likewise, with what only `make mutants` needs.
+MUTANTS := .venv-mutants/.ready
 
 # Options for the command behind a target: `make up ARGS='--stations 0 --json'`.
 ARGS ?=
@@ -58,6 +60,10 @@ soak: $(READY) ## Play sessions in any order, twice and with losses, for long: S
 faults: $(READY) ## Break a running cluster in every way we know, and print what held
 	@VOLTARO_TEST_FAULTS=1 $(BIN)/python -m pytest tests/faults --faults-report build/faults.json $(ARGS)
 
+.PHONY: mutants
+mutants: $(MUTANTS) ## Change the code one thing at a time, and list what no test notices: half an hour
+	@nice $(dir $(MUTANTS))bin/python -P -m tests.mutants $(ARGS)
+
 .PHONY: lint
 lint: $(READY) ## Check style, types and the import rules
 	@$(BIN)/python -m ruff check
@@ -89,7 +95,9 @@ docs: $(READY) ## Write the reference pages anew from the code
 
 .PHONY: lock
 lock: | $(if $(filter .uv/%,$(UV)),$(UV)) ## Pin the packages anew (ARGS=--upgrade takes newer ones)
-	@for list in 'production' 'development --extra up --extra loadtest --extra dev'; do \
+	@for list in 'production' 'development --extra up --extra loadtest --extra dev' \
+		'mutants --extra up --extra dev --extra mutants --constraint requirements/development.txt'; \
+	do \
 		set -- $$list; name=$$1; shift; \
 		$(UV) pip compile pyproject.toml "$$@" $(ARGS) -q --universal --python-version 3.11 \
 			--generate-hashes --no-emit-index-url --no-header -o requirements/$$name.txt || exit; \
@@ -97,23 +105,26 @@ lock: | $(if $(filter .uv/%,$(UV)),$(UV)) ## Pin the packages anew (ARGS=--upgra
 
 .PHONY: clean
 clean: ## Remove what the other commands made, except the cluster's data in .voltaro
-	@rm -rf .venv .uv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		.import_linter_cache
+	@rm -rf .venv .venv-mutants .uv build dist mutants .mypy_cache .ruff_cache .pytest_cache \
+		.hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Locked where flock exists, as two `make test` may start side by side in a new checkout; the second
 # then finds the work done.
-$(READY): $(REQUIREMENTS) pyproject.toml | $(if $(filter .uv/%,$(UV)),$(UV))
+$(READY): $(REQUIREMENTS)
+$(MUTANTS): requirements/mutants.txt
+$(READY) $(MUTANTS): pyproject.toml | $(if $(filter .uv/%,$(UV)),$(UV))
 	@set -e; exec >&2; \
+	venv=$(@D); requirements=$(filter requirements/%,$^); \
 	if command -v flock >/dev/null; then exec 9<Makefile; flock 9; fi; \
-	if [ $@ -nt $(REQUIREMENTS) ] && [ $@ -nt pyproject.toml ]; then exit; fi; \
-	if ! $(BIN)/python -c '' 2>/dev/null; then \
-		echo "Setting up .venv with $(PYTHON)"; \
-		rm -rf .venv; \
-		$(UV) venv -q --no-python-downloads --python $(PYTHON) .venv; \
+	if [ $@ -nt $$requirements ] && [ $@ -nt pyproject.toml ]; then exit; fi; \
+	if ! $$venv/bin/python -c '' 2>/dev/null; then \
+		echo "Setting up $$venv with $(PYTHON)"; \
+		rm -rf $$venv; \
+		$(UV) venv -q --no-python-downloads --python $(PYTHON) $$venv; \
 	fi; \
-	$(UV) pip sync -q --python $(BIN)/python $(REQUIREMENTS); \
-	$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+	$(UV) pip sync -q --python $$venv/bin/python $$requirements; \
+	$(UV) pip install -q --python $$venv/bin/python --no-deps --no-build-isolation -e .; \
 	touch $@
 
 # Without venv: some distributions ship Python without what a venv needs, but with pip.
