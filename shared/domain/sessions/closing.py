@@ -132,7 +132,7 @@ def conclude_end(
     for rule, due_at in due:
         if due_at <= now:
             return RuleEnd(rule=rule, ended_at=words.said_at, concluded_at=now), None
-    return None, min((due_at for _, due_at in due), default=None)
+    return None, min(due_at for _, due_at in due)
 
 
 def _has_spoken(words: LastWords, *, since: RuleEnd) -> bool:

@@ -32,6 +32,10 @@ END = StrayEnd(
 )
 
 
+def minutes(number: float) -> datetime:
+    return BEGIN + timedelta(minutes=number)
+
+
 def matched(
     *ends: StrayEnd, sessions: tuple[OpenSession, ...] = (SESSION,), evses: int = 2
 ) -> dict[str, str]:
@@ -208,3 +212,31 @@ def test_an_end_fits_up_to_the_most_that_can_flow() -> None:
     most_wh = 1000 + 500_000 + 50
     assert matched(replace(END, meter_stop_wh=Decimal(most_wh))) == {"e1": "s1"}
     assert matched(replace(END, meter_stop_wh=Decimal(most_wh + 1))) == {}
+
+
+@pytest.mark.parametrize(("after_s", "expected"), [(60, {"e1": "s1"}), (61, {})])
+def test_a_last_sample_may_be_stamped_a_minute_after_its_end(
+    after_s: int, expected: dict[str, str]
+) -> None:
+    sampled_until = END.ended_at + timedelta(seconds=after_s)
+    assert matched(END, sessions=(replace(SESSION, sampled_until=sampled_until),)) == expected
+
+
+def test_an_end_without_a_token_leaves_the_later_ones_their_sessions() -> None:
+    earlier = replace(END, letter_id="e0", id_token=None, ended_at=minutes(50))
+    assert matched(earlier, END) == {"e1": "s1"}
+
+
+def test_what_is_not_certain_of_one_session_leaves_the_others_their_ends() -> None:
+    sessions = (SESSION, replace(SESSION, session_id="s2", id_token="OTHER"))
+    of_one = (END, replace(END, letter_id="e2", meter_stop_wh=Decimal(3001)))
+    of_other = replace(END, letter_id="e3", id_token="OTHER", ended_at=minutes(90))
+    assert matched(*of_one, of_other, sessions=sessions) == {"e3": "s2"}
+
+
+@pytest.mark.parametrize(("since", "expected"), [(60, {"e1": "s1"}), (61, {})])
+def test_an_end_of_before_samples_are_known_is_not_given_away(
+    since: float, expected: dict[str, str]
+) -> None:
+    known = match_ends([END], [SESSION], evses=2, limits=Limits(), sampled_since=minutes(since))
+    assert known == expected

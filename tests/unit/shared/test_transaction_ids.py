@@ -43,6 +43,8 @@ def test_what_is_older_than_every_known_start_belongs_to_the_one_that_was_never_
     [
         ([FIRST, SECOND], 120, SECOND),
         ([FIRST, SECOND], 0.5, FIRST),
+        ([FIRST, SECOND], 1, FIRST),
+        ([FIRST, SECOND], 1.1, None),
         ([FIRST, SECOND], 60, None),
         ([FIRST, UNTOLD], 60, UNTOLD),
         ([UNTOLD, FIRST], 0, FIRST),
