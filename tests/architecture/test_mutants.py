@@ -55,3 +55,20 @@ def test_a_judgement_has_a_reason_and_stands_once(tmp_path: Path, listed: str) -
     path.write_text(listed, encoding="utf-8")
     with pytest.raises(ValueError, match="has no reason, or stands there twice"):
         read_equivalents(path)
+
+
+@pytest.mark.parametrize(
+    ("code", "mutated", "is_wording"),
+    [
+        ('fail("it is too long")', 'fail("XXit is too longXX")', True),
+        ('fail("it is too long")', 'fail("IT IS TOO LONG")', True),
+        ('fail("it is too long")', "fail(None)", False),
+        ('fail("it is too long", 1)', 'fail("it is too long", 2)', False),
+        ('params["token"]', 'params["TOKEN"]', False),
+        ('split("XX")', 'split("XXXXXX")', False),
+    ],
+)
+def test_only_what_spells_a_sentence_otherwise_is_wording(
+    code: str, mutated: str, *, is_wording: bool
+) -> None:
+    assert Mutant("m.f", (code,), (mutated,)).is_wording is is_wording

@@ -3,6 +3,9 @@
 `make mutants` starts it; `ARGS='shared.domain.tokens.*'` takes the mutants of those names alone. It
 fails if too many are unnoticed, and lists each with what was changed. What mutmut found is kept in
 mutants/: of what has not changed since, only those that no test noticed are tried again.
+
+Two kinds of mutants are counted apart and are none of the share: those that a person has judged to
+be equivalent, and those that only spell a sentence for people otherwise.
 """
 
 import json
@@ -25,6 +28,7 @@ _STATS = _FOUND / "mutmut-stats.json"
 _SIDE_BY_SIDE = "2"
 _SURVIVORS_MAX = 0.05
 _NOTICED = {"killed", "timeout", "segfault"}
+_COLUMNS = ("mutants", "killed", "wording", "equivalent", "survived")
 
 
 def main() -> int:
@@ -79,7 +83,7 @@ def _report(patterns: list[str]) -> int:
     left = set() if patterns else set(equivalents)
     total: Counter[str] = Counter()
     survivors: list[str] = []
-    print(f"{'':50}{'mutants':>9}{'killed':>8}{'equivalent':>12}{'survived':>10}")
+    print(f"{'':50}" + "".join(f"{column:>12}" for column in _COLUMNS))
     for module, _, results in _results():
         counts: Counter[str] = Counter()
         for name, code in results.items():
@@ -95,6 +99,8 @@ def _report(patterns: list[str]) -> int:
             left.discard(mutant)
             if mutant in equivalents:
                 counts["equivalent"] += 1
+            elif mutant.is_wording:
+                counts["wording"] += 1
             else:
                 counts["survived"] += 1
                 survivors += [f"\n{name}: {status}", *_changed(mutant)]
@@ -105,8 +111,8 @@ def _report(patterns: list[str]) -> int:
     print("\n".join(survivors))
     for mutant in sorted(left, key=lambda each: each.where):
         print(f"\n{mutant.where}: judged, but not among the survivors", *_changed(mutant), sep="\n")
-    share = total["survived"] / max(total["mutants"] - total["equivalent"], 1)
-    print(f"\n{share:.1%} of the mutants that are not equivalent survived.")
+    share = total["survived"] / max(total["killed"] + total["survived"], 1)
+    print(f"\n{share:.1%} of those that make a difference survived.")
     return int(share >= _SURVIVORS_MAX)
 
 
@@ -120,8 +126,7 @@ def _changed(mutant: Mutant) -> list[str]:
 
 
 def _print_row(title: str, counts: Counter[str]) -> None:
-    columns = ("mutants", 9), ("killed", 8), ("equivalent", 12), ("survived", 10)
-    print(f"{title:50}" + "".join(f"{counts[column]:{width}}" for column, width in columns))
+    print(f"{title:50}" + "".join(f"{counts[column]:12}" for column in _COLUMNS))
 
 
 if __name__ == "__main__":

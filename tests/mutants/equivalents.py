@@ -1,5 +1,6 @@
 """Mutants that a person has judged: they behave as the code does, so no test can notice them."""
 
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LIST = Path(__file__).with_suffix(".toml")
+# A text of three words and more.
+_SENTENCE = re.compile(r'"[^"]*\w \w[^"]* \w[^"]*"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,17 @@ class Mutant:
     where: str
     code: tuple[str, ...]
     mutated: tuple[str, ...]
+
+    @property
+    def is_wording(self) -> bool:
+        """Whether only a sentence for people is spelt otherwise: its letters' case, or Xs around.
+
+        That an error has a text at all, and what values it names, is still to be noticed.
+        """
+        if len(self.code) != 1 or len(self.mutated) != 1:
+            return False
+        code, mutated = self.code[0], self.mutated[0].replace("XX", "")
+        return code.casefold() == mutated.casefold() and _SENTENCE.search(code) is not None
 
 
 def mutant_of(where: str, diff: Iterable[str]) -> Mutant:
