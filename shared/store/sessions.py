@@ -198,6 +198,9 @@ async def _span(db: Database, session: Session) -> tuple[datetime, datetime]:
     when their values were taken; elsewhere it would be all that its EVSE ever told.
     """
     since, until = session.started_at, session.ended_at
+    if since is not None:
+        # What follows is stamped before it if a clock that was ahead was corrected meanwhile.
+        since = min(since, session.created_at)
     if since is None or until is None:
         ((first_at, last_at),) = await db.fetch(
             """
