@@ -44,7 +44,12 @@ def test_five_minutes_and_a_step_may_be_uncovered_at_either_end(
 ) -> None:
     best = estimate(method, 1000, first, last, step)
     told = reasons_of_coverage(
-        best, started_at=minute(0), ended_at=minute(100), events_missing=0, limits=LIMITS
+        best,
+        started_at=minute(0),
+        ended_at=minute(100),
+        whole=WHOLE,
+        events_missing=0,
+        limits=LIMITS,
     )
     assert told == reasons
 
@@ -54,7 +59,12 @@ def test_what_was_not_told_or_does_not_matter_is_not_uncovered() -> None:
     ends = (None, minute(100)), (minute(0), None), (None, None)
     told = [
         reasons_of_coverage(
-            best, started_at=started_at, ended_at=ended_at, events_missing=0, limits=LIMITS
+            best,
+            started_at=started_at,
+            ended_at=ended_at,
+            whole=WHOLE,
+            events_missing=0,
+            limits=LIMITS,
         )
         for started_at, ended_at in ends
     ]
@@ -69,10 +79,44 @@ def test_events_that_are_missing_matter_unless_the_registers_of_start_and_end_ar
     method: EnergyMethod, missing: int, reasons: set[str]
 ) -> None:
     told = reasons_of_coverage(
-        estimate(method, 1000),
+        estimate(method, 1000, 1, 99),
         started_at=minute(0),
         ended_at=minute(100),
+        whole=WHOLE,
         events_missing=missing,
+        limits=LIMITS,
+    )
+    assert told == reasons
+
+
+@pytest.mark.parametrize(
+    ("first_s", "last_s", "reasons"),
+    [(10, 5990, set()), (11, 5990, {"events_missing"}), (10, 5989, {"events_missing"})],
+)
+def test_registers_read_within_ten_seconds_of_start_and_end_are_those_of_start_and_end(
+    first_s: int, last_s: int, reasons: set[str]
+) -> None:
+    told = reasons_of_coverage(
+        estimate(SAMPLED, 1000, first_s / 60, last_s / 60),
+        started_at=minute(0),
+        ended_at=minute(100),
+        whole=WHOLE,
+        events_missing=2,
+        limits=LIMITS,
+    )
+    assert told == reasons
+
+
+@pytest.mark.parametrize(("whole", "reasons"), [(9, set()), (8.9, {"start_uncovered"})])
+def test_a_third_of_a_short_session_may_be_uncovered_at_either_end(
+    whole: float, reasons: set[str]
+) -> None:
+    told = reasons_of_coverage(
+        estimate(SAMPLED, 1000, 3, whole),
+        started_at=minute(0),
+        ended_at=minute(whole),
+        whole=timedelta(minutes=whole),
+        events_missing=0,
         limits=LIMITS,
     )
     assert told == reasons
@@ -83,6 +127,7 @@ def test_registers_of_start_and_end_cover_all_whenever_they_were_read() -> None:
         estimate(REGISTERS, 1000, 40, 60),
         started_at=minute(0),
         ended_at=minute(100),
+        whole=WHOLE,
         events_missing=0,
         limits=LIMITS,
     )
