@@ -199,6 +199,56 @@ def test_a_load_balancer_tells_the_fingerprint_of_a_certificate(
     assert found.client_certificate == (certificate and PresentedCertificate(**certificate))
 
 
+def test_what_our_own_tls_has_verified_is_believed_of_everybody() -> None:
+    ours = PresentedCertificate(common_name="CP-1")
+    for peer in (STATION, PROXY):
+        headers = Headers({"X-Forwarded-For": STATION, "X-SSL-Client-CN": "CP-2"})
+        found = TRUST.find_origin(peer, headers, encrypted=True, client_certificate=ours)
+        assert found == Origin(STATION, encrypted=True, client_certificate=ours)
+
+
+def test_hops_in_several_headers_are_one_way() -> None:
+    headers = Headers([("X-Forwarded-For", f"6.6.6.6, {STATION}"), ("X-Forwarded-For", "10.1.1.1")])
+    found = TRUST.find_origin(PROXY, headers, encrypted=False, client_certificate=None)
+    assert found.address == STATION
+
+
+def test_who_is_told_no_names_asks_for_none() -> None:
+    told = {"X-Forwarded-Proto": "https", "X-CN": "CP-1", "X-FP": "ab" * 20}
+    for names, certificate in (
+        ({"common_name_header": None}, None),
+        (
+            {"common_name_header": None, "fingerprint_header": "X-FP"},
+            PresentedCertificate(sha1="ab" * 20),
+        ),
+        ({"common_name_header": None, "fingerprint_header": "X-Other"}, None),
+        ({"common_name_header": "X-CN"}, PresentedCertificate(common_name="CP-1")),
+    ):
+        trust = ProxyTrust(NETWORKS, **names)
+        found = trust.find_origin(PROXY, Headers(told), encrypted=False, client_certificate=None)
+        assert found.client_certificate == certificate
+
+
+def test_who_waits_less_than_a_second_waits_one() -> None:
+    clock = Clock()
+    failures = limit(clock)
+    for _ in range(3):
+        failures.failed("CP-1")
+    clock.now_s += 9.5
+    assert failures.retry_after_s("CP-1") == 1
+    clock.now_s += 0.5
+    assert failures.retry_after_s("CP-1") is None
+
+
+def test_who_failed_longest_ago_is_forgotten_first() -> None:
+    failures = limit(Clock(), max_keys=2)
+    for station_id in ("CP-1", "CP-2", "CP-1", "CP-3"):
+        for _ in range(3):
+            failures.failed(station_id)
+    waits = [failures.retry_after_s(f"CP-{number}") for number in (1, 2, 3)]
+    assert waits == [10, None, 10]
+
+
 def test_a_header_that_comes_twice_tells_nothing() -> None:
     headers = Headers([("X-Forwarded-Proto", "https"), ("X-Forwarded-Proto", "https")])
     found = TRUST.find_origin(PROXY, headers, encrypted=False, client_certificate=None)
