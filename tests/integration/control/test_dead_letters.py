@@ -179,6 +179,19 @@ async def test_what_postgres_refuses_again_is_not_delivered_and_stays_open(
     assert after["to_be_delivered"] is False
 
 
+async def test_an_event_whose_number_another_one_has_is_delivered_beside_it(
+    client: httpx.AsyncClient, db: Database
+) -> None:
+    await facts.write(db, [event(TransactionEventType.UPDATED, value(10, "1100"))])
+    await set_aside(db, event(TransactionEventType.UPDATED, value(20, "1200")))
+    await post(client, "replay", {})
+    assert await redelivery.deliver(db, limit=10) == 1
+    assert (await the_letter(client))["status"] == "delivered"
+    kept = await db.fetch("SELECT seq_no, fingerprint FROM all_transaction_events")
+    assert [row["seq_no"] for row in kept] == [1, 1]
+    assert len({row["fingerprint"] for row in kept}) == 2
+
+
 @pytest.mark.parametrize(
     "fact", [READINGS, END, event(TransactionEventType.UPDATED, value(30, "1800"))]
 )
