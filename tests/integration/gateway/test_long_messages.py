@@ -21,6 +21,7 @@ from tests.support.turns import watching
 KIB = 1024
 LONG_BYTES = 492 * KIB
 """Eight hours with ten values a minute."""
+BOOT_201 = {"reason": "PowerUp", "chargingStation": {"vendorName": "V", "model": "M"}}
 
 
 def as_it_is(frame: bytes) -> str:
@@ -78,8 +79,7 @@ async def test_a_long_transaction_event_is_kept_whole(
     await register(db)
     event = end_201(whole, size_bytes)
     async with station_client(gateway.url, subprotocol="ocpp2.0.1") as station:
-        reason = {"reason": "PowerUp", "chargingStation": {"vendorName": "V", "model": "M"}}
-        await station.call("BootNotification", reason)
+        await station.call("BootNotification", BOOT_201)
         frame = msgspec.json.encode([2, "end", "TransactionEvent", event]).decode()
         assert await answered(station, frame) == [3, "end", {}]
     assert await kept_values(db) == len(event["meterValue"])
@@ -105,6 +105,10 @@ async def test_what_is_as_long_and_tells_of_no_transaction_is_refused_with_its_s
 ) -> None:
     await register(db)
     async with station_client(gateway.url, subprotocol=subprotocol) as station:
+        if subprotocol == "ocpp1.6":
+            await station.boot()
+        else:
+            await station.call("BootNotification", BOOT_201)
         frame = f'[2,"d","DataTransfer",{{"vendorId":"V","data":"{"x" * 300_000}"}}]'
         answer = await answered(station, frame)
         assert answer[:3] == [4, "d", code]
