@@ -27,9 +27,7 @@ def to_be_hashed(password: str) -> str:
     `spellings` could not find it.
     """
     digits = password.encode()
-    if _is_key(digits) and digits not in {digits.upper(), digits.lower()}:
-        return password.upper()
-    return password
+    return password.upper() if _is_key(digits) and digits != digits.lower() else password
 
 
 def spellings(password: bytes) -> list[bytes]:

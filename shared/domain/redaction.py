@@ -126,7 +126,7 @@ def _find_password(url: str) -> tuple[int, int] | None:
     if authority.startswith("[") or not colon:
         return None
     at = url.rfind("@")
-    if "@" not in authority and (at < 0 or not rest or rest.isdecimal()):
+    if at < 0 or not rest or rest.isdecimal():
         return None
     if "@" in user:  # a user without a password
         return None
@@ -147,7 +147,7 @@ def _without_value(pair: re.Match[str]) -> str:
 
 def redact_address(address: str) -> str:
     """Return a URL without its password and its query, where signatures stand."""
-    address = _URL.sub(lambda found: _without_password(found[0]), address, count=1)
+    address = _URL.sub(lambda found: _without_password(found[0]), address)
     try:
         parts = urlsplit(address)
     except ValueError:  # no URL, and so nobody knows what stands in it

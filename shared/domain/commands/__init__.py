@@ -134,9 +134,7 @@ COMMANDS: dict[str, type[Command]] = {
 
 def asked_fields(command: type[Command]) -> list[str]:
     """Return the names of a command's fields, without those that are filled in when it is sent."""
-    return [
-        field.name for field in fields(command) if not field.metadata.get("filled_in_later", False)
-    ]
+    return [field.name for field in fields(command) if "filled_in_later" not in field.metadata]
 
 
 def command_params(command: Command) -> dict[str, Any]:

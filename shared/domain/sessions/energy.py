@@ -197,10 +197,10 @@ def intervals_collide(readings: Iterable[Reading]) -> bool:
 
     Then a clock that was set back has shown that time twice, and only one of them is summed up.
     """
-    told: dict[tuple[datetime, str, str], tuple[Reading, Decimal]] = {}
+    told: dict[tuple[datetime, str, str | None], tuple[Reading, Decimal]] = {}
     for reading in readings:
         for at, sample, amount in _amounts([reading], _INTERVAL):
-            key = at, sample["context"], sample.get("phase", "")
+            key = at, sample["context"], sample.get("phase")
             other, before = told.setdefault(key, (reading, amount))
             if other is not reading and before != amount:
                 return True

@@ -1,5 +1,6 @@
 """Charging profiles: what may be sent, and rates that keep their digits."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from shared.domain.charging_profiles import (
     ChargingProfile,
+    ChargingSchedulePeriod,
     check_profile,
     one_decimal,
     parse_document,
@@ -61,6 +63,28 @@ def test_a_profile_may_be_sent(of: ChargingProfile, evse_id: int) -> None:
 def test_a_profile_may_not_be_sent(of: ChargingProfile, evse_id: int, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         check_profile(of, evse_id=evse_id)
+
+
+@pytest.mark.parametrize(
+    ("number_phases", "phase_to_use", "may"),
+    [(1, 2, True), (1, None, True), (3, None, True), (None, 2, False), (2, 2, False)],
+)
+def test_a_phase_is_chosen_only_for_a_charge_on_one(
+    number_phases: int | None, phase_to_use: int | None, *, may: bool
+) -> None:
+    plain = profile(DEFAULT, (0, 16), kind="Relative")
+    period = ChargingSchedulePeriod(
+        start_period_s=0,
+        limit=Decimal(16),
+        number_phases=number_phases,
+        phase_to_use=phase_to_use,
+    )
+    of = replace(plain, charging_schedule=replace(plain.charging_schedule, periods=(period,)))
+    if may:
+        assert check_profile(of, evse_id=1) is of
+    else:
+        with pytest.raises(InvalidInputError, match="needs number_phases 1"):
+            check_profile(of, evse_id=1)
 
 
 def test_a_remote_start_has_a_tx_profile_without_transaction() -> None:

@@ -272,6 +272,77 @@ def test_what_a_station_told_is_converted_and_compared() -> None:
     assert (difference.limit, difference.other_limit) == (None, 16)
 
 
+@pytest.mark.parametrize(
+    ("unit", "into", "number_phases", "limit"),
+    [
+        ("A", "A", None, 10), ("W", "W", None, 10), ("A", "W", None, 6900), ("A", "W", 1, 2300),
+        ("W", "A", 1, Decimal("0.0")),
+    ],
+)  # fmt: skip
+def test_a_told_limit_is_converted_by_the_phases_that_it_tells(
+    unit: str, into: str, number_phases: int | None, limit: Decimal | int
+) -> None:
+    told = ChargingSchedulePeriod(start_period_s=0, limit=Decimal(10), number_phases=number_phases)
+    (period,) = convert_periods(
+        [told],
+        start=MIDNIGHT,
+        duration_s=HOUR,
+        unit=ChargingRateUnit(unit),
+        into=ChargingRateUnit(into),
+        supply=Supply(),
+    )
+    assert (period.limit, period.number_phases) == (limit, number_phases)
+
+
+def test_a_told_period_that_begins_when_the_schedule_ends_is_none_of_it() -> None:
+    told = [
+        ChargingSchedulePeriod(start_period_s=start, limit=Decimal(start)) for start in (0, HOUR)
+    ]
+    words: dict[str, Any] = {
+        "start": MIDNIGHT,
+        "unit": ChargingRateUnit.AMPERE,
+        "into": ChargingRateUnit.AMPERE,
+        "supply": Supply(),
+    }
+    assert len(convert_periods(told, duration_s=HOUR, **words)) == 1
+    assert len(convert_periods(told, duration_s=HOUR + 1, **words)) == 2
+    assert convert_periods(told[1:], duration_s=HOUR, **words) == []
+
+
+def limited(*steps: tuple[float, int | None]) -> list[LimitPeriod]:
+    """Return a schedule that ends after four hours, by the hour that each limit begins at."""
+    ends = [at(hour) for hour, _ in steps[1:]] + [at(4)]
+    return [
+        LimitPeriod(start=at(hour), end=end, limit=None if limit is None else Decimal(limit))
+        for (hour, limit), end in zip(steps, ends, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        (limited((0, 16)), limited((0, 16)), []),
+        (limited((0, 16)), limited((0, 10)), [(0, 4, 16, 10)]),
+        (limited((0, 16), (1, 16), (2, 16)), limited((0, 10)), [(0, 4, 16, 10)]),
+        (limited((0, 16)), limited((0, 10), (1, 10)), [(0, 4, 16, 10)]),
+        (limited((0, 16), (1, 20)), limited((0, 10)), [(0, 1, 16, 10), (1, 4, 20, 10)]),
+        (limited((0, 16)), limited((0, 10), (1, 12)), [(0, 1, 16, 10), (1, 4, 16, 12)]),
+        (limited((0, 16)), limited((0, 10), (1, 16), (2, 10)), [(0, 1, 16, 10), (2, 4, 16, 10)]),
+        (limited((0, 16), (1, 10), (2, 16)), limited((0, 10)), [(0, 1, 16, 10), (2, 4, 16, 10)]),
+        (limited((0, None)), limited((2, 10)), [(2, 4, None, 10)]),
+    ],
+)
+def test_limits_differ_from_when_to_when_and_by_what(
+    ours: list[LimitPeriod], theirs: list[LimitPeriod], expected: list[Any]
+) -> None:
+    found = [
+        ((each.start - MIDNIGHT) / timedelta(hours=1), (each.end - MIDNIGHT) / timedelta(hours=1),
+         each.limit, each.other_limit)
+        for each in differences(ours, theirs)
+    ]  # fmt: skip
+    assert found == expected
+
+
 # Invariants
 
 rates = st.integers(0, 9999).map(lambda tenths: Decimal(tenths) / 10)

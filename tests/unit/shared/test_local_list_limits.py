@@ -114,3 +114,40 @@ def test_what_just_fits_or_makes_it_no_longer_is_sent(
 def test_each_version_is_asked_in_its_own_words() -> None:
     assert "LocalAuthListMaxLength" in keys_to_ask("1.6")
     assert "LocalAuthListCtrlr.BytesPerMessage" in keys_to_ask("2.0.1")
+
+
+def test_every_version_is_asked_for_what_a_message_and_a_list_may_have() -> None:
+    assert keys_to_ask("1.6") == (
+        "LocalAuthListMaxLength",
+        "SendLocalListMaxLength",
+        "LocalAuthListEnabled",
+    )
+    assert keys_to_ask("2.0.1") == (
+        "LocalAuthListCtrlr.ItemsPerMessage",
+        "LocalAuthListCtrlr.BytesPerMessage",
+        "LocalAuthListCtrlr.Enabled",
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"entries": "100"}, ToldLimits(max_entries=100)),
+        ({"entries": "0"}, ToldLimits(max_entries=0)),
+        ({"localauthlistmaxlength": "0"}, ToldLimits(max_entries=0)),
+        ({"itemspermessage": "1"}, ToldLimits(max_entries_per_message=1)),
+        ({"itemspermessage": "0"}, ToldLimits()),
+        ({"bytespermessage": "1"}, ToldLimits(max_bytes_per_message=1)),
+        ({"bytespermessage": "0"}, ToldLimits()),
+        ({"entries": "9" * 30}, ToldLimits(max_entries=2**31 - 1)),
+        ({"entries": "-1"}, ToldLimits()),
+    ],
+)
+def test_a_list_may_have_room_for_nothing_and_a_message_may_not(
+    values: dict[str, str], told: ToldLimits
+) -> None:
+    assert read_told(values) == told
+
+
+def test_a_result_that_names_no_variable_tells_nothing() -> None:
+    assert read_answer({"getVariableResult": [{"attributeValue": "5"}]}) == ToldLimits()

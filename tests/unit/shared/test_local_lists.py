@@ -140,6 +140,46 @@ def test_a_token_of_a_blocked_group_is_blocked() -> None:
     assert entry.status is blocked
 
 
+@pytest.mark.parametrize(
+    ("own", "group", "status"),
+    [
+        ("Accepted", None, "Accepted"),
+        ("Accepted", "Accepted", "Accepted"),
+        ("Accepted", "Blocked", "Blocked"),
+        ("Invalid", "Blocked", "Invalid"),
+        ("Blocked", "Accepted", "Blocked"),
+    ],
+)
+def test_a_group_refuses_its_tokens_and_accepts_none_that_is_refused(
+    own: str, group: str | None, status: str
+) -> None:
+    entry = to_entry(
+        token(status=AuthorizationStatus(own)),
+        group_status=None if group is None else AuthorizationStatus(group),
+        ocpp_version="2.0.1",
+    )
+    assert entry is not None
+    assert entry.status == status
+
+
+def test_a_list_of_1_6_takes_twenty_characters_of_a_token_and_of_its_group() -> None:
+    longest = token(id_token="T" * 20, group_id_token="G" * 20)
+    entry = to_entry(longest, group_status=None, ocpp_version="1.6")
+    assert entry is not None
+    assert (entry.id_token, entry.group_id_token) == ("T" * 20, "G" * 20)
+    alone = to_entry(token(group_id_token=None), group_status=None, ocpp_version="1.6")
+    assert alone is not None
+    assert alone.group_id_token is None
+    assert to_entry(token(id_token="T" * 21), group_status=None, ocpp_version="1.6") is None
+
+
+def test_an_entry_is_kept_as_it_comes_back_from_the_wire() -> None:
+    late = token(expires_at=NOW.replace(microsecond=999_999))
+    entry = to_entry(late, group_status=None, ocpp_version="2.0.1")
+    assert entry is not None
+    assert entry.expires_at == NOW.replace(microsecond=999_000)
+
+
 @given(entries)
 def test_an_entry_survives_a_commands_parameters(entry: LocalListEntry) -> None:
     assert LocalListEntry.from_params(entry.to_params()) == entry

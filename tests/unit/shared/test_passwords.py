@@ -36,6 +36,14 @@ def test_a_wrong_password_costs_as_few_hashes_as_its_form_allows(sent: bytes, ha
     assert len(spellings(sent)) == hashes
 
 
+def test_a_key_in_mixed_case_is_hashed_in_capitals_and_in_one_case_as_it_is() -> None:
+    assert to_be_hashed(KEY[:-4] + "f7f6") == KEY
+    assert to_be_hashed(KEY.lower()) == KEY.lower()
+    assert to_be_hashed(KEY) == KEY
+    too_long = KEY + "Ff"
+    assert to_be_hashed(too_long) == too_long
+
+
 def test_other_passwords_are_hashed_as_they_are() -> None:
     for password in ("Correct-Horse-Battery", "0123456789abcdeF", "g" * 40, "ü" * 16):
         assert to_be_hashed(password) == password

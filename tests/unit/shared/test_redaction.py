@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from shared.domain.redaction import find_secrets, hide, redact, redact_address, redact_text
+from shared.domain.redaction import (
+    find_secrets,
+    hide,
+    redact,
+    redact_address,
+    redact_text,
+    shown_value,
+)
 
 SECRET = "s3cret"
 
@@ -109,7 +116,16 @@ def test_everything_else_stays_as_it_is(message: dict[str, Any]) -> None:
         ("ftp://me:s3/cret@files.example/a", "ftp://me:(redacted)@files.example/a"),
         ("ftp://me:s@cret@files.example/a", "ftp://me:(redacted)@files.example/a"),
         ("ftp://me:s#cret?@files.example/a", "ftp://me:(redacted)@files.example/a"),
+        ("ftp://me:s3:cret@files.example/a", "ftp://me:(redacted)@files.example/a"),
+        ("ftp://me:1234@files.example/a", "ftp://me:(redacted)@files.example/a"),
         ("at ftp://me:s3cret@a.example, or b", "at ftp://me:(redacted)@a.example, or b"),
+        # What looks like one and is none.
+        ("http://a.example:port/x", "http://a.example:port/x"),
+        ("http://a.example:/me@b", "http://a.example:/me@b"),
+        ("http://a.example:80/me@b", "http://a.example:80/me@b"),
+        ("http://me@a.example:80/b", "http://me@a.example:80/b"),
+        ("http://[::1]:80/me@b", "http://[::1]:80/me@b"),
+        ("psk=Xs3cret", "psk=(redacted)"),
         ("https://a.example/f?sig=s3cret&se=2030#x", "https://a.example/f?sig=(redacted)&se=2030#x"),
         ('psk="s3 cret", ssid=x', 'psk="(redacted)", ssid=x'),
     ],
@@ -122,6 +138,44 @@ def test_a_text_is_shown_without_what_is_secret_by_its_form(text: str, shown: st
 def test_an_address_is_shown_without_its_query() -> None:
     shown = redact_address("sftp://me:s/ecret@files.example/a?whatever=1")
     assert shown == "sftp://me:(redacted)@files.example/a?(redacted)"
+    assert redact({"location": "ftp://a.example/f?x=1"}) == {
+        "location": "ftp://a.example/f?(redacted)"
+    }
+    assert redact_address("ftp://a.example/f#x") == "ftp://a.example/f#x"
+    assert redact_address("http://[a.example/f?s3cret") == "(redacted)"
+    two = redact_address("ftp://a.example/b ftp://me:s3cret@c.example/d")
+    assert two == "ftp://a.example/b ftp://me:(redacted)@c.example/d"
+
+
+def test_the_query_of_an_address_is_hidden_in_what_comes_back() -> None:
+    secrets = find_secrets({"location": "https://a.example/f?long-s3cret"})
+    assert hide("cannot load long-s3cret", secrets) == "cannot load (redacted)"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("WebSocketPingInterval", "60", "60"),
+        ("WebSocketPingInterval", None, None),
+        ("WifiPassword", "60", None),
+        ("FtpUrl", "ftp://me:s3cret@a.example", "ftp://me:(redacted)@a.example"),
+    ],
+)
+def test_the_value_of_a_setting_is_shown_unless_it_is_a_secret(
+    name: str, value: str | None, shown: str | None
+) -> None:
+    assert shown_value(name, value) == shown
+
+
+def test_all_that_a_secret_member_holds_is_secret() -> None:
+    secrets = find_secrets({"password": {"a": ["first", {"b": "second"}], "c": 12345, "d": True}})
+    assert secrets == {"first", "second", "12345"}
+
+
+def test_json_in_a_text_is_looked_through_up_to_its_longest() -> None:
+    text = '{"password": "s3cret", "x": "' + "y" * (65_536 - 31) + '"}'
+    assert len(text) == 65_536
+    assert SECRET not in redact_text(text)
 
 
 def test_json_in_a_text_that_is_too_deep_is_left_out() -> None:

@@ -115,8 +115,8 @@ def test_a_session_that_could_never_be_billed_has_no_bill_that_changes() -> None
     told = list_changes(replace(NOBODY, ended_by=EndSource.STATION), changed_bill(2500))
     assert [kind for kind, _ in told] == [HistoryKind.NEEDS_REVIEW]
     same = replace(changed_bill(2500), reasons=frozenset(), needs_review=False)
-    with_bill = Shown(ended_by=EndSource.STATION, end_rule=None, reasons=frozenset(), bill=BILL)
-    assert list_changes(with_bill, same) == []
+    billed = replace(NOBODY, ended_by=EndSource.STATION, bill=BILL, found=BILL)
+    assert list_changes(billed, same) == []
 
 
 def test_two_bills_differ_in_whom_in_what_and_in_when() -> None:

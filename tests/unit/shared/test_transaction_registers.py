@@ -107,6 +107,8 @@ def test_what_is_certain_stands_above_what_is_not_whatever_the_sequence_numbers_
     assert likely is not None
     assert certain < likely
     assert not is_certain(likely)
+    _, likely = rank(ENDED, SEQ_NO_MAX, BETWEEN)
+    assert not is_certain(likely)
     assert is_certain(certain)
     assert not is_certain(None)
 

@@ -42,6 +42,55 @@ def log(status: str, *transfers: Transfer) -> list[int]:
     return meant(status, *transfers, words=LOG_WORDS)
 
 
+def at(heard: int, due: int | None = None, told: int | None = None) -> Transfer:
+    """Return a transfer by the minutes at which it was heard of, is due, and told of."""
+    return Transfer(
+        progress=Progress(
+            None if told is None else "Downloading", None if told is None else NOW + told * MINUTE
+        ),
+        answered=True,
+        superseded=False,
+        heard_at=NOW + heard * MINUTE,
+        due_at=None if due is None else NOW + due * MINUTE,
+    )
+
+
+DAY = 24 * 60
+
+
+@pytest.mark.parametrize(
+    ("of", "until"),
+    [
+        (at(0), 60),
+        (at(0, due=300), 360),
+        (at(0, due=-300), 60),
+        (at(0, told=5), DAY + 5),
+        (at(10, told=5), DAY + 10),
+        (at(10, due=3, told=5), DAY + 10),
+        (at(0, due=7, told=5), DAY + 7),
+        (at(0, due=3, told=5), DAY + 5),
+    ],
+)
+def test_a_transfer_is_given_up_an_hour_before_and_a_day_after_it_has_begun(
+    of: Transfer, until: int
+) -> None:
+    assert of.is_alive(NOW + until * MINUTE, FIRMWARE_WORDS)
+    assert not of.is_alive(NOW + until * MINUTE + timedelta(seconds=1), FIRMWARE_WORDS)
+
+
+def test_what_came_before_the_last_word_was_told() -> None:
+    assert at(0, told=5).is_known_to_be_told(NOW + 4 * MINUTE)
+    assert at(0, told=5).is_known_to_be_told(NOW + 5 * MINUTE)
+    assert not at(0, told=5).is_known_to_be_told(NOW + 6 * MINUTE)
+    assert not at(0).is_known_to_be_told(NOW)
+
+
+@pytest.mark.parametrize(("due_in", "expected"), [(5, [0, 1]), (6, [1])])
+def test_a_transfer_begins_five_minutes_early_at_most(due_in: int, expected: list[int]) -> None:
+    waiting, begun = transfer(due_in=due_in * MINUTE), transfer(due_in=-MINUTE)
+    assert meant("Installing", waiting, begun) == expected
+
+
 def test_what_nobody_asked_for_is_of_none() -> None:
     assert meant("Downloading") == []
     assert meant("Downloading", transfer("Installed")) == []
