@@ -135,6 +135,21 @@ def test_what_was_done_to_one_is_done_to_all(
     assert items == before
 
 
+@pytest.mark.parametrize(("message", "told", "meant"), CASES, ids=lambda it: str(it)[:60])
+def test_what_was_looked_into_once_is_known_of_all_others(
+    message: Message, told: dict[str, Any], meant: dict[str, Any] | None
+) -> None:
+    """Nobody asks the schema any more what is wrong with them, which is what takes long."""
+    version, name, member, _ = message
+    schema = schemas.load(version, name).split(member)[1]
+    mending = leniency._Mending(name.removesuffix("Request"), NOW)
+    mending._in_portions = True
+    mending.mend(schema, {member: [copy.deepcopy(told)]}, member)
+    others = [copy.deepcopy(told) for _ in range(3)]
+    assert mending._habits.apply(schema, member, others) == [meant or told] * 3
+    assert others == [told] * 3
+
+
 @pytest.mark.parametrize("odd", ["KwH", "%", "parsec", None, 5, "", {}])
 def test_what_was_learned_of_one_word_is_done_to_no_other(odd: Any) -> None:
     """Each of many others has a word of its own, or one that is right."""
@@ -144,33 +159,99 @@ def test_what_was_learned_of_one_word_is_done_to_no_other(odd: Any) -> None:
     assert mended(VALUES_16, items, max_weight=10) == mended(VALUES_16, items, max_weight=10**6)
 
 
-def test_of_what_nothing_is_known_nothing_is_done() -> None:
-    schema = schemas.load("v16", "MeterValues").split("meterValue")[1]
-    habits = Habits(lambda _: 100)
-    right, wrong = [item(RIGHT)], [item({"value": 7})]
-    assert habits.apply(schema, "meterValue", right) == right
-    assert habits.apply(schema, "meterValue", wrong) is None
-    path = ("meterValue", 3, "sampledValue", 2, "value")
-    habits.convert(path, int, str)
-    assert habits.apply(schema, "meterValue", wrong) == [item({"value": "7"})]
-    assert wrong == [item({"value": 7})]
-    assert habits.apply(schema, "meterValue", [item({"value": 7.5})]) is None
+SCHEMA_16 = schemas.load("v16", "MeterValues").split("meterValue")[1]
+SAMPLE = ("meterValue", 0, "sampledValue", 0)
 
 
-def test_what_does_not_read_as_what_it_stands_for_is_not_right() -> None:
-    schema = schemas.load("v16", "MeterValues").split("meterValue")[1]
-    habits = Habits(lambda _: 100)
-    habits.convert(("meterValue", 0, "sampledValue", 0, "value"), int, lambda _: None)
-    assert habits.apply(schema, "meterValue", [item({"value": 7})]) is None
+@pytest.fixture
+def habits() -> Habits:
+    return Habits(lambda _: 100)
 
 
-def test_what_goes_round_in_circles_ends() -> None:
-    schema = schemas.load("v16", "MeterValues").split("meterValue")[1]
-    habits = Habits(lambda _: 100)
-    path = ("meterValue", 0, "sampledValue", 0, "unit")
-    habits.convert(path, "a", lambda _: "b")
-    habits.convert(path, "b", lambda _: "a")
-    assert habits.apply(schema, "meterValue", [item({**RIGHT, "unit": "a"})]) is None
+def applied(habits: Habits, *items: Any) -> Any:
+    return habits.apply(SCHEMA_16, "meterValue", [*items])
+
+
+def test_of_what_nothing_is_known_nothing_is_done(habits: Habits) -> None:
+    assert applied(habits, item(RIGHT)) == [item(RIGHT)]
+    assert applied(habits, item({"value": 7})) is None
+    habits.convert((*SAMPLE, "value"), int, str)
+    assert applied(habits, item({"value": 7})) == [item({"value": "7"})]
+    assert applied(habits, item({"value": 7.5})) is None
+
+
+def test_lessons_of_one_place_are_kept_together_wherever_in_lists_it_was(habits: Habits) -> None:
+    habits.convert(("meterValue", 3, "sampledValue", 2, "value"), int, str)
+    habits.convert(("meterValue", 0, "sampledValue", 9, "unit"), "KWH", lambda _: "kWh")
+    habits.leave_out(("meterValue", 1, "sampledValue", 0, "context"), None)
+    sample = {"value": 7, "unit": "KWH", "context": None}
+    assert applied(habits, item(sample, sample)) == [item(*[{"value": "7", "unit": "kWh"}] * 2)]
+
+
+@pytest.mark.parametrize("odd", ["x", 7, None, [], [RIGHT]])
+def test_what_is_no_object_is_not_mended(habits: Habits, odd: Any) -> None:
+    habits.convert((*SAMPLE, "value"), int, str)
+    assert applied(habits, odd) is None
+    assert applied(habits, item(odd)) is None
+
+
+def test_an_object_of_very_many_members_is_looked_into_by_itself(habits: Habits) -> None:
+    unknown = {f"x{number}": 1 for number in range(100)}
+    for name in unknown:
+        habits.drop(SAMPLE, name, None)
+    assert applied(habits, item({**unknown, "value": "1"})) is None
+    del unknown["x0"]
+    assert applied(habits, item({**unknown, "value": "1"})) == [item(RIGHT)]
+
+
+def test_a_member_that_is_there_is_not_filled_in_and_the_next_one_is(habits: Habits) -> None:
+    habits.fill_in(("meterValue", 0, "timestamp"), lambda: NOW)
+    habits.fill_in(("meterValue", 0, "sampledValue"), lambda: [RIGHT])
+    assert applied(habits, {"timestamp": TIME}) == [item(RIGHT)]
+
+
+def test_a_member_that_means_nothing_beside_another_one_is_left_where_it_stands_alone(
+    habits: Habits,
+) -> None:
+    habits.drop(SAMPLE, "Value", "value")
+    assert applied(habits, item({"Value": "8", "value": "7"})) == [item({"value": "7"})]
+    assert applied(habits, item({"Value": "8"})) is None
+    habits.rename(SAMPLE, "Value", "value")
+    assert applied(habits, item({"Value": "8"})) == [item({"value": "8"})]
+    assert applied(habits, item({"Value": "8", "value": "7"})) == [item({"value": "7"})]
+
+
+def test_a_list_of_which_all_is_dropped_is_kept_only_if_one_was_before(habits: Habits) -> None:
+    habits.doom((*SAMPLE, "unit"), "parsec")
+    habits.doom((*SAMPLE, "value"), None)
+    habits.doom((*SAMPLE, "phase"), 5)  # neither a word nor a lack
+    parsec, no_value = {"value": "1", "unit": "parsec"}, {"unit": "Wh"}
+    assert applied(habits, item(parsec, RIGHT, no_value)) == [item(RIGHT)]
+    assert applied(habits, item(parsec)) is None
+    assert applied(habits, item(no_value, parsec), item(RIGHT)) is None
+    habits.keep_empty(SAMPLE[:-1])
+    assert applied(habits, item(no_value, parsec), item(RIGHT)) == [item(), item(RIGHT)]
+    assert applied(habits, item()) == [item()]
+    assert applied(habits, item({**RIGHT, "phase": 5})) is None
+
+
+def test_a_word_is_kept_and_no_other_one(habits: Habits) -> None:
+    habits.keep_word((*SAMPLE, "measurand"), "Display.PresentSOC", "SoC")
+    kept = item({**RIGHT, "measurand": "Display.PresentSOC"}, {**RIGHT, "measurand": "Voltage"})
+    assert applied(habits, kept) == [kept]
+    for other in ("Fan.Speed", 5, None):
+        assert applied(habits, item({**RIGHT, "measurand": other})) is None
+
+
+def test_what_does_not_read_as_what_it_stands_for_is_not_right(habits: Habits) -> None:
+    habits.convert((*SAMPLE, "value"), int, lambda _: None)
+    assert applied(habits, item({"value": 7})) is None
+
+
+def test_what_goes_round_in_circles_ends(habits: Habits) -> None:
+    habits.convert((*SAMPLE, "unit"), "a", lambda _: "b")
+    habits.convert((*SAMPLE, "unit"), "b", lambda _: "a")
+    assert applied(habits, item({**RIGHT, "unit": "a"})) is None
 
 
 def test_a_text_is_kept_up_to_the_length_that_its_member_may_have() -> None:
