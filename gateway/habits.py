@@ -187,7 +187,7 @@ class _Attempt:
     def mend_right(
         self, schema: Schema, member: str, place: _Place, item: dict[str, Any], name: str
     ) -> tuple[dict[str, Any], bool]:
-        (mended,) = self._list(place, [item], may_be_empty=False)
+        mended: dict[str, Any] = {**self._value(place, item)}
         parts = mended.get(name)
         if not isinstance(parts, list):
             parts = []

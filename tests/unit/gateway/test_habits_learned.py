@@ -213,12 +213,14 @@ def test_a_member_that_is_there_is_not_filled_in_and_the_next_one_is(habits: Hab
 def test_a_member_that_means_nothing_beside_another_one_is_left_where_it_stands_alone(
     habits: Habits,
 ) -> None:
-    habits.drop(SAMPLE, "Value", "value")
-    assert applied(habits, item({"Value": "8", "value": "7"})) == [item({"value": "7"})]
-    assert applied(habits, item({"Value": "8"})) is None
-    habits.rename(SAMPLE, "Value", "value")
-    assert applied(habits, item({"Value": "8"})) == [item({"value": "8"})]
-    assert applied(habits, item({"Value": "8", "value": "7"})) == [item({"value": "7"})]
+    """There it may be the member itself, and what it says must not be lost."""
+    both, alone = {**RIGHT, "Unit": "kWh", "unit": "Wh"}, {**RIGHT, "Unit": "kWh"}
+    habits.drop(SAMPLE, "Unit", "unit")
+    assert applied(habits, item(both)) == [item({**RIGHT, "unit": "Wh"})]
+    assert applied(habits, item(alone)) is None
+    habits.rename(SAMPLE, "Unit", "unit")
+    assert applied(habits, item(both)) == [item({**RIGHT, "unit": "Wh"})]
+    assert applied(habits, item(alone)) == [item({**RIGHT, "unit": "kWh"})]
 
 
 def test_a_list_of_which_all_is_dropped_is_kept_only_if_one_was_before(habits: Habits) -> None:
@@ -268,20 +270,33 @@ def test_a_text_is_kept_up_to_the_length_that_its_member_may_have() -> None:
     assert habits.apply(schema, "meterValue", signed(2_601)) is None
 
 
-def test_what_is_right_of_an_item_is_told_from_what_is_not() -> None:
-    schema = schemas.load("v16", "MeterValues").split("meterValue")[1]
-    habits = Habits(lambda _: 100)
+def test_what_is_right_of_an_item_is_told_from_what_is_not(habits: Habits) -> None:
+    def right_of(item: dict[str, Any]) -> tuple[Any, bool]:
+        before = copy.deepcopy(item)
+        right = habits.apply_to_right(SCHEMA_16, "meterValue", item, "sampledValue")
+        assert item == before
+        return right
 
-    def right_of(*samples: Any) -> tuple[Any, bool]:
-        return habits.apply_to_right(schema, "meterValue", item(*samples), "sampledValue")
+    assert right_of(item(RIGHT, {"value": 7}, RIGHT)) == (item(RIGHT, RIGHT), True)
+    assert right_of(item(RIGHT)) == (item(RIGHT), False)
+    assert right_of(item({"value": 7})) == (item(), True)
+    assert right_of(item()) == (item(), True)
+    assert right_of({"timestamp": TIME, "sampledValue": RIGHT}) == (item(), True)
+    assert right_of({"timestamp": TIME}) == (item(), True)
+    many = {f"x{number}": 1 for number in range(100)}
+    assert right_of({**item(RIGHT), **many}) == ({**item(), **many}, True)
+    habits.convert((*SAMPLE, "value"), int, str)
+    assert right_of(item(RIGHT, {"value": 7})) == (item(RIGHT, {"value": "7"}), False)
+    habits.doom((*SAMPLE, "unit"), "parsec")
+    assert right_of(item(RIGHT, {**RIGHT, "unit": "parsec"})) == (item(RIGHT), False)
 
-    assert right_of(RIGHT, {"value": 7}, RIGHT) == (item(RIGHT, RIGHT), True)
-    assert right_of(RIGHT) == (item(RIGHT), False)
-    assert right_of({"value": 7}) == (item(), True)
-    assert right_of() == (item(), True)
-    habits.convert(("meterValue", 0, "sampledValue", 0, "value"), int, str)
-    assert right_of(RIGHT, {"value": 7}) == (item(RIGHT, {"value": "7"}), False)
-    habits.doom(("meterValue", 0, "sampledValue", 0, "unit"), "parsec")
-    assert right_of(RIGHT, {**RIGHT, "unit": "parsec"}) == (item(RIGHT), False)
-    no_list = {"timestamp": TIME, "sampledValue": RIGHT}
-    assert habits.apply_to_right(schema, "meterValue", no_list, "sampledValue") == (item(), True)
+
+def test_what_is_right_though_it_is_too_long_is_kept_as_it_came() -> None:
+    schema = schemas.load("v201", "MeterValuesRequest").split("meterValue")[1]
+    habits = Habits(lambda _: len(PAGES))
+    habits.keep_long(("meterValue", 0, "sampledValue", 0, "signedMeterValue", "signedMeterData"))
+    signed = {"value": 7, "signedMeterValue": SIGNED}
+    right = habits.apply_to_right(
+        schema, "meterValue", item(signed, {"value": "x" * 9, "unit": 5}), "sampledValue"
+    )
+    assert right == (item(signed), True)

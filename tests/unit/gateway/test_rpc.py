@@ -61,6 +61,7 @@ def test_a_valid_call_reaches_its_handler_with_snake_case_arguments(peer: Peer) 
     assert isinstance(event, Call)
     assert (event.message_id, event.route.action) == ("1", "Authorize")
     assert event.kwargs == {"id_tag": "TAG"}
+    assert event.frame == call("Authorize", {"idTag": "TAG"})
 
 
 @pytest.mark.parametrize(
@@ -291,6 +292,38 @@ def test_a_call_of_ours_is_an_array_of_four() -> None:
 def test_what_has_no_form_in_json_is_named() -> None:
     with pytest.raises(TypeError, match="complex is no JSON"):
         encode_call("1", "DataTransfer", {"data": 1j})
+
+
+@pytest.mark.parametrize("samples", [1, 2_000], ids=["light", "heavy"])
+def test_a_call_with_much_to_mend_ends_as_one_with_little(samples: int) -> None:
+    noted: list[tuple[str, str, str]] = []
+    peer = Peer(PROTOCOL, lambda action, it: noted.append((action, it.kind, it.member)))
+
+    def received(**more: object) -> tuple[bytes, object]:
+        payload = {**meter_values(), **more}
+        payload["meterValue"][0]["sampledValue"] = [{"value": 7}] * samples
+        frame = call("MeterValues", payload)
+        event = peer.receive(frame)
+        assert isinstance(event, Heavy) == (samples > 1)
+        return frame, finish(event.steps) if isinstance(event, Heavy) else event
+
+    frame, event = received()
+    assert isinstance(event, Call)
+    assert (event.message_id, event.action, event.frame) == ("1", "MeterValues", frame)
+    assert event.kwargs["meter_value"][0]["sampledValue"] == [{"value": "7"}] * samples
+    assert noted == [("MeterValues", "text_as_number", "meterValue.sampledValue.value")]
+    assert refusal_code(peer.receive(HEARTBEAT)) == "GenericError"  # it is in work
+    peer.finish("1")
+    noted.clear()
+    _, event = received(connectorId=1.5)
+    assert isinstance(event, Refusal)
+    assert (event.action, event.code) == ("MeterValues", "TypeConstraintViolation")
+    assert refusal_words(event) == (
+        "TypeConstraintViolation",
+        'connectorId: 1.5 is not of type "integer"',
+    )
+    assert noted == [("MeterValues", "refused", "connectorId")]
+    assert isinstance(peer.receive(HEARTBEAT), Call)  # and nothing is
 
 
 FROM_STATIONS_201 = {
