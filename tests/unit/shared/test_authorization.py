@@ -194,3 +194,20 @@ def test_what_is_not_asked_for_does_not_matter(
         assert decide(kept, NOW, group=group, open_sessions=open_sessions) == decide(
             kept, NOW, group=group
         )
+
+
+@pytest.mark.parametrize(
+    ("kept", "rules", "needs"),
+    [
+        (None, None, False),
+        (token(), None, False),
+        (token(), group(), False),
+        (token(max_concurrent_sessions=1), None, True),
+        (token(), group(max_concurrent_sessions=1), True),
+        (None, group(max_concurrent_sessions=1), True),
+    ],
+)
+def test_what_goes_on_elsewhere_is_asked_for_only_if_there_is_a_limit(
+    kept: IdToken | None, rules: IdTokenGroup | None, *, needs: bool
+) -> None:
+    assert needs_open_sessions(kept, rules) is needs

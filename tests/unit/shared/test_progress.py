@@ -110,3 +110,10 @@ def test_what_can_be_of_another_transfer_is_no_state_until_it_is_told_with_certa
             ambiguous=ambiguous,
         )
         assert found is state
+
+
+def test_what_came_with_the_last_word_has_been_told() -> None:
+    progress = Progress()
+    for status, second in (("Downloading", 0), ("Downloaded", 0), ("Installing", 1)):
+        progress.tell(ReportedStatus(status, START + timedelta(seconds=second)))
+    assert [step.status for step in progress.steps] == ["Downloading", "Installing"]

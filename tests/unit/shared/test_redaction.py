@@ -167,6 +167,59 @@ def test_the_value_of_a_setting_is_shown_unless_it_is_a_secret(
     assert shown_value(name, value) == shown
 
 
+@pytest.mark.parametrize(
+    ("value", "secrets"),
+    [
+        ("Basic abc def", {"abc def"}),
+        ("Bearer abc", {"abc"}),
+        ('{"password": "s3cret"}', {SECRET}),
+        ('[{"password": "s3cret"}]', {SECRET}),
+        ('{"a": "psk=s3cret"}', {SECRET}),
+        ("{psk=s3cret", {SECRET}),
+        ('say "password": "x"', set()),
+        ("psk=Xs3cretX", {"Xs3cretX"}),
+        ("psk='s3cret'", {SECRET}),
+        ("psk=s3%20cret", {"s3%20cret", "s3 cret"}),
+        ({"other": "https://a.example/f?plain"}, set()),
+        ({"location": "https://a.example/f?s3cret"}, {SECRET}),
+        ({"location": {"query": "x"}}, set()),
+        ({"location": "http://[a.example/f?s3cret"}, {"http://[a.example/f?s3cret"}),
+    ],
+)
+def test_secrets_are_found_whole_and_nothing_beside_them(value: Any, secrets: set[str]) -> None:
+    assert find_secrets(value) == secrets
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Basic abc def", "Basic (redacted)"),
+        ('{"a":  1}', '{"a":  1}'),
+        ('{"a":  1, "password": "s3cret"}', '{"a": 1, "password": "(redacted)"}'),
+        ("[1,  2]", "[1,  2]"),
+    ],
+)
+def test_a_text_is_shown_as_it_was_around_what_is_hidden(text: str, shown: str) -> None:
+    assert redact_text(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("component", "variable", "is_shown"),
+    [
+        ({"name": "Wifi"}, {"name": "Key"}, False),
+        ({"name": "Public"}, {"name": "Key"}, True),
+        ("Public", {"name": "Key"}, False),
+        ({"name": "Custom"}, {"name": "Value"}, True),
+        ({"name": "Custom"}, {"name": "Value", "instance": "FtpPass"}, False),
+    ],
+)
+def test_a_variable_is_secret_by_its_component_its_name_and_its_instance(
+    component: Any, variable: dict[str, str], *, is_shown: bool
+) -> None:
+    told = {"component": component, "variable": variable, "attributeValue": SECRET}
+    assert (SECRET in str(redact(told))) is is_shown
+
+
 def test_all_that_a_secret_member_holds_is_secret() -> None:
     secrets = find_secrets({"password": {"a": ["first", {"b": "second"}], "c": 12345, "d": True}})
     assert secrets == {"first", "second", "12345"}

@@ -27,7 +27,7 @@ NetworkConfiguration(1).VpnKey/MaxSet WiFiPSK WIFI_PSK wifipsk wlan.psk Wifi.Key
 apn_pwd apnpwd FtpPass FTPPASS ftp-pass ModemPin ModemPIN SimPIN simpin SIM_PIN SimPinCode
 SIMPINCode ApiToken api-token ApiKey X-Api-Key apikey ApiKeys MqttPass MQTTPassword mqttpass
 AuthKey authkey AuthToken OAuth2Token OAuthClientSecret Passcode PassCode PassWord PassPhrase PUK
-PukCode PIN1
+PukCode PIN1 PinLed
 PINs Secret SharedSecret SecretAccessKey AccessKey2 PrivateKey PrivateKeyPem TlsPrivateKeyHex
 WifiPassword[1] Custom.Value[FtpPass] Password.Value PasswordNew HttpBasicAuth AuthorizationHeader
 ConnectionString SnmpCommunity Credentials LoginCredential BearerToken SessionCookie

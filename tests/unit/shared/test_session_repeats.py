@@ -145,6 +145,16 @@ def test_what_was_told_again_once_is_not_forgotten(again: Any, once: Any) -> Non
     assert found.repeated
 
 
+def test_a_start_that_is_told_late_does_not_undo_what_was_told_again_before() -> None:
+    found = placed(
+        shown(10, 3000, phase="L1"),
+        shown(20, 100, phase="L1", context=AT_BEGIN),
+        shown(30, 1000, context=AT_BEGIN),
+        start_wh=1000,
+    )
+    assert found.repeated
+
+
 @pytest.mark.parametrize("of", ReadingOf)
 def test_readings_are_of_the_transaction_that_they_named(of: ReadingOf) -> None:
     told = reading(20, sample("3000"), sample("100", context=AT_BEGIN), of=of)

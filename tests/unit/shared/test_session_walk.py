@@ -68,6 +68,7 @@ INTERVALS = EnergyMethod.INTERVALS
     ("told", "taken"),
     [
         ([(REGISTERS, 0), (INTERVALS, 500)], (INTERVALS, 500)),
+        ([(REGISTERS, 0), (INTERVALS, 1)], (INTERVALS, 1)),
         ([(REGISTERS, 0), (INTERVALS, 0)], (REGISTERS, 0)),
         ([(REGISTERS, 0)], (REGISTERS, 0)),
         ([(REGISTERS, 1), (INTERVALS, 500)], (REGISTERS, 1)),
@@ -133,6 +134,34 @@ def test_samples_may_rise_more_than_what_was_told_by_as_much_as_readings_differ(
     sampled = [register(at, 100_000 + wh) for at, wh in RISING]
     found = judge(register(0, 0), sampled, register(60, stop_wh), Limits())
     assert (QuirkKind.OTHER_COUNTER in found.quirks) is expected
+
+
+def test_samples_from_0_on_top_of_the_start_may_not_jump_either() -> None:
+    sampled = [register(10, 900_000), register(50, 900_400)]
+    assert not confirms(5_000_000, sampled, 5_900_500)
+
+
+def test_samples_from_0_may_pass_the_start_and_an_end_that_is_none_of_the_lifetime_is_theirs() -> (
+    None
+):
+    sampled = [*(register(at, wh) for at, wh in RISING), register(60, 4000, "Transaction.End")]
+    assert confirms(3000, sampled, 7000)
+
+
+@pytest.mark.parametrize(("begin_wh", "expected"), [(3052, True), (3053, False), (5000, False)])
+def test_a_begin_that_is_neither_the_start_nor_0_is_of_no_counter(
+    begin_wh: int, *, expected: bool
+) -> None:
+    sampled = [register(0, begin_wh, "Transaction.Begin")]
+    sampled += [register(at, wh) for at, wh in ((10, 2500), (30, 3500), (50, 4500))]
+    assert confirms(3000, sampled, 7500) is expected
+
+
+def test_samples_of_the_lifetime_stand_beside_clock_aligned_ones_from_0() -> None:
+    sampled = []
+    for at, wh in RISING:
+        sampled += [register(at, wh, "Sample.Clock"), register(at, 3010 + wh)]
+    assert confirms(3000, sampled, 7010)
 
 
 @pytest.mark.parametrize("told", ["Transaction.Begin", "Transaction.End"])
