@@ -237,6 +237,13 @@ def test_a_list_of_which_all_is_dropped_is_kept_only_if_one_was_before(habits: H
     assert applied(habits, item({**RIGHT, "phase": 5})) is None
 
 
+def test_a_list_that_may_be_empty_may_become_so(habits: Habits) -> None:
+    schema = schemas.load("v16", "StopTransaction").split("transactionData")[1]
+    habits.doom(("transactionData", 0, "sampledValue", 0, "unit"), "parsec")
+    items = [item({**RIGHT, "unit": "parsec"})]
+    assert habits.apply(schema, "transactionData", items) == [item()]
+
+
 def test_a_word_is_kept_and_no_other_one(habits: Habits) -> None:
     habits.keep_word((*SAMPLE, "measurand"), "Display.PresentSOC", "SoC")
     kept = item({**RIGHT, "measurand": "Display.PresentSOC"}, {**RIGHT, "measurand": "Voltage"})

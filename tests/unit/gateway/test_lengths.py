@@ -41,7 +41,11 @@ def test_what_tells_of_no_transaction_is_refused_with_its_size_and_the_limit() -
     refusal = peer.receive(frame)
     assert isinstance(refusal, Refusal)
     assert refusal.code is ErrorCode.FORMAT_VIOLATION
-    assert f"has {len(frame)} bytes, and at most 1000".encode() in refusal.frame
+    words = (
+        f"the message has {len(frame)} bytes, and at most 1000 are taken of one that tells of no "
+        "transaction: say less in one message"
+    )
+    assert f'"{words}"'.encode() in refusal.frame
     answer = f'[3,"1",{{"x":"{LONG}"}}]'.encode()
     assert peer.receive(answer) == Ignored(IgnoredReason.TOO_LONG)
     peer.open_call("1")

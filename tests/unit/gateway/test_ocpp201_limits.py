@@ -35,6 +35,27 @@ def test_what_just_fits_is_sent() -> None:
         check_keys(6, told)
 
 
+def test_the_lowest_limits_are_limits_and_are_told() -> None:
+    lowest = {"ProfileStackLevel": "0", "PeriodsPerSchedule": "1", "RateUnit": "W"}
+    check_profile(profile("TxDefaultProfile", (0, 16), unit="W"), lowest)
+    for asked, told in (
+        (profile("TxDefaultProfile", (0, 16), level=1, unit="W"), "stack levels up to 0"),
+        (profile("TxDefaultProfile", *PERIODS[:2], unit="W"), "at most 1 periods"),
+        (profile("TxDefaultProfile", (0, 16)), "the station takes rates in W "),
+    ):
+        with pytest.raises(CannotBeSaidError, match=told):
+            check_profile(asked, lowest)
+    check_keys(1, {"ItemsPerMessage[GetVariables]": "1"})
+    with pytest.raises(CannotBeSaidError, match=r"at most 1 variables .* these are 2: ask for"):
+        check_keys(2, {"ItemsPerMessage[GetVariables]": "1"})
+
+
+def test_a_limit_has_at_most_ten_digits() -> None:
+    with pytest.raises(CannotBeSaidError):
+        check_keys(10**10, {"ItemsPerMessage[GetVariables]": " 9999999999 "})
+    check_keys(10**12, {"ItemsPerMessage[GetVariables]": "99999999999"})
+
+
 @pytest.mark.parametrize("value", ["", "many", "-1", "1.5", "9" * 30])
 def test_a_value_that_is_no_limit_binds_nobody(value: str) -> None:
     check_keys(100, {"ItemsPerMessage[GetVariables]": value})
