@@ -31,6 +31,12 @@ from shared.telemetry.errors import describe_error
 log = structlog.get_logger()
 
 _CLIENT_CLOSED_REQUEST = 499
+# Where the words of pydantic speak of its own insides.
+_WORDS = {
+    "bool_parsing": "either true or false is meant here",
+    "extra_forbidden": "there is no such member here: leave it out, or look for a slip of the pen",
+    "union_tag_not_found": "the member that says which kind this is (type) is missing",
+}
 _ECHO_MAX_LENGTH = 200
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -132,7 +138,9 @@ def _invalid_field(error: dict[str, Any]) -> InvalidField:
     return InvalidField(
         location=str(location),
         field=problems.shorten(field, problems.FIELD_MAX_LENGTH) or "(whole)",
-        detail=problems.shorten(error["msg"], problems.FIELD_DETAIL_MAX_LENGTH),
+        detail=problems.shorten(
+            _WORDS.get(error["type"], error["msg"]), problems.FIELD_DETAIL_MAX_LENGTH
+        ),
     )
 
 

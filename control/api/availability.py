@@ -1,8 +1,10 @@
 """When stations were there: their connections, and the uptime of their connectors."""
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic_core import PydanticCustomError
 
 from control import problems
 from control.api.schemas.availability import (
@@ -10,7 +12,7 @@ from control.api.schemas.availability import (
     StationAvailability,
     StationConnection,
 )
-from control.api.schemas.types import StationId
+from control.api.schemas.types import StationId, Written
 from control.errors import InvalidFieldError
 from control.paging import (
     DEFAULT_LIMIT,
@@ -33,6 +35,15 @@ _CONNECTIONS = "connections"
 _BIGINT_DIGITS = 18
 _STATION = (0, 0)
 """EVSE and connector under which a station tells its own status."""
+
+_MONTH_PATTERN = r"^([0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)-(0[1-9]|1[0-2])$"
+_MONTH = re.compile(_MONTH_PATTERN.strip("^$"), re.ASCII)
+
+
+def _checked_month(value: str) -> str:
+    if not _MONTH.fullmatch(value):
+        raise PydanticCustomError("month", "a month is written like 2026-11")
+    return value
 
 
 @router.get("/{station_id}/connections", responses=problems.responses(problems.NOT_FOUND))
@@ -64,9 +75,10 @@ async def get_station_availability(
     month: Annotated[
         str,
         Query(
-            pattern=r"^([0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)-(0[1-9]|1[0-2])$",
+            max_length=7,
             description="a month in UTC, such as 2025-06; the present one is measured until now",
         ),
+        Written(_checked_month, _MONTH_PATTERN),
     ],
 ) -> StationAvailability:
     """Return the uptime of a station's connectors in a month.

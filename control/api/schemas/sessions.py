@@ -118,7 +118,9 @@ class Session(BaseModel):
     reviewed_at: datetime | None
     reviewed_by: str | None
     billable: bool = Field(
-        description="whether it may be billed: over, worked out, not suspect or decided upon"
+        description="whether it may be billed: over, worked out, of a known energy, and not "
+        "suspect or decided upon. One that nobody was authorized for is nobody's bill, whatever "
+        "was decided"
     )
     created_at: datetime
     updated_at: datetime = Field(
@@ -271,8 +273,8 @@ class SessionReview(BaseModel):
         "409, which says what is so now"
     )
     decision: ReviewDecision = Field(
-        description="`accept`: right as it is; `correct`: right with another energy or end; "
-        "`void`: not to be billed"
+        description="`accept`: right as it is, if its energy is known; `correct`: right with "
+        "another energy or end; `void`: not to be billed"
     )
     energy_wh: _EnergyWh | None = Field(
         default=None, description="with `correct`: what is to be billed"

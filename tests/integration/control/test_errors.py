@@ -80,6 +80,37 @@ async def test_a_filter_that_there_is_not_is_refused_and_never_left_out(
     assert known in told.split(", ")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "detail"),
+    [
+        ("GET", "/v1/sessions?active=maybe", None, "either true or false is meant here"),
+        (
+            "POST",
+            "/v1/stations",
+            {"station_id": "CS-1", "nam": "x"},
+            "there is no such member here: leave it out, or look for a slip of the pen",
+        ),
+        (
+            "POST",
+            "/v1/stations/CS-1/commands",
+            {},
+            "the member that says which kind this is (type) is missing",
+        ),
+        (
+            "GET",
+            "/v1/stations/CS-1/availability?month=2025-13",
+            None,
+            "a month is written like 2026-11",
+        ),
+    ],
+)
+async def test_what_is_wrong_is_said_in_words_of_the_api(
+    client: httpx.AsyncClient, method: str, path: str, body: object, detail: str
+) -> None:
+    problem = assert_problem(await client.request(method, path, json=body), 422, "invalid-input")
+    assert [error["detail"] for error in problem["errors"]] == [detail]
+
+
 async def test_where_there_are_no_parameters_none_is_taken(client: httpx.AsyncClient) -> None:
     for method, path in (("GET", "/v1/stations/CS-1"), ("POST", "/v1/id-tokens")):
         response = await client.request(method, path, params={"dry_run": "true"}, json={})
