@@ -27,6 +27,7 @@ from gateway.outgoing_calls import OutgoingCalls
 from gateway.quirks import QuirkLog
 from gateway.refused_calls import RefusedCall, RefusedCalls
 from gateway.routing import AnsweredCall, Protocol
+from gateway.security_reports import report_not_utf8
 from gateway.station_socket import StationSocket
 from gateway.steps import Steps, finish
 from shared.domain.commands import Command
@@ -215,6 +216,7 @@ class StationConnection:
         try:
             event = self._peer.receive(data)
         except UnicodeDecodeError:
+            report_not_utf8(self._handlers.services.reports, self.station.station_id)
             self._close_soon(CloseCode.INVALID_DATA, "a text message has to be UTF-8")
             return None
         self.heard_at_s = now_s

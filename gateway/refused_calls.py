@@ -6,6 +6,7 @@ forget it (OCPP 1.6 §3.7.1), and nobody would know of a charge that it tells of
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from shared.domain.dead_letters import CallRefused
 from shared.domain.ocpp_log import CALL_RESULT
 from shared.domain.redaction import REDACTED, redact
 from shared.domain.secret_names import mentions_a_secret
+from shared.store.quotas import BEYOND_QUOTA
 
 _ONLY_READINGS = re.compile(rb'"eventType"\s*:\s*"Updated"')
 # Of what is no JSON so much is looked through at once, and a secret may stand across two pieces.
@@ -29,6 +31,9 @@ _PIECE_LENGTH = 16_384
 _OVERLAP = 256
 # Of a list so many items are looked through at once.
 _ITEMS = 20
+# For so long after one was beyond the quota those that are as long are not even tried: whoever goes
+# on without end is to cost no reading and no writing. An operator may have made room after that.
+_FULL_S = 10.0
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -63,7 +68,7 @@ class RefusedCalls:
         ocpp_version: what it speaks.
     """
 
-    __slots__ = ("_ocpp_version", "_quotas", "_station_id", "_submit")
+    __slots__ = ("_full", "_ocpp_version", "_quotas", "_station_id", "_submit")
 
     def __init__(
         self,
@@ -77,6 +82,8 @@ class RefusedCalls:
         self._quotas = quotas
         self._station_id = station_id
         self._ocpp_version = ocpp_version
+        # Of those with readings alone and of the others: until when, and what was too long.
+        self._full: dict[bool, tuple[float, int]] = {}
 
     async def keep(self, action: str, frame: bytes, answer: Answer) -> None:
         """Keep a CALL if it tells of a transaction and is answered with a CALLERROR.
@@ -87,6 +94,11 @@ class RefusedCalls:
         word, told = answer
         if word == CALL_RESULT or action not in TRANSACTION_ACTIONS:
             return
+        only_readings = action == "MeterValues" or bool(_ONLY_READINGS.search(frame))
+        until_s, too_long = self._full.get(only_readings, (0.0, 0))
+        if len(frame) >= too_long and time.monotonic() < until_s:
+            self._quotas.heed(self._station_id, Quota.REFUSED_CALLS, BEYOND_QUOTA)
+            return
         _, _, code, description, _ = decode(told)
         written = await self._submit(
             CallRefused(
@@ -96,9 +108,11 @@ class RefusedCalls:
                 error_code=code,
                 error_description=description,
                 frame=await _without_secrets(frame),
-                only_readings=action == "MeterValues" or bool(_ONLY_READINGS.search(frame)),
+                only_readings=only_readings,
             )
         )
+        if written == BEYOND_QUOTA:
+            self._full[only_readings] = (time.monotonic() + _FULL_S, len(frame))
         self._quotas.heed(self._station_id, Quota.REFUSED_CALLS, written)
 
 

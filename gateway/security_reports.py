@@ -15,6 +15,9 @@ from shared.domain.device_model import SecurityEventReported
 
 log = structlog.get_logger()
 
+MESSAGE_NOT_UTF8 = "MessageNotUtf8"
+"""Security event of ours: a station sent a text that nobody can read."""
+
 _INTERVAL_S = 3600.0
 
 
@@ -53,6 +56,21 @@ class SecurityReports:
             )
         )
         kept.add_done_callback(_log_failure)
+
+
+def report_not_utf8(reports: SecurityReports, station_id: str) -> None:
+    """Tell the operator of a station whose message is not UTF-8, which ends its connection.
+
+    Nobody can answer it (RFC 6455 §8.1), so that the station may send it for ever.
+    """
+    reports.report(
+        station_id,
+        MESSAGE_NOT_UTF8,
+        "this station sent a text message that is not UTF-8, so its connection was closed with "
+        "1007, and it may send the message again and nothing behind it. Its firmware writes some "
+        "text in another encoding: look at its names, tokens and vendors' texts that have other "
+        "letters than ASCII",
+    )
 
 
 def _log_failure(kept: asyncio.Future[str | None]) -> None:

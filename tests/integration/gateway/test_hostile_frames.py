@@ -11,6 +11,7 @@ from websockets.frames import Opcode
 
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
+from tests.support.eventually import eventually
 from tests.support.raw_websocket import RawWebSocket, deflated, frame, raw_websocket
 from tests.support.stations import register, station_client
 
@@ -61,6 +62,21 @@ async def test_a_frame_against_the_rules_closes_with_its_code(
     await station.send(data)
     async with asyncio.timeout(10):
         assert await station.close_code() == code
+
+
+async def test_the_operator_is_told_of_texts_that_are_not_utf_8(
+    db: Database, station: RawWebSocket
+) -> None:
+    """The station may send it for ever, and with it the end of a charge."""
+    await station.send(frame(b'[2,"e","StopTransaction",{"reason":"\xe9"}]'))
+    async with asyncio.timeout(10):
+        assert await station.close_code() == 1007
+
+    async def told() -> list[str]:
+        rows = await db.fetch("SELECT type FROM security_events WHERE station_id = 'CP-1'")
+        return [row[0] for row in rows]
+
+    assert await eventually(told, bool) == ["MessageNotUtf8"]
 
 
 async def test_a_ping_is_answered(station: RawWebSocket) -> None:

@@ -11,6 +11,7 @@ from shared.domain.dead_letters import CallRefused
 from shared.store import dead_letters, facts, letter_delivery, refused_calls
 from shared.store.pool import Database
 from shared.store.quotas import BEYOND_QUOTA, RowQuotas
+from shared.telemetry import metrics
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually
 from tests.support.long_charges import LONGEST_BYTES, end_16, whole
@@ -332,3 +333,40 @@ async def test_a_letter_that_was_dismissed_meanwhile_stays_so(db: Database) -> N
     assert [(each["status"], each["note"]) for each in await letters(db)] == [
         ("dismissed", "nothing")
     ]
+
+
+async def test_what_is_beyond_is_not_written_again_and_again(
+    db: Database, start_pod: StartPod
+) -> None:
+    """A station that goes on costs Postgres nothing, until there may be room again."""
+    await register(db)
+    async with (
+        start_pod(station_max_refused_calls=2, station_max_refused_calls_kib=8) as gateway,
+        station_client(gateway.url) as station,
+    ):
+        await station.boot()
+
+        async def refused(number: int, length: int = 0) -> None:
+            end = {"transactionId": number, "idTag": ["x" * length]}
+            assert (await station.call("StopTransaction", end))[0] == 4
+
+        async def facts_written(numbers: range) -> float:
+            before = written()
+            for number in numbers:
+                await refused(number)
+            return written() - before
+
+        def written() -> float:
+            value: float = metrics.ingest_flush_facts._sum.get()
+            return value
+
+        # One that is too long says nothing of shorter ones.
+        await refused(0, length=9_000)
+        assert await letters(db) == []
+        assert await facts_written(range(1, 3)) == 2
+        # The first that is beyond is tried, and the operator is told once.
+        assert await facts_written(range(3, 4)) <= 2
+        before = metrics.beyond_quota.labels("refused_calls")._value.get()
+        assert await facts_written(range(4, 40)) == 0
+        assert metrics.beyond_quota.labels("refused_calls")._value.get() == before + 36
+        assert len(await letters(db)) == 2
