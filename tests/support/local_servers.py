@@ -97,12 +97,15 @@ def running_postgres(
 ) -> Iterator[PostgresServer]:
     """Run a new Postgres below a directory.
 
-    Unless it is to be durable, it does not wait for the disk: the tests outlive no power cut.
+    Unless it is to be durable, it does not wait for the disk: the tests outlive no power cut. Nor
+    does it vacuum or analyze by itself, which changes plans, and what `lent_databases` compares,
+    whenever it likes.
     """
     cluster = directory / "postgres"
     servers.create_postgres(cluster, password)
     (port,) = free_ports(1)
-    settings = {} if durable else {"fsync": "off", "full_page_writes": "off"}
+    quick = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
+    settings = {} if durable else quick
     program = servers.postgres(cluster, port, settings=settings)
     with running(program, directory / "postgres.log") as process:
         yield PostgresServer(port, process.pid)
