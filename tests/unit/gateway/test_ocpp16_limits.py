@@ -99,8 +99,7 @@ SECOND = timedelta(seconds=1)
 def test_what_is_replaced_or_over_takes_no_room(
     evse_id: int, other: dict[str, Any], *, stays: bool
 ) -> None:
-    purpose = other.pop("purpose", "TxDefaultProfile")
-    there = installed(profile(purpose, (0, 16), **other), evse_id)
+    there = installed(profile(**{"purpose": "TxDefaultProfile", **other}), evse_id)
     third = installed(profile("ChargingStationMaxProfile", (0, 16), id=3), 0)
     new = profile("TxDefaultProfile", (0, 16))
     assert count_beside(new, 1, [there, third], now=NOW) == 1 + stays

@@ -1,5 +1,6 @@
 """Long lists in pieces: what is in which, and what is put together again."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -132,4 +133,5 @@ def gone(*, continued: bool) -> Portion:
 def test_parts_are_joined_and_an_item_of_which_one_is_gone_is_gone(
     portions: list[Portion], joined: list[list[int]]
 ) -> None:
-    assert join(portions) == [{"id": 7, "values": values} for values in joined]
+    found = join(copy.deepcopy(portions))
+    assert found == [{"id": 7, "values": values} for values in joined]
