@@ -63,7 +63,8 @@ def test_a_value_that_is_no_limit_binds_nobody(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "allowed"), [("A", "A"), ("W", "W"), ("A,W", "AW"), (" a , W ", "AW"), ("A,HP", "AW")]
+    ("words", "allowed"),
+    [("A", "A"), ("W", "W"), ("W,W", "W"), ("A,W", "AW"), (" a , W ", "AW"), ("A,HP", "AW")],
 )
 def test_rate_units_are_read(words: str, allowed: str) -> None:
     for unit in "AW":

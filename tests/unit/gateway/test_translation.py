@@ -1,4 +1,6 @@
 import asyncio
+import time
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
@@ -160,9 +162,21 @@ def test_the_ends_of_the_calendar_are_one_microsecond_inside_it() -> None:
     assert parse_time("9999-12-31T23:59:59.999999Z") == last
 
 
+@pytest.fixture
+def somewhere_else(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have a machine whose own zone is not UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Kathmandu")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("somewhere_else")
 def test_what_is_written_is_in_utc_whatever_zone_it_was_in() -> None:
     zone = timezone(timedelta(hours=2))
     assert format_time(datetime(2026, 1, 2, 1, tzinfo=zone)) == "2026-01-01T23:00:00.000Z"
+    assert parse_time("2026-01-02T03:04:05") == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(("told", "named"), [(7, 7), (0, 0), (-1, None), (None, None)])
