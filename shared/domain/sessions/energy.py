@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from itertools import pairwise
+from itertools import islice, pairwise
 from statistics import median_high
 
 from shared.domain.meter_values import ENERGY_IMPORT_REGISTER, MeterSample
@@ -27,6 +27,8 @@ _POWER_GAP_MAX = timedelta(minutes=30)
 _MICROSECOND = timedelta(microseconds=1)
 _MICROSECONDS_PER_HOUR = 3_600_000_000
 _DIGITS = Decimal("0.001")
+# So many samples show how many digits their meter has.
+_DIGITS_TOLD_BY = 100
 
 
 class EnergyMethod(StrEnum):
@@ -142,7 +144,7 @@ def estimate_by_phases(readings: Sequence[Reading]) -> EnergyEstimate | None:
         totals[-1] - totals[0],
         whole[0],
         whole[-1],
-        slack_wh=len(phases) * max(_resolutions(readings, ENERGY_IMPORT_REGISTER, of_phases=True)),
+        slack_wh=len(phases) * _digits_wh(readings, ENERGY_IMPORT_REGISTER, of_phases=True),
         fastest_w=max(
             power_between(rise_wh, after - before)
             for (before, after), rise_wh in zip(
@@ -166,7 +168,7 @@ def estimate_by_intervals(readings: Sequence[Reading]) -> EnergyEstimate | None:
         times[0],
         times[-1],
         step,
-        slack_wh=sum(_resolutions(readings, _INTERVAL), Decimal(0)),
+        slack_wh=len(times) * _digits_wh(readings, _INTERVAL),
         fastest_w=power_between(max(series.values()), step) if step else Decimal(0),
     )
 
@@ -181,15 +183,14 @@ def energy_within(power_w: Decimal, time: timedelta) -> Decimal:
     return power_w * Decimal(time // _MICROSECOND) / _MICROSECONDS_PER_HOUR
 
 
-def _resolutions(
-    readings: Iterable[Reading], measurand: str, *, of_phases: bool = False
-) -> list[Decimal]:
-    """Return what the last digits of samples stand for, one each."""
-    return [
-        resolution_of(sample)
+def _digits_wh(readings: Iterable[Reading], measurand: str, *, of_phases: bool = False) -> Decimal:
+    """Return what the last digit of samples stands for; some makes leave zeros at the end out."""
+    told = (
+        sample
         for _, sample, _ in _amounts(readings, measurand)
         if not of_phases or "phase" in sample
-    ]
+    )
+    return min(map(resolution_of, islice(told, _DIGITS_TOLD_BY)))
 
 
 def intervals_collide(readings: Iterable[Reading]) -> bool:

@@ -201,3 +201,13 @@ def test_the_digits_of_a_total_are_none_of_the_phases() -> None:
 
     known = facts(shown(0, 1, 0), shown(60, 3, 1000), ends=(end(3000),))
     assert settled(known).reasons == {"energy_disagrees"}
+
+
+def test_who_leaves_zeros_out_at_the_end_has_as_many_digits_as_it_shows_elsewhere() -> None:
+    told = ["1.2", "1", "1", "1", "1", "1.1"] * 2
+    shown = [
+        reading(5 * number, sample(kwh, measurand=INTERVAL, unit="kWh"))
+        for number, kwh in enumerate(told, 1)
+    ]
+    assert settled(facts(*shown, ends=(end(13_600),))).reasons == set()
+    assert settled(facts(*shown, ends=(end(16_000),))).reasons == {"energy_disagrees"}
