@@ -16,6 +16,7 @@ from shared.domain.tokens import AuthorizationStatus, IdTokenType
 from shared.store import (
     dead_letters,
     id_tokens,
+    letter_delivery,
     session_history,
     session_reviews,
     session_settling,
@@ -239,7 +240,7 @@ async def test_an_end_that_two_sessions_may_mean_waits_for_an_operator(
     assert letter.transaction_end is not None
     assert letter.transaction_end.meter_stop_wh == 3000
     second, first = await sessions.list_before(db, before=None, limit=10)
-    await dead_letters.assign(
+    await letter_delivery.assign(
         db, letter.dead_letter_id, session_id=first.session_id, decided_by="test", note="seen"
     )
     await settle()
@@ -289,7 +290,7 @@ async def test_another_stations_transaction_is_never_touched_nor_a_letter_given_
     (letter,) = await dead_letters.list_before(db, before=None, limit=10)
     assert (letter.station_id, letter.status) == ("CP-2", "open")
     with pytest.raises(ConflictError, match="its own station"):
-        await dead_letters.assign(
+        await letter_delivery.assign(
             db, letter.dead_letter_id, session_id=session.session_id, decided_by="", note=None
         )
 
