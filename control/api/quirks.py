@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, status
 
 from control import problems
 from control.api.schemas.quirks import Quirk
+from control.api.schemas.types import StationId
 from control.paging import (
     DEFAULT_LIMIT,
     Cursor,
@@ -32,9 +33,16 @@ _Name = Annotated[str | None, Query(max_length=100, pattern="^[^\\x00]*$")]
 async def list_quirks(
     services: ServicesDep,
     *,
-    vendor: _Name = None,
-    model: _Name = None,
-    firmware_version: _Name = None,
+    station_id: Annotated[
+        StationId | None,
+        Query(
+            description="only those of the vendor, model and firmware that this station told at "
+            "its last boot, whichever of their stations showed them"
+        ),
+    ] = None,
+    vendor: Annotated[_Name, Query(description="only this vendor's")] = None,
+    model: Annotated[_Name, Query(description="only this model's")] = None,
+    firmware_version: Annotated[_Name, Query(description="only this firmware's")] = None,
     kind: Annotated[QuirkKind | None, Query(description="only what is off in this way")] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
@@ -46,6 +54,7 @@ async def list_quirks(
             services.db,
             after=key,
             limit=limit + 1,
+            station_id=station_id,
             vendor=vendor,
             model=model,
             firmware_version=firmware_version,

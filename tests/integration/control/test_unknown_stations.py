@@ -113,9 +113,16 @@ async def test_one_is_forgotten(client: httpx.AsyncClient, db: Database) -> None
     assert_problem(await client.delete("/v1/unknown-stations/CS-1"), 404, "not-found")
 
 
-async def see(db: Database, kind: QuirkKind, *, action: str = "Heartbeat", count: int = 1) -> None:
+async def see(
+    db: Database,
+    kind: QuirkKind,
+    *,
+    station_id: str = "CS-1",
+    action: str = "Heartbeat",
+    count: int = 1,
+) -> None:
     sighting = QuirkSighting(
-        station_id="CS-1",
+        station_id=station_id,
         ocpp_version="1.6",
         action=action,
         kind=kind,
@@ -155,6 +162,33 @@ async def test_quirks_are_listed_by_what_they_are_of(
     ):
         items = (await client.get("/v1/quirks", params=params)).json()["items"]
         assert len(items) == count
+
+
+async def test_quirks_are_listed_by_a_station_of_their_firmware(
+    client: httpx.AsyncClient, db: Database
+) -> None:
+    words = {"CS-1": "1.0", "CS-2": "1.0", "CS-3": "2.0", "CS-4": None, "CS-5": "V" * 200}
+    for station_id, firmware_version in words.items():
+        await client.post("/v1/stations", json={"station_id": station_id})
+        await db.execute(
+            "UPDATE stations SET vendor = 'V', firmware_version = $2 WHERE station_id = $1",
+            station_id,
+            firmware_version,
+        )
+    kinds = {
+        "CS-1": QuirkKind.WRONG_CASE,
+        "CS-3": QuirkKind.PADDED,
+        "CS-4": QuirkKind.TOO_FEW,
+        "CS-5": QuirkKind.TOO_LONG,
+    }
+    for station_id, kind in kinds.items():
+        await see(db, kind, station_id=station_id)
+    for station_id, kind in {**kinds, "CS-2": QuirkKind.WRONG_CASE}.items():
+        answer = await client.get("/v1/quirks", params={"station_id": station_id})
+        assert [quirk["kind"] for quirk in answer.json()["items"]] == [kind]
+    params = {"station_id": "CS-1", "kind": "padded"}
+    assert (await client.get("/v1/quirks", params=params)).json()["items"] == []
+    assert (await client.get("/v1/quirks", params={"station_id": "CS-9"})).json()["items"] == []
 
 
 @pytest.mark.usefixtures("firmware")

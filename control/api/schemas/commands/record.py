@@ -44,7 +44,8 @@ class Command(BaseModel):
             "`queued`: not yet sent. `sent`: no answer yet. "
             "`accepted`, `rejected`: the station said yes or no; yes is not yet the deed. "
             "`answered`: its answer is neither. "
-            "`failed`: it answered with an error, or the command cannot be said in its version. "
+            "`failed`: it answered with an error, or was not asked, because its version has no "
+            "word for this or it has told that it cannot take it (`error_code` CannotBeSaid). "
             "`timed_out`: no answer, and asking again is harmless. "
             "`unknown`: no answer, and it may have been carried out all the same. "
             "`expired`, `cancelled`: never sent."
@@ -54,13 +55,17 @@ class Command(BaseModel):
     response: dict[str, Any] | None = Field(
         description="the station's whole answer; secrets are left out"
     )
-    error_code: str | None
-    error_description: str | None
+    error_code: str | None = Field(
+        description="the station's own, or ours: CannotBeSaid, NoAnswer, MalformedAnswer and so on"
+    )
+    error_description: str | None = Field(description="what is wrong, in words")
     idempotency_key: str | None
     expires_at: datetime = Field(description="it is not sent later than this")
     created_at: datetime
-    sent_at: datetime | None
-    finished_at: datetime | None
+    sent_at: datetime | None = Field(
+        description="when a gateway took it, to send it or to find that it cannot be said"
+    )
+    finished_at: datetime | None = Field(description="when its outcome was known")
     pod_id: str | None = Field(description="the gateway pod that sent it")
     batch_id: str | None = Field(description="the batch that it belongs to")
 
