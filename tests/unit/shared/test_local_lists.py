@@ -173,11 +173,14 @@ def test_a_list_of_1_6_takes_twenty_characters_of_a_token_and_of_its_group() -> 
     assert to_entry(token(id_token="T" * 21), group_status=None, ocpp_version="1.6") is None
 
 
-def test_an_entry_is_kept_as_it_comes_back_from_the_wire() -> None:
-    late = token(expires_at=NOW.replace(microsecond=999_999))
+@pytest.mark.parametrize(
+    ("told", "kept"), [(0, 0), (999, 0), (1000, 1000), (1999, 1000), (999_999, 999_000)]
+)
+def test_an_entry_is_kept_as_it_comes_back_from_the_wire(told: int, kept: int) -> None:
+    late = token(expires_at=NOW.replace(microsecond=told))
     entry = to_entry(late, group_status=None, ocpp_version="2.0.1")
     assert entry is not None
-    assert entry.expires_at == NOW.replace(microsecond=999_000)
+    assert entry.expires_at == NOW.replace(microsecond=kept)
 
 
 @given(entries)

@@ -7,7 +7,7 @@ from shared.domain.files import clean_name
 from shared.domain.stations import check_station_id
 
 
-@pytest.mark.parametrize("station_id", ["A", "CP-1", "*-_=+|@.", "a" * 48, ".a", "0"])
+@pytest.mark.parametrize("station_id", ["A", "X", "CP-1", "*-_=+|@.", "a" * 48, ".a", "0"])
 def test_an_id_of_letters_digits_and_some_signs_is_a_stations(station_id: str) -> None:
     check_station_id(station_id)
 
