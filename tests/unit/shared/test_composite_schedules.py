@@ -330,6 +330,7 @@ def limited(*steps: tuple[float, int | None]) -> list[LimitPeriod]:
         (limited((0, 16)), limited((0, 10), (1, 16), (2, 10)), [(0, 1, 16, 10), (2, 4, 16, 10)]),
         (limited((0, 16), (1, 10), (2, 16)), limited((0, 10)), [(0, 1, 16, 10), (2, 4, 16, 10)]),
         (limited((0, None)), limited((2, 10)), [(2, 4, None, 10)]),
+        (limited((0, 16), (1, 20)), limited((0, 10), (1, 12)), [(0, 1, 16, 10), (1, 4, 20, 12)]),
     ],
 )
 def test_limits_differ_from_when_to_when_and_by_what(
