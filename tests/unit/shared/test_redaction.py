@@ -124,6 +124,7 @@ def test_everything_else_stays_as_it_is(message: dict[str, Any]) -> None:
         ("http://a.example:/me@b", "http://a.example:/me@b"),
         ("http://a.example:80/me@b", "http://a.example:80/me@b"),
         ("http://me@a.example:80/b", "http://me@a.example:80/b"),
+        ("http://me@a.example:x/b@c", "http://me@a.example:x/b@c"),
         ("http://[::1]:80/me@b", "http://[::1]:80/me@b"),
         ("psk=Xs3cret", "psk=(redacted)"),
         ("https://a.example/f?sig=s3cret&se=2030#x", "https://a.example/f?sig=(redacted)&se=2030#x"),
@@ -218,6 +219,15 @@ def test_a_variable_is_secret_by_its_component_its_name_and_its_instance(
 ) -> None:
     told = {"component": component, "variable": variable, "attributeValue": SECRET}
     assert (SECRET in str(redact(told))) is is_shown
+
+
+@pytest.mark.parametrize(
+    "secrets", [{"s3cret", "s3cret-and-more"}, {"s3cret", "S3CRET-AND-MORE"}], ids=str
+)
+def test_of_two_secrets_that_begin_alike_nothing_is_left(secrets: set[str]) -> None:
+    told = ["say s3cret-and-more", {"and s3cret": 7}]
+    shown = ["say (redacted)", {"and (redacted)": 7}]
+    assert hide(told, frozenset(secrets)) == shown
 
 
 def test_all_that_a_secret_member_holds_is_secret() -> None:
