@@ -61,7 +61,7 @@ faults: $(READY) ## Break a running cluster in every way we know, and print what
 	@VOLTARO_TEST_FAULTS=1 $(BIN)/python -m pytest tests/faults --faults-report build/faults.json $(ARGS)
 
 .PHONY: mutants
-mutants: $(MUTANTS) ## Change the code one thing at a time, and list what no test notices: half an hour
+mutants: $(MUTANTS) ## Change the code one thing at a time: what no test notices
 	@nice $(dir $(MUTANTS))bin/python -P -m tests.mutants $(ARGS)
 
 .PHONY: lint

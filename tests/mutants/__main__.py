@@ -27,7 +27,7 @@ _STATS = _FOUND / "mutmut-stats.json"
 # Both processors of a small machine.
 _SIDE_BY_SIDE = "2"
 _SURVIVORS_MAX = 0.05
-_NOTICED = {"killed", "timeout", "segfault"}
+_NOTICED = {"killed", "timeout", "segfault"}  # a mutant may wait for ever
 _COLUMNS = ("mutants", "killed", "wording", "equivalent", "survived")
 
 
@@ -54,11 +54,14 @@ def _is_meant(name: str, patterns: list[str]) -> bool:
 
 
 def _forget_survivors(patterns: list[str]) -> None:
-    """Have those tried again that no test noticed: mutmut does not see that a test has changed."""
+    """Have those tried again that no test noticed: mutmut does not see that a test has changed.
+
+    So are those that took too long, which a busy machine does to any.
+    """
     for _, path, results in _results():
         meta = json.loads(path.read_text(encoding="utf-8"))
         for name, code in results.items():
-            if status_by_exit_code[code] not in _NOTICED and _is_meant(name, patterns):
+            if status_by_exit_code[code] != "killed" and _is_meant(name, patterns):
                 meta["exit_code_by_key"][name] = None
         path.write_text(json.dumps(meta), encoding="utf-8")
 
