@@ -14,6 +14,7 @@ is counted, and the operator is told.
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from copy import copy
 from enum import StrEnum
 
 from gateway.security_reports import SecurityReports
@@ -143,9 +144,16 @@ class StationQuotas:
             for quota, (burst, per_hour) in rates.items()
         }
 
+    def without_rates(self) -> "StationQuotas":
+        """Return these quotas for what an operator wants kept, however much there was before."""
+        unlimited = copy(self)
+        unlimited._rates = {}  # noqa: SLF001 - its own
+        return unlimited
+
     def take(self, station_id: str, quota: Quota, wanted: int = 1) -> int:
         """Return how many of `wanted` things that a station says may be kept."""
-        granted = self._rates[quota].take(station_id, wanted)
+        rate = self._rates.get(quota)
+        granted = wanted if rate is None else rate.take(station_id, wanted)
         if granted < wanted:
             self._exceeded(station_id, quota, wanted - granted)
         return granted

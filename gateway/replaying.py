@@ -7,6 +7,7 @@ that what was kept of it already is kept once.
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -54,20 +55,26 @@ class Replayer:
     ) -> None:
         self._db = db
         self._protocols = {protocol.version: protocol for protocol in protocols}
-        self._services = services
+        self._services = replace(services, quotas=services.quotas.without_rates())
         self._quirks = quirks
         self._interval_s = services.settings.replay_interval_s
 
     async def run(self) -> None:
         """Look for them again and again until cancelled."""
+        away = False
         while True:
             await asyncio.sleep(self._interval_s)
             try:
                 while (replay := await store.claim(self._db, lease_s=_LEASE_S)) is not None:
                     await self._replay(replay)
+                away = False
             except Exception as error:
                 if is_away(error) or isinstance(error, StoreAwayError):
-                    log.warning("refused messages are replayed later", error=describe_error(error))
+                    if not away:  # once for each outage
+                        log.warning(
+                            "refused messages are replayed later", error=describe_error(error)
+                        )
+                    away = True
                 else:  # it is claimed, and comes again when that is over
                     log.exception("a refused message could not be replayed")
 

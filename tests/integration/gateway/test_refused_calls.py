@@ -370,3 +370,21 @@ async def test_what_is_beyond_is_not_written_again_and_again(
         assert await facts_written(range(4, 40)) == 0
         assert metrics.beyond_quota.labels("refused_calls")._value.get() == before + 36
         assert len(await letters(db)) == 2
+
+
+async def test_what_an_operator_has_replayed_is_kept_beyond_the_rates_of_the_station(
+    db: Database, start_pod: StartPod
+) -> None:
+    """Else a letter would be said to be delivered of which nothing was kept."""
+    await register(db)
+    values = [{"timestamp": ENDED_AT, "sampledValue": [{"value": "1"}, {"value": "2"}]}]
+    await facts.write(db, [readings(1)])
+    await db.execute(
+        "UPDATE dead_letters SET replay_at = now(), replay_payload = $1",
+        {"connectorId": 1, "meterValue": values},
+    )
+    async with start_pod(
+        replay_interval_s=0.05, station_meter_samples_burst=1, station_meter_samples_per_hour=0.001
+    ):
+        await eventually(lambda: letters(db, status="dismissed"), bool)
+    assert await db.fetchval("SELECT count(*) FROM meter_values") == 1
