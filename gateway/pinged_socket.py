@@ -81,9 +81,20 @@ class PingedSocket(ServerConnection):
                 return True
             if self.is_held_up:
                 began_s = monotonic()
+                if not await self._say_something():
+                    return False
                 continue
             if (
                 self.read_at_s <= waits_since_s
                 or monotonic() - began_s >= self.long_message_timeout_s
             ):
                 return False
+
+    async def _say_something(self) -> bool:
+        """Keep a load balancer from taking a connection that waits for one that nobody uses."""
+        try:
+            async with asyncio.timeout(self.ping_timeout):
+                await self.pong()
+        except TimeoutError:
+            return False
+        return True
