@@ -221,7 +221,9 @@ async def test_an_unexpected_error_is_logged_whole_and_told_without_its_internal
         response = await api.client.get("/broken")
     assert_problem(response, 500, "internal-error")
     assert "secret" not in response.text
-    assert [str(line["exc_info"]) for line in logs] == ["the secret of the house"]
+    # Others may log meanwhile, such as a loop that a busy machine has made late.
+    told = [str(line["exc_info"]) for line in logs if "exc_info" in line]
+    assert told == ["the secret of the house"]
 
 
 async def test_postgres_away_is_a_503_that_says_when_to_try_again_and_heals_by_itself(
