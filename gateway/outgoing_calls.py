@@ -89,18 +89,18 @@ class OutgoingCalls:
                 raise ConnectionLostError
             if time.monotonic() > send_by_s:
                 raise TooLateError
+            frame = rpc.encode_call(message_id, action, payload)
             self._peer.open_call(message_id, action)
             if not self._station.accepted and (
                 asked := self._protocol.find_asked_for(action, payload)
             ):
                 self._station.asked_for |= {asked}
-            return await self._send(message_id, action, payload, timeout_s)
+            return await self._send(message_id, action, frame, timeout_s)
 
     async def _send(
-        self, message_id: str, action: str, payload: dict[str, Any], timeout_s: float
+        self, message_id: str, action: str, frame: bytes, timeout_s: float
     ) -> StationAnswer:
         self._reply = asyncio.get_running_loop().create_future()
-        frame = rpc.encode_call(message_id, action, payload)
         sent_at_s = time.monotonic()
         outcome: str = NoAnswer.CONNECTION_LOST
         answer: StationAnswer | None = None

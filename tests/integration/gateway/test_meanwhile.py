@@ -1,6 +1,7 @@
 """What happens between two steps of a pod: somebody leaves, comes, or goes on talking."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -164,3 +165,21 @@ def _status(number: int) -> FirmwareStatusReported:
         status="Downloading",
         reported_at=datetime.now(UTC),
     )
+
+
+async def test_a_call_that_cannot_be_written_leaves_its_slot_to_the_next_one(
+    db: Database, gateway: Pod
+) -> None:
+    await register(db)
+    async with station_client(gateway.url) as station:
+        await station.boot()
+        connection = gateway.server.get("CP-1")
+        assert connection is not None
+        limits = {"send_by_s": time.monotonic() + 30, "timeout_s": 10}
+        half_a_character = {"vendorId": "\ud800"}
+        with pytest.raises(UnicodeEncodeError):
+            await connection.call("a", "DataTransfer", half_a_character, **limits)
+        calling = asyncio.create_task(connection.call("b", "ClearCache", {}, **limits))
+        assert (await station.receive())[1] == "b"
+        await station.send([3, "b", {"status": "Accepted"}])
+        assert (await calling).message_id == "b"
