@@ -12,11 +12,13 @@ from shared.store.pool import Database
 START = datetime(2025, 6, 1, 9, 0, tzinfo=UTC)
 
 
-async def begin(db: Database, station_id: str = "CS-1", *, minute: int = 0) -> str:
+async def begin(
+    db: Database, station_id: str = "CS-1", *, minute: int = 0, evse_id: int = 1
+) -> str:
     """Begin a session; return its transaction id."""
     start = TransactionStarted(
         station_id=station_id,
-        evse_id=1,
+        evse_id=evse_id,
         connector_id=1,
         ocpp_version="1.6",
         id_token="04A2B3C4",
