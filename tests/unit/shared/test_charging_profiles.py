@@ -114,6 +114,16 @@ def with_numbers(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+def test_times_are_kept_in_utc() -> None:
+    of = profile(TX, (0, 16), start=NOON, valid_from=NOON)
+    document = to_document(of)
+    document["valid_from"] = "2026-03-04T14:00:00+02:00"
+    assert to_document(parse_document(document)) == to_document(of)
+    read = parse_document(document)
+    assert read.valid_from is not None
+    assert (read.valid_from.tzinfo, read.valid_to) == (UTC, None)
+
+
 @pytest.mark.parametrize("value", [8.15, "8.100000001", "0.05", "1e40"])
 def test_a_rate_of_more_decimals_is_not_rounded_in_silence(value: float | str) -> None:
     with pytest.raises(InvalidInputError, match="at most one decimal"):
