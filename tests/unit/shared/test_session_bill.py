@@ -124,6 +124,22 @@ def test_a_bill_that_is_another_than_the_first_is_looked_at(
     assert settlement.reasons == ({ReviewReason.CHANGED_AFTER_SETTLEMENT} if changed else set())
 
 
+@pytest.mark.parametrize(
+    ("first", "decision", "changed"),
+    [
+        (replace(BILL, energy_wh=Decimal(1)), "accept", False),
+        (replace(BILL, id_token="B"), "accept", True),
+        (replace(BILL, id_token="B"), "void", False),
+    ],
+)
+def test_a_decision_is_about_what_is_billed_and_not_about_who_pays(
+    first: Bill, decision: str, *, changed: bool
+) -> None:
+    review = replace(ACCEPTED, decision=ReviewDecision(decision))
+    settlement = settled(facts(ends=(end(),), id_token="A", bill=first, review=review))
+    assert settlement.reasons == ({ReviewReason.CHANGED_AFTER_SETTLEMENT} if changed else set())
+
+
 def test_an_operators_end_stands_in_for_one_that_was_never_told() -> None:
     review = replace(ACCEPTED, ended_at=minute(50), corrects_end=True, reviewed_at=minute(99))
     known = facts(register(30, 1800), review=review, surroundings=FOLLOWED)
