@@ -9,7 +9,7 @@ LIMITS = Limits(
     message_bytes=Rate(per_s=1_000, burst=5_000),
     processor_s=Rate(per_s=0.1, burst=0.3),
 )
-START_S = 100.0
+START_S = 0.0
 
 
 class Clock:

@@ -143,12 +143,18 @@ def test_several_tries_share_one_time() -> None:
     play(wait())
 
 
-def test_a_time_that_runs_out_between_two_tries_hurts_nobody() -> None:
+@pytest.mark.parametrize("tries", [0, 1])
+def test_a_time_that_runs_out_while_nobody_tries_hurts_nobody(tries: int) -> None:
+    wrong: list[dict[str, Any]] = []
+
     async def wait() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: wrong.append(what))
         with Patience(LIMIT_S) as patience:
-            async with patience.limit():
-                await asyncio.sleep(1)
+            for _ in range(tries):
+                async with patience.limit():
+                    await asyncio.sleep(1)
             await asyncio.sleep(20)
             assert (patience.left_s, patience.is_over) == (0, True)
 
     play(wait())
+    assert wrong == []

@@ -192,27 +192,29 @@ def test_a_violation_says_what_would_have_been_right() -> None:
     }
 
 
-NESTED = Schema(
-    {
-        "definitions": {"InnerType": {"type": "object", "properties": {"innerName": {}}}},
-        "type": "object",
-        "properties": {
-            "meterValue": {
-                "type": "array",
-                "items": {"anyOf": [{"type": "object", "properties": {"sampledValue": {}}}]},
-                "minItems": 1,
+@pytest.fixture
+def nested() -> Schema:
+    return Schema(
+        {
+            "definitions": {"InnerType": {"type": "object", "properties": {"innerName": {}}}},
+            "type": "object",
+            "properties": {
+                "meterValue": {
+                    "type": "array",
+                    "items": {"anyOf": [{"type": "object", "properties": {"sampledValue": {}}}]},
+                    "minItems": 1,
+                },
+                "connectorId": INTEGER,
             },
-            "connectorId": INTEGER,
-        },
-        "required": ["meterValue", "connectorId"],
-        "additionalProperties": False,
-    }
-)
+            "required": ["meterValue", "connectorId"],
+            "additionalProperties": False,
+        }
+    )
 
 
-def test_every_member_is_known_at_whatever_depth() -> None:
-    assert NESTED.members == {"meterValue", "connectorId", "sampledValue", "innerName"}
-    assert NESTED.properties == {"meterValue", "connectorId"}
+def test_every_member_is_known_at_whatever_depth(nested: Schema) -> None:
+    assert nested.members == {"meterValue", "connectorId", "sampledValue", "innerName"}
+    assert nested.properties == {"meterValue", "connectorId"}
 
 
 @pytest.mark.parametrize(
@@ -229,18 +231,18 @@ def test_every_member_is_known_at_whatever_depth() -> None:
     ],
 )
 def test_a_name_is_meant_whatever_its_letter_case(
-    name: str, anywhere: str | None, here: str | None
+    nested: Schema, name: str, anywhere: str | None, here: str | None
 ) -> None:
-    assert NESTED.find_spelling(name) == anywhere
-    assert NESTED.find_property(name) == here
+    assert nested.find_spelling(name) == anywhere
+    assert nested.find_property(name) == here
 
 
 def test_a_word_is_its_letters_and_digits() -> None:
     assert plain("Suspended EV-SE_2.") == "suspendedevse2"
 
 
-def test_a_member_and_the_rest_are_looked_at_apart() -> None:
-    rest, alone = NESTED.split("meterValue")
+def test_a_member_and_the_rest_are_looked_at_apart(nested: Schema) -> None:
+    rest, alone = nested.split("meterValue")
     assert rest.allows({"connectorId": 1, "meterValue": "whatever"})
     assert not rest.allows({"connectorId": "x", "meterValue": []})
     assert not rest.allows({"connectorId": 1})
@@ -249,7 +251,7 @@ def test_a_member_and_the_rest_are_looked_at_apart() -> None:
     assert not alone.allows({"meterValue": []})
     assert not alone.allows({"meterValue": [1]})
     assert not alone.allows({"meterValue": [{}], "connectorId": 1})
-    assert NESTED.split("meterValue") is NESTED.split("meterValue")
+    assert nested.split("meterValue") is nested.split("meterValue")
 
 
 @pytest.mark.parametrize(
