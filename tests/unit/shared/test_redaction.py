@@ -222,7 +222,9 @@ def test_a_variable_is_secret_by_its_component_its_name_and_its_instance(
 
 
 @pytest.mark.parametrize(
-    "secrets", [{"s3cret", "s3cret-and-more"}, {"s3cret", "S3CRET-AND-MORE"}], ids=str
+    "secrets",
+    [{"s3cret", "s3cret-and-more"}, {"s3cret", "S3CRET-AND-MORE"}],
+    ids=["alike", "in other letters"],
 )
 def test_of_two_secrets_that_begin_alike_nothing_is_left(secrets: set[str]) -> None:
     told = ["say s3cret-and-more", {"and s3cret": 7}]
