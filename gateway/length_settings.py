@@ -34,9 +34,9 @@ class LengthSettings(ServiceSettings):
         "long_message_timeout_s is closed with 1008 if others wait",
     )
     max_long_messages_in_work: PositiveInt = Field(
-        default=4,
+        default=2,
         description="and how many of them are worked on at once, from their last byte to their "
-        "answer: each takes up to 40 MB when it is decoded. They are committed one after the other "
+        "answer: each takes some 25 MB when it is decoded. They are committed one after the other "
         "all the same",
     )
 
