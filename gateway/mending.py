@@ -206,7 +206,7 @@ class Round:
             return False
         parent, name = self._at(path[:-1]), path[-1]
         value, expected = parent[name], violation.names
-        if value is None or (value == "" and "string" not in expected):
+        if value is None or value == "":
             return self._leave_out(path)
         for kind, convert in CONVERSIONS.items():
             converted = convert(value) if kind in expected else None

@@ -123,6 +123,11 @@ def mended(action: str, payload: dict[str, Any], version: str = "v16") -> tuple[
         ),
         (
             "MeterValues",
+            values({"value": "1", "context": "Sometimes"}),
+            [("unknown_word", "meterValue.sampledValue.context", "Sometimes")],
+        ),
+        (
+            "MeterValues",
             values({"unit": "Wh"}, {"value": "1"}),
             [("sample_dropped", "meterValue.sampledValue.value", "")],
         ),
@@ -164,7 +169,8 @@ def test_what_was_mended_is_told_with_an_example(
 ) -> None:
     right, found = mended(action, payload)
     assert sorted(found) == sorted(told)
-    assert mended(action, right)[1] in ([], [it for it in told if it[0] in TOLERATED])
+    again = mended(action, right)[1]
+    assert again in ([], [it for it in told if it[0] in TOLERATED])
 
 
 TOLERATED = {"too_long", "too_few", "missing_member", "unknown_word", "fraction"}
