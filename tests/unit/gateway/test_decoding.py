@@ -67,7 +67,7 @@ def test_a_decimal_keeps_its_digits(digits: str) -> None:
     assert (type(number), str(number)) == (Decimal, str(Decimal(digits)))
 
 
-@pytest.mark.parametrize("digits", ["1e0", "1.5e1", "20E-1", "-3e0", "1e2", "0e0"])
+@pytest.mark.parametrize("digits", ["1e0", "5E0", "1.5e1", "20E-1", "-3e0", "1e2", "0e0"])
 def test_a_whole_number_that_is_not_written_as_an_integer_is_none(digits: str) -> None:
     number = decode(digits.encode())
     assert number == Decimal(digits)
@@ -96,6 +96,9 @@ def test_more_containers_than_any_message_has_are_not_read() -> None:
     with pytest.raises(TooManyContainersError):
         decode(json.dumps([[]] * 30_000).encode())
     assert len(decode(json.dumps([{"value": "1"}] * 9_000).encode())) == 9_000
+    assert len(decode(json.dumps([[], "[["] * 19_999).encode())) == 2 * 19_999  # with the list
+    with pytest.raises(TooManyContainersError):
+        decode(json.dumps([[], "[["] * 20_000).encode())
 
 
 def test_too_many_containers_are_refused_in_words() -> None:
