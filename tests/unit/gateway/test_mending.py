@@ -261,7 +261,8 @@ def test_what_is_mended_and_what_is_refused_is_noted_with_its_action() -> None:
     assert noted("StartTransaction", {**START, "connectorId": 1.5})[1] == [
         ("StartTransaction", "refused", "connectorId", "TypeConstraintViolation")
     ]
-    # Its Action decides what may be left to a handler.
-    assert noted("StartTransaction", without(START, "timestamp"))[1] == [
-        ("StartTransaction", "missing_member", "timestamp", "")
-    ]
+    # Its Action decides what is left to a handler, and not filled in.
+    assert noted("StartTransaction", without(START, "timestamp")) == (
+        without(START, "timestamp"),
+        [("StartTransaction", "missing_member", "timestamp", "")],
+    )
