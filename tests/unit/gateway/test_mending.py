@@ -266,3 +266,10 @@ def test_what_is_mended_and_what_is_refused_is_noted_with_its_action() -> None:
         without(START, "timestamp"),
         [("StartTransaction", "missing_member", "timestamp", "")],
     )
+
+
+def test_of_several_items_that_are_dropped_each_is_the_one_that_was_wrong() -> None:
+    parsec = {"value": "0", "unit": "parsec"}
+    numbers = [{"value": f"{number}"} for number in range(4)]
+    mixed = [parsec, numbers[0], parsec, parsec, numbers[1], numbers[2], parsec, numbers[3]]
+    assert mended("MeterValues", values(*mixed))[0] == values(*numbers)
