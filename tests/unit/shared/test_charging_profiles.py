@@ -172,6 +172,6 @@ def test_what_is_no_number_is_no_rate(value: Any) -> None:
 )
 def test_what_is_no_profile_is_refused(document: dict[str, Any]) -> None:
     with pytest.raises(
-        InvalidInputError, match="no charging profile: (Key|Attribute|Value)Error: "
+        InvalidInputError, match=r"no charging profile: (Key|Attribute|Value)Error: "
     ):
         parse_document(document)
