@@ -27,8 +27,8 @@ MUTANTS := .venv-mutants/.ready
 # Options for the command behind a target: `make up ARGS='--stations 0 --json'`.
 ARGS ?=
 
-# Tests of the whole cluster, which take longest, come first in the order of files, and one worker
-# runs them all (tests/conftest.py); the others share the rest. Tests wait for servers more than they
+# Tests of whole clusters, which take longest, come first in the order of files, and two workers run
+# them (tests/conftest.py); the others share the rest. Tests wait for servers more than they
 # compute, so there are four workers on however few processors.
 PYTEST_OPTIONS ?= -n 4 --no-loadscope-reorder --durations 20
 

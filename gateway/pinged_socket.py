@@ -2,7 +2,8 @@
 
 A pong waits behind the message that a station is sending: one of a megabyte takes an hour's quarter
 over a link that carries a kilobyte in a second. So what comes meanwhile counts as an answer, for a
-time: who never answers and only goes on sending is ended all the same.
+time: who never answers and only goes on sending is ended all the same. And who has sent whole
+messages meanwhile, more than a slow link holds, had the time to answer and does not read.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ PING_TIMEOUT_REASON = "keepalive ping timeout"
 """Reason in the close frame that nobody may read."""
 
 _TURN_S = 0.05
+# What a station may have had on its way when the ping came: a send buffer of a small device (ours).
+_ON_ITS_WAY_BYTES = 64 * 1024
 
 
 class PingedSocket(ServerConnection):
@@ -23,6 +26,9 @@ class PingedSocket(ServerConnection):
 
     read_at_s = 0.0
     """By `time.monotonic`, of any bytes."""
+    read_bytes = 0
+    read_messages = 0
+    """Whole ones."""
     long_message_timeout_s = 0.0
     """For how long a ping may stay unanswered while bytes come."""
 
@@ -65,6 +71,7 @@ class PingedSocket(ServerConnection):
 
     async def _is_answering(self) -> bool:
         began_s = monotonic()
+        before = self.read_messages, self.read_bytes
         try:
             async with asyncio.timeout(self.ping_timeout):
                 pong = asyncio.ensure_future(await self.ping())
@@ -86,9 +93,14 @@ class PingedSocket(ServerConnection):
                 continue
             if (
                 self.read_at_s <= waits_since_s
+                or self._has_gone_on(*before)
                 or monotonic() - began_s >= self.long_message_timeout_s
             ):
                 return False
+
+    def _has_gone_on(self, messages: int, read_bytes: int) -> bool:
+        """Tell whether messages began and ended since so many were read, so that a pong could."""
+        return self.read_messages > messages and self.read_bytes - read_bytes > _ON_ITS_WAY_BYTES
 
     async def _say_something(self) -> bool:
         """Keep a load balancer from taking a connection that waits for one that nobody uses."""

@@ -186,6 +186,7 @@ class StationSocket(LongMessageSocket):
     def data_received(self, data: bytes) -> None:
         """Hand over what was read, or have it wait for its turn if it is long."""
         self.read_at_s = monotonic()
+        self.read_bytes += len(data)
         if self._waiting or self._unparsed or self._unfinished is not None:
             self._unparsed += data
             self.transport.pause_reading()
@@ -295,6 +296,7 @@ class StationSocket(LongMessageSocket):
         else:
             super().process_event(event)
             return
+        self.read_messages += 1
         rest = self._context.run(deliver, message)
         took_s = perf_counter() - now_s
         if rest is not None:

@@ -27,7 +27,15 @@ from tests.support.local_servers import (
     running_redis,
 )
 
-_CLUSTER_TESTS = ("tests/cluster/", "tests/faults/")
+# Whole clusters, in two rows that take alike long: more of them at once would starve each other.
+_ROWS = {
+    "tests/cluster/": "clusters",
+    "tests/faults/test_a": "clusters",
+    "tests/faults/test_co": "clusters",
+    "tests/faults/test_d": "clusters",
+    "tests/faults/test_ep": "clusters",
+    "tests/faults/": "faults",
+}
 
 # How long an example takes says how busy the machine is.
 settings.register_profile(
@@ -126,20 +134,29 @@ async def _with_client(running: RunningCluster) -> AsyncIterator[Cluster]:
         yield Cluster(**facts, api=api)
 
 
-class ClustersTogether(LoadScopeScheduling):
-    """Gives a worker whole files, and all tests of whole clusters to one worker.
+class ClustersInRows(LoadScopeScheduling):
+    """Gives a worker whole files, and all tests of a row of whole clusters to one worker.
 
-    Two clusters at once would starve each other. (xdist's own groups do nothing under pytest 9.2.)
+    (xdist's own groups do nothing under pytest 9.2.)
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "clusters" if nodeid.startswith(_CLUSTER_TESTS) else nodeid.partition("::")[0]
+        return _row_of(nodeid) or nodeid.partition("::")[0]
+
+
+def _row_of(nodeid: str) -> str | None:
+    return next((row for start, row in _ROWS.items() if nodeid.startswith(start)), None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the rows begin at once: they take longest."""
+    items.sort(key=lambda item: _row_of(item.nodeid) is None)
 
 
 @pytest.hookimpl(optionalhook=True)  # pytest also runs without xdist
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ClustersTogether:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ClustersInRows:
     """Tell xdist how to share tests among its workers."""
-    return ClustersTogether(config, log)
+    return ClustersInRows(config, log)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

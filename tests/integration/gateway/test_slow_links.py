@@ -1,6 +1,7 @@
 """A station whose message takes longer than its answer to a ping may take is there all the same."""
 
 import asyncio
+import itertools
 import json
 import time
 
@@ -66,6 +67,23 @@ async def test_who_only_dribbles_is_ended_within_a_bound(db: Database, start_pod
         with pytest.raises(ConnectionError):
             await dribble(station)
         assert time.monotonic() - began_s > 1.0
+        await eventually(lambda: held(pod), lambda count: count == 0)
+
+
+async def test_who_sends_message_after_message_and_reads_nothing_is_ended(
+    db: Database, start_pod: StartPod
+) -> None:
+    await register(db)
+    async with (
+        start_pod(**PATIENCE, long_message_timeout_s=300, close_timeout_s=0.1) as pod,
+        raw_websocket(pod.url) as station,
+    ):
+        with pytest.raises(ConnectionError):
+            async with asyncio.timeout(20):
+                for number in itertools.count():
+                    beat = json.dumps([2, str(number), "Heartbeat", {"x": "x" * 8_000}])
+                    await station.send(frame(beat.encode()))
+                    await asyncio.sleep(0.01)
         await eventually(lambda: held(pod), lambda count: count == 0)
 
 

@@ -269,14 +269,15 @@ def phases(at: float, wh: int) -> Reading:
     [
         (facts(register(10, 1500), ends=(end(),), meter_start_wh=None), ["start_uncovered"]),
         (facts(register(10, 1500), ends=(end(None),)), ["end_uncovered"]),
-        (facts(register(60, 3000), ends=(end(None),), events_missing=2), ["events_missing"]),
+        (facts(register(60, 3000), ends=(end(None),), events_missing=2), []),
+        (facts(register(59, 3000), ends=(end(None),), events_missing=2), ["events_missing"]),
         (facts(ends=(end(),), events_missing=2), []),
         (facts(phases(10, 0), phases(60, 900), ends=(end(None),)), ["start_uncovered"]),
         (facts(phases(0, 0), phases(50, 900), ends=(end(),), meter_start_wh=None),
          ["end_uncovered"]),
     ],
-    ids=["no start", "no end", "events", "events between registers", "phases from later on",
-         "phases until before"],
+    ids=["no start", "no end", "events between samples", "events", "events between registers",
+         "phases from later on", "phases until before"],
 )  # fmt: skip
 def test_energy_of_samples_has_to_cover_what_no_register_tells(
     known: Any, reasons: list[str]

@@ -68,7 +68,8 @@ INTERVALS = EnergyMethod.INTERVALS
     ("told", "taken"),
     [
         ([(REGISTERS, 0), (INTERVALS, 500)], (INTERVALS, 500)),
-        ([(REGISTERS, 0), (INTERVALS, 1)], (INTERVALS, 1)),
+        ([(REGISTERS, 0), (INTERVALS, 51)], (INTERVALS, 51)),
+        ([(REGISTERS, 0), (INTERVALS, 50)], (REGISTERS, 0)),
         ([(REGISTERS, 0), (INTERVALS, 0)], (REGISTERS, 0)),
         ([(REGISTERS, 0)], (REGISTERS, 0)),
         ([(REGISTERS, 1), (INTERVALS, 500)], (REGISTERS, 1)),
