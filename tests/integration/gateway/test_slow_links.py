@@ -34,6 +34,13 @@ async def dribble(station: RawWebSocket) -> None:
         await asyncio.sleep(0.02)
 
 
+async def send_heartbeats(station: RawWebSocket) -> None:
+    for number in itertools.count():
+        heartbeat = json.dumps([2, str(number), "Heartbeat", {"x": "x" * 8_000}])
+        await station.send(frame(heartbeat.encode()))
+        await asyncio.sleep(0.01)
+
+
 async def read_until_text(station: RawWebSocket) -> bytes:
     while True:
         opcode, data = await station.receive()
@@ -79,11 +86,7 @@ async def test_who_sends_message_after_message_and_reads_nothing_is_ended(
         raw_websocket(pod.url) as station,
     ):
         with pytest.raises(ConnectionError):
-            async with asyncio.timeout(20):
-                for number in itertools.count():
-                    beat = json.dumps([2, str(number), "Heartbeat", {"x": "x" * 8_000}])
-                    await station.send(frame(beat.encode()))
-                    await asyncio.sleep(0.01)
+            await asyncio.wait_for(send_heartbeats(station), 20)
         await eventually(lambda: held(pod), lambda count: count == 0)
 
 
