@@ -38,7 +38,7 @@ async def send_heartbeats(station: RawWebSocket) -> None:
     for number in itertools.count():
         heartbeat = json.dumps([2, str(number), "Heartbeat", {"x": "x" * 8_000}])
         await station.send(frame(heartbeat.encode()))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
 
 
 async def read_until_text(station: RawWebSocket) -> bytes:
@@ -86,7 +86,7 @@ async def test_who_sends_message_after_message_and_reads_nothing_is_ended(
         raw_websocket(pod.url) as station,
     ):
         with pytest.raises(ConnectionError):
-            await asyncio.wait_for(send_heartbeats(station), 20)
+            await asyncio.wait_for(send_heartbeats(station), 8)
         await eventually(lambda: held(pod), lambda count: count == 0)
 
 
