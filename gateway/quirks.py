@@ -11,7 +11,7 @@ import structlog
 from gateway.leniency import Deviation
 from shared.domain.quirks import QuirkKind, QuirkSighting
 from shared.domain.stations import Ownership
-from shared.store import quirks as store
+from shared.store import quirk_sightings
 from shared.store.judgement import is_away
 from shared.store.pool import Database
 from shared.store.retrying import try_again
@@ -102,7 +102,9 @@ class QuirkCounter:
         ]
         try:
             await try_again(
-                lambda: store.add(self._db, sightings, max_per_station=self._max_per_station)
+                lambda: quirk_sightings.add(
+                    self._db, sightings, max_per_station=self._max_per_station
+                )
             )
         except Exception as error:
             if is_away(error):

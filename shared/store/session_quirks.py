@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from shared.domain.quirks import QuirkKind, QuirkSighting
-from shared.store import quirks
+from shared.store import quirk_sightings
 from shared.store.pool import Connection
 from shared.telemetry import metrics
 
@@ -21,7 +21,7 @@ async def count(
     Args:
         connection: within a transaction that has locked these sessions.
         found: kinds by session id.
-        max_per_station: as `quirks.add` takes it.
+        max_per_station: as `quirk_sightings.add` takes it.
     """
     rows = [(session_id, kind) for session_id, kinds in found.items() for kind in sorted(kinds)]
     if not rows:
@@ -58,6 +58,6 @@ async def count(
         for kind in record["kinds"]
     ]
     if sightings:
-        await quirks.add(connection, sightings, max_per_station=max_per_station)
+        await quirk_sightings.add(connection, sightings, max_per_station=max_per_station)
     for sighting in sightings:
         metrics.quirks.labels(sighting.kind).inc()

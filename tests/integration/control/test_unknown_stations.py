@@ -8,7 +8,7 @@ from argon2 import PasswordHasher
 
 from shared.domain.quirks import QuirkKind, QuirkSighting
 from shared.domain.stations import UnknownStation
-from shared.store import quirks, stations, unknown_stations
+from shared.store import quirk_sightings, stations, unknown_stations
 from shared.store.pool import Database
 from tests.integration.control.players import assert_problem
 
@@ -132,7 +132,7 @@ async def see(
         first_seen_at=NOON,
         last_seen_at=NOON,
     )
-    await quirks.add(db, [sighting], max_per_station=500)
+    await quirk_sightings.add(db, [sighting], max_per_station=500)
 
 
 @pytest.fixture

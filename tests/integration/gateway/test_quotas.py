@@ -14,7 +14,7 @@ from shared.domain.configuration import (
 from shared.domain.device_model import ComponentVariable, VariableAttribute, VariablesReported
 from shared.domain.quirks import QuirkKind, QuirkSighting
 from shared.domain.stations import ConnectorStatus, ConnectorStatusReported
-from shared.store import facts, quirks, security_events, station_reports
+from shared.store import facts, quirk_sightings, quirks, security_events, station_reports
 from shared.store.pool import Database
 from shared.store.quotas import BEYOND_QUOTA, RowQuotas
 from tests.integration.gateway.conftest import Pod, StartPod
@@ -394,8 +394,8 @@ async def test_a_station_that_makes_up_quirks_fills_no_list(db: Database) -> Non
     for round_ in range(3):
         new = [sighting(f"{round_}.{number}") for number in range(5)]
         known = [sighting("0.0")] if round_ else []
-        await quirks.add(db, new + known, max_per_station=7)
-    await quirks.add(db, [sighting("real", "CP-2")], max_per_station=7)
+        await quirk_sightings.add(db, new + known, max_per_station=7)
+    await quirk_sightings.add(db, [sighting("real", "CP-2")], max_per_station=7)
     assert await count(db, "quirks") == 8
     assert await db.fetchval("SELECT count FROM quirks WHERE member = '0.0'") == 3
 
