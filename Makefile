@@ -53,7 +53,7 @@ SESSIONS ?= 100000
 .PHONY: soak
 soak: $(READY) ## Play sessions in any order, twice and with losses, for long: SESSIONS=1000000
 	@VOLTARO_SOAK_SESSIONS=$(SESSIONS) $(BIN)/python -m pytest --timeout 0 \
-		tests/unit/shared/test_session_machine.py tests/unit/shared/test_bill_machine.py \
+		tests/unit/shared/sessions/test_machine.py tests/unit/shared/sessions/test_bill_machine.py \
 		tests/integration/gateway/test_sessions_any_order.py $(ARGS)
 
 .PHONY: faults

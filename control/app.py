@@ -11,54 +11,37 @@ import structlog
 from fastapi import Depends, FastAPI
 
 from control import docs_page, openapi, query_names
-from control.api import (
+from control.access.changes import AuthorizationChanges
+from control.api.access import id_token_groups, id_tokens, local_lists, locations
+from control.api.charging import charging_profiles, reservations
+from control.api.commands import batches, commands
+from control.api.sessions import dead_letters, meter_values, sessions
+from control.api.stations import (
     availability,
-    certificates,
-    charging_profiles,
-    client_certificates,
-    command_batches,
-    commands,
     configuration,
-    dead_letters,
-    file_links,
-    files,
-    firmware_updates,
-    id_token_groups,
-    id_tokens,
-    local_lists,
-    locations,
-    logs,
     maintenance,
-    meter_values,
     ocpp_log,
     quirks,
-    reservations,
-    security_events,
-    sessions,
     stations,
     unknown_stations,
 )
+from control.api.trust import certificates, client_certificates, security_events
+from control.api.upkeep import file_links, files, firmware_updates, logs
 from control.auth import ApiKeys, RequireApiKey
-from control.authorization import AuthorizationChanges
 from control.body_limit import BodyLimit
-from control.connections import LiveConnections
-from control.dispatch import Dispatcher
+from control.commands.dispatch import Dispatcher
+from control.commands.outcomes import Outcomes
 from control.errors import UnexpectedErrors, install_error_handlers
 from control.files.service import set_up_files
 from control.head_requests import HeadRequests
 from control.http_metrics import HttpMetrics
-from control.management import (
-    Dependency,
-    health_router,
-    management_app,
-    serving_management,
-)
+from control.management import Dependency, health_router, management_app, serving_management
 from control.media_types import JsonEncoding
-from control.outcomes import Outcomes
 from control.passwords import StationPasswords
 from control.services import Services
 from control.serving import listen, serve
 from control.settings import ControlSettings
+from control.stations.connections import LiveConnections
 from shared.bus import client as bus
 from shared.bus.authorization import ChangePublisher
 from shared.bus.ownership import OwnershipRegistry
@@ -82,7 +65,7 @@ def create_api() -> FastAPI:
     for resource in (
         stations,
         commands,
-        command_batches,
+        batches,
         sessions,
         dead_letters,
         ocpp_log,

@@ -7,7 +7,7 @@ from argon2 import PasswordHasher
 
 from control.settings import ControlSettings
 from shared.domain.commands import Command
-from shared.domain.passwords import find_new_password, to_be_hashed
+from shared.domain.stations.passwords import find_new_password, to_be_hashed
 
 _GENERATED_BYTES = 20
 

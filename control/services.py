@@ -5,14 +5,14 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from control.access.changes import AuthorizationChanges
 from control.auth import ApiKeys
-from control.authorization import AuthorizationChanges
-from control.connections import LiveConnections
-from control.dispatch import Dispatcher
+from control.commands.dispatch import Dispatcher
+from control.commands.outcomes import Outcomes
 from control.files.service import Files
-from control.outcomes import Outcomes
 from control.passwords import StationPasswords
 from control.settings import ControlSettings
+from control.stations.connections import LiveConnections
 from shared.store.pool import Database
 
 OPERATOR = "api"

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 from gateway.decoding import decode
 from gateway.mending import Deviation
-from shared.domain.ocpp_log import CALL_RESULT, MALFORMED_ANSWER
-from shared.domain.quirks import QuirkKind
+from shared.domain.stations.ocpp_log import CALL_RESULT, MALFORMED_ANSWER
+from shared.domain.stations.quirks import QuirkKind
 
 CALL_RESULT_TYPE, CALL_ERROR_TYPE = 3, 4
 

@@ -42,13 +42,13 @@ from shared.bus.authorization import ChangeListener, Kind, SharedCache
 from shared.bus.client import open_redis
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import OutcomeAnnouncer, PodRequestReader, PodRequestSender
-from shared.domain.authorization import Authorization, AuthorizationRequest
+from shared.domain.access.authorization import Authorization, AuthorizationRequest
+from shared.domain.access.tokens import IdToken, IdTokenGroup
 from shared.domain.errors import UnavailableError
-from shared.domain.stations import Credentials
-from shared.domain.tokens import IdToken, IdTokenGroup
-from shared.store import stations
+from shared.domain.stations.stations import Credentials
 from shared.store.pool import Database, open_database
 from shared.store.retrying import try_again
+from shared.store.stations import stations
 
 log = structlog.get_logger()
 

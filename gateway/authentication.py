@@ -21,9 +21,9 @@ from websockets.exceptions import InvalidHeader
 from websockets.headers import parse_authorization_basic
 
 from gateway.admission import Origin, address_key
-from shared.domain.certificates import PresentedCertificate
-from shared.domain.passwords import spellings
-from shared.domain.stations import Credentials, SecurityProfile
+from shared.domain.stations.passwords import spellings
+from shared.domain.stations.stations import Credentials, SecurityProfile
+from shared.domain.trust.certificates import PresentedCertificate
 
 # Each verification takes the memory its hash was made with, so few run at a time.
 _MAX_VERIFICATIONS = 4

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from gateway.routing import AnsweredCall
 from shared import x509
-from shared.domain.certificates import CertificateSignedAnswered, CertificateSigningUse
+from shared.domain.trust.certificates import CertificateSignedAnswered, CertificateSigningUse
 
 _ACCEPTED = "Accepted"
 

@@ -8,11 +8,11 @@ from functools import partial
 
 from gateway.authentication import INVALID_CERTIFICATE, Admitted, Refused, Verdict
 from shared.batching import Batcher
-from shared.domain.certificates import CertificateBelonging, PresentedCertificate
-from shared.domain.stations import Credentials, SecurityProfile
-from shared.store import client_certificates
+from shared.domain.stations.stations import Credentials, SecurityProfile
+from shared.domain.trust.certificates import CertificateBelonging, PresentedCertificate
 from shared.store.pool import Database
 from shared.store.retrying import try_again
+from shared.store.trust import client_certificates
 
 _REASONS = {
     CertificateBelonging.REVOKED: "that was revoked",

@@ -46,10 +46,10 @@ from shared.domain.commands import (
     remote_start_id_of,
 )
 from shared.domain.errors import InvalidInputError, UnavailableError
-from shared.domain.ocpp_log import MALFORMED_ANSWER
 from shared.domain.redaction import Secrets, find_secrets, hide
-from shared.domain.stations import RegistrationStatus
-from shared.store import commands as store
+from shared.domain.stations.ocpp_log import MALFORMED_ANSWER
+from shared.domain.stations.stations import RegistrationStatus
+from shared.store.commands import commands as store
 from shared.store.judgement import is_away, is_refused
 from shared.store.pool import Database
 from shared.store.retrying import try_again

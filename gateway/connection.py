@@ -31,8 +31,8 @@ from gateway.security_reports import report_not_utf8
 from gateway.station_socket import StationSocket
 from gateway.steps import Steps, finish
 from shared.domain.commands import Command
-from shared.domain.ocpp_log import NoAnswer
-from shared.domain.quirks import QuirkKind
+from shared.domain.stations.ocpp_log import NoAnswer
+from shared.domain.stations.quirks import QuirkKind
 from shared.store.facts import Fact
 from shared.telemetry import metrics
 

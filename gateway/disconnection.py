@@ -10,7 +10,7 @@ from gateway.connection import StationConnection
 from gateway.pinged_socket import PING_TIMEOUT_REASON
 from gateway.security_reports import SecurityReports
 from gateway.station_socket import StationSocket
-from shared.domain.availability import Disconnection, DisconnectReason
+from shared.domain.stations.availability import Disconnection, DisconnectReason
 
 MESSAGE_TOO_LONG = "MessageTooLong"
 """Security event of ours: a station sent what is longer than any message may be."""

@@ -27,9 +27,9 @@ from gateway.settings import GatewaySettings
 from gateway.station_socket import StationSocket
 from gateway.tls import find_client_certificate
 from gateway.unknown_stations import UnknownStations
-from shared.domain.device_model import SecurityEventReported
 from shared.domain.errors import InvalidInputError, UnavailableError
-from shared.domain.stations import SecurityProfile, check_station_id
+from shared.domain.stations.device_model import SecurityEventReported
+from shared.domain.stations.stations import SecurityProfile, check_station_id
 from shared.store.judgement import is_away
 from shared.telemetry import metrics
 from shared.telemetry.errors import describe_error

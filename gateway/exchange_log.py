@@ -5,8 +5,8 @@ import time
 from gateway import rpc
 from gateway.ocpp_log import Exchange, OcppLog, secrets_in
 from gateway.refused_calls import RefusedCall
-from shared.domain.ocpp_log import MAY_HOLD_SECRETS, Direction
 from shared.domain.redaction import Secrets
+from shared.domain.stations.ocpp_log import MAY_HOLD_SECRETS, Direction
 
 
 class ExchangeLog:

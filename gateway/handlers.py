@@ -10,18 +10,18 @@ from gateway.lookups import Lookups
 from gateway.quotas import Quota, StationQuotas
 from gateway.security_reports import SecurityReports
 from gateway.settings import GatewaySettings
-from shared.domain.authorization import Authorization, AuthorizationRequest, TransactionStart
-from shared.domain.charging_profiles import ChargingProfile, ChargingProfileAccepted
+from shared.domain.access.authorization import Authorization, AuthorizationRequest, TransactionStart
+from shared.domain.access.tokens import IdToken, IdTokenType
+from shared.domain.charging.charging_profiles import ChargingProfile, ChargingProfileAccepted
 from shared.domain.commands import Command
-from shared.domain.meter_values import MeterValue, MeterValuesReported
-from shared.domain.stations import (
+from shared.domain.sessions.meter_values import MeterValue, MeterValuesReported
+from shared.domain.stations.stations import (
     ConnectorStatusReported,
     Credentials,
     Ownership,
     RegistrationStatus,
     StationBooted,
 )
-from shared.domain.tokens import IdToken, IdTokenType
 
 
 @dataclass(slots=True)

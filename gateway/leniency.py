@@ -16,22 +16,13 @@ from typing import Any, TypeAlias
 
 from gateway.errors import CallRefusedError
 from gateway.habits import Habits
-from gateway.mending import (
-    LISTS,
-    SAMPLES,
-    Deviation,
-    Deviations,
-    Lesson,
-    Round,
-    add,
-    places,
-)
+from gateway.mending import LISTS, SAMPLES, Deviation, Deviations, Lesson, Round, add, places
 from gateway.portions import Portion, divide, find_heavy_list, join
 from gateway.schemas import Schema
 from gateway.steps import Steps, finish
 from gateway.tolerances import WHOLE_LISTS, max_length
 from gateway.weight import weigh
-from shared.domain.quirks import QuirkKind
+from shared.domain.stations.quirks import QuirkKind
 
 __all__ = ["Deviation", "Note", "is_heavy", "mend", "mend_and_note", "mend_and_note_in_steps"]
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from gateway.errors import CannotBeSaidError
 from gateway.handlers import Handlers
 from shared.domain import commands
-from shared.domain.local_list_limits import UpdateSize, find_problems
-from shared.domain.local_lists import LocalListEntry
-from shared.domain.tokens import id_token_key
-from shared.store.local_list_limits import HeldEntries
+from shared.domain.access.local_list_limits import UpdateSize, find_problems
+from shared.domain.access.local_lists import LocalListEntry
+from shared.domain.access.tokens import id_token_key
+from shared.store.access.local_list_limits import HeldEntries
 
 
 async def check_update(

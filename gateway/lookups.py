@@ -5,17 +5,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from gateway.authorization.lookup import hold
-from shared.domain.charging_profiles import InstalledProfile
-from shared.domain.local_list_limits import ToldLimits
-from shared.store import (
-    charging_profiles,
-    configuration,
-    device_model,
-    local_list_limits,
-    transactions,
-)
-from shared.store.local_list_limits import HeldEntries
+from shared.domain.access.local_list_limits import ToldLimits
+from shared.domain.charging.charging_profiles import InstalledProfile
+from shared.store.access import local_list_limits
+from shared.store.access.local_list_limits import HeldEntries
+from shared.store.charging import charging_profiles
 from shared.store.pool import Database
+from shared.store.sessions import transactions
+from shared.store.stations import configuration, device_model
 
 
 class Lookups:

@@ -9,15 +9,8 @@ from typing import Any, TypeAlias
 from gateway.conversions import CONVERSIONS, to_whole
 from gateway.habits import Habits
 from gateway.schemas import Violation, plain
-from gateway.tolerances import (
-    LEFT_OUT_WORDS,
-    NEEDLESS,
-    UNTOLD,
-    WHOLE_LISTS,
-    keeps_word,
-    max_length,
-)
-from shared.domain.quirks import QuirkKind
+from gateway.tolerances import LEFT_OUT_WORDS, NEEDLESS, UNTOLD, WHOLE_LISTS, keeps_word, max_length
+from shared.domain.stations.quirks import QuirkKind
 
 _MAX_UNKNOWN_MEMBERS = 100
 # Longer ones are no words of the specification in another spelling.

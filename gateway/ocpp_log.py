@@ -20,19 +20,19 @@ import structlog
 
 from gateway.decoding import decode
 from gateway.settings import GatewaySettings
-from shared.domain.ocpp_log import (
+from shared.domain.redaction import REDACTED, Secrets, find_secrets, hide, redact
+from shared.domain.secret_names import mentions_a_secret
+from shared.domain.stations.ocpp_log import (
     CALL_RESULT,
     MAY_HOLD_SECRETS,
     PERIODIC_ACTIONS,
     Direction,
     LogLevel,
 )
-from shared.domain.redaction import REDACTED, Secrets, find_secrets, hide, redact
-from shared.domain.secret_names import mentions_a_secret
-from shared.store import ocpp_log as store
 from shared.store.judgement import is_away
 from shared.store.pool import Database
 from shared.store.retrying import try_again
+from shared.store.stations import ocpp_log as store
 from shared.telemetry import metrics
 from shared.telemetry.errors import describe_error
 from shared.telemetry.tracing import current_trace_id

@@ -14,7 +14,7 @@ from gateway.fence import Fence
 from gateway.handlers import ConnectedStation
 from gateway.routing import Protocol
 from gateway.station_socket import StationSocket
-from shared.domain.ocpp_log import NoAnswer
+from shared.domain.stations.ocpp_log import NoAnswer
 
 
 class OutgoingCalls:

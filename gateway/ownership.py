@@ -11,11 +11,12 @@ from functools import partial
 
 from shared.batching import Batcher
 from shared.bus.ownership import Claim, OwnershipRegistry
-from shared.domain.availability import Disconnection
-from shared.domain.stations import Connection, Ownership
-from shared.store import connections, epochs
+from shared.domain.stations.availability import Disconnection
+from shared.domain.stations.stations import Connection, Ownership
+from shared.store import epochs
 from shared.store.pool import Database
 from shared.store.retrying import try_again
+from shared.store.stations import connections
 
 # Scripts that Redis runs in one go hold up everybody else there.
 _MAX_SCRIPTS = 200

@@ -9,8 +9,8 @@ from datetime import datetime
 import structlog
 
 from gateway.leniency import Deviation
-from shared.domain.quirks import QuirkKind, QuirkSighting
-from shared.domain.stations import Ownership
+from shared.domain.stations.quirks import QuirkKind, QuirkSighting
+from shared.domain.stations.stations import Ownership
 from shared.store import quirk_sightings
 from shared.store.judgement import is_away
 from shared.store.pool import Database

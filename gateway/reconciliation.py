@@ -15,12 +15,12 @@ import structlog
 from gateway.connection import StationConnection
 from gateway.ownership import Claims
 from shared.bus.ownership import OwnershipRegistry
-from shared.domain.availability import Disconnection, DisconnectReason
 from shared.domain.errors import UnavailableError
-from shared.domain.stations import Ownership
-from shared.store import connections
+from shared.domain.stations.availability import Disconnection, DisconnectReason
+from shared.domain.stations.stations import Ownership
 from shared.store.judgement import is_away
 from shared.store.pool import Database
+from shared.store.stations import connections
 from shared.telemetry import metrics
 from shared.telemetry.errors import describe_error
 

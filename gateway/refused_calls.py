@@ -19,10 +19,10 @@ from gateway.decoding import decode
 from gateway.lengths import TRANSACTION_ACTIONS, find_transaction_action
 from gateway.quotas import Quota, StationQuotas
 from gateway.steps import Steps
-from shared.domain.dead_letters import CallRefused
-from shared.domain.ocpp_log import CALL_RESULT
 from shared.domain.redaction import REDACTED, redact
 from shared.domain.secret_names import mentions_a_secret
+from shared.domain.sessions.dead_letters import CallRefused
+from shared.domain.stations.ocpp_log import CALL_RESULT
 from shared.store.quotas import BEYOND_QUOTA
 
 _ONLY_READINGS = re.compile(rb'"eventType"\s*:\s*"Updated"')

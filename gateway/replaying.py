@@ -19,12 +19,12 @@ from gateway.errors import CallRefusedError, ErrorCode, StoreAwayError
 from gateway.handlers import ConnectedStation, Services
 from gateway.quirks import QuirkCounter, current
 from gateway.routing import Protocol
-from shared.domain.stations import Ownership
-from shared.store import refused_calls as store
-from shared.store import stations
+from shared.domain.stations.stations import Ownership
 from shared.store.judgement import is_away
 from shared.store.pool import Database
-from shared.store.refused_calls import Replay
+from shared.store.sessions import refused_calls as store
+from shared.store.sessions.refused_calls import Replay
+from shared.store.stations import stations
 from shared.telemetry.errors import describe_error
 
 log = structlog.get_logger()

@@ -29,7 +29,7 @@ from gateway.leniency import Deviation, Note
 from gateway.routing import Protocol, Route
 from gateway.schemas import plain
 from gateway.steps import Steps
-from shared.domain.quirks import QuirkKind
+from shared.domain.stations.quirks import QuirkKind
 
 _CALL = 2
 _CALL_LENGTH = 4

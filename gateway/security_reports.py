@@ -11,7 +11,7 @@ import structlog
 
 from gateway.admission import FailureLimit
 from gateway.ingest import Ingest
-from shared.domain.device_model import SecurityEventReported
+from shared.domain.stations.device_model import SecurityEventReported
 
 log = structlog.get_logger()
 

@@ -36,7 +36,7 @@ from gateway.tls import server_context
 from gateway.turns import Turns
 from shared.bus.streams import CloseConnection, PodRequestSender
 from shared.domain.errors import UnavailableError
-from shared.domain.stations import Connection, RegistrationStatus
+from shared.domain.stations.stations import Connection, RegistrationStatus
 from shared.store.judgement import is_away
 from shared.telemetry import metrics
 from shared.telemetry.errors import describe_error

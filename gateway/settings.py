@@ -19,7 +19,7 @@ from pydantic import (
 from gateway.admission import Network, parse_networks
 from gateway.length_settings import LengthSettings
 from gateway.quota_settings import QuotaSettings
-from shared.domain.ocpp_log import LogLevel
+from shared.domain.stations.ocpp_log import LogLevel
 
 
 class AuthorizationFailurePolicy(StrEnum):

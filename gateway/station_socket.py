@@ -28,7 +28,7 @@ from gateway.long_message_socket import LongMessageSocket
 from gateway.long_messages import LongMessages
 from gateway.steps import Steps, Unfinished
 from gateway.turns import Turns
-from shared.domain.stations import Credentials, SecurityProfile
+from shared.domain.stations.stations import Credentials, SecurityProfile
 from shared.telemetry import metrics
 
 log = structlog.get_logger()

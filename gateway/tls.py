@@ -3,8 +3,8 @@
 import ssl
 
 from gateway.settings import GatewaySettings
-from shared.domain.certificates import PresentedCertificate
 from shared.domain.errors import InvalidInputError
+from shared.domain.trust.certificates import PresentedCertificate
 from shared.x509 import read_certificate
 
 # Those that every OCPP 1.6 station can speak (security whitepaper A00.FR.317 and .421). Those of

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from gateway import quirks
 from gateway.errors import CallRefusedError, ErrorCode
-from shared.domain.meter_values import MeterValue
-from shared.domain.quirks import QuirkKind
+from shared.domain.sessions.meter_values import MeterValue
+from shared.domain.stations.quirks import QuirkKind
 
 _FIRST = datetime.min.replace(tzinfo=UTC) + timedelta.resolution
 _LAST = datetime.max.replace(tzinfo=UTC) - timedelta.resolution

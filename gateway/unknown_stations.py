@@ -7,11 +7,11 @@ from datetime import datetime
 
 import structlog
 
-from shared.domain.stations import UnknownStation
-from shared.store import unknown_stations as store
+from shared.domain.stations.stations import UnknownStation
 from shared.store.judgement import is_away
 from shared.store.pool import Database
 from shared.store.retrying import try_again
+from shared.store.stations import unknown_stations as store
 
 log = structlog.get_logger()
 

@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from shared.domain.certificates import (
+from shared.domain.errors import InvalidInputError
+from shared.domain.trust.certificates import (
     CertificateHashData,
     CertificateUse,
     HashAlgorithm,
     PresentedCertificate,
 )
-from shared.domain.errors import InvalidInputError
 
 CHAIN_MAX_LENGTH = 10_000
 """Characters of CertificateSigned's chain (1.6 security whitepaper §5.1)."""

@@ -24,15 +24,7 @@ from simulator.events import (
     Send,
 )
 from simulator.outbox import Outbox, TransactionMessage
-from simulator.rpc import (
-    Call,
-    CallError,
-    CallResult,
-    Malformed,
-    Payload,
-    decode,
-    encode_call,
-)
+from simulator.rpc import Call, CallError, CallResult, Malformed, Payload, decode, encode_call
 
 #: Told of each confirmed transaction-related message and what the answer says about the token.
 Delivered: TypeAlias = Callable[[TransactionMessage, Authorization | None], None]

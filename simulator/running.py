@@ -17,13 +17,7 @@ from simulator.charging import Charge, MessageKind
 from simulator.driver import ConnectionSettings, Driver
 from simulator.errors import ChargeRefused, UnexpectedSilence
 from simulator.eventlog import EventLog
-from simulator.events import (
-    Acknowledged,
-    AuthorizationRefused,
-    ChargeEnded,
-    ChargeStarted,
-    Event,
-)
+from simulator.events import Acknowledged, AuthorizationRefused, ChargeEnded, ChargeStarted, Event
 from simulator.profile import StationProfile
 from simulator.station import Station
 from simulator.versions import DIALECTS

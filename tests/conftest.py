@@ -20,12 +20,7 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.faults.table import PROPERTY, Finding, render, write
 from tests.support.lent_databases import LentDatabases
 from tests.support.local_cluster import Cluster, RunningCluster, running_cluster
-from tests.support.local_servers import (
-    PostgresServer,
-    RedisServer,
-    running_postgres,
-    running_redis,
-)
+from tests.support.local_servers import PostgresServer, RedisServer, running_postgres, running_redis
 
 # Whole clusters, in two rows that take alike long: more of them at once would starve each other.
 _ROWS = {

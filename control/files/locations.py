@@ -6,13 +6,7 @@ from typing import Any
 
 from control.files.settings import FileSettings
 from control.files.urls import AmbiguousUrlError, Origin, read_origin, read_pattern
-from shared.domain.commands import (
-    Call,
-    ChangeConfiguration,
-    Command,
-    DataTransfer,
-    command_params,
-)
+from shared.domain.commands import Call, ChangeConfiguration, Command, DataTransfer, command_params
 from shared.domain.errors import InvalidInputError
 from shared.domain.redaction import redact_address
 

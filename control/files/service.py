@@ -8,9 +8,9 @@ from control.files.settings import FileSettings
 from control.files.storage import Storage, open_storage
 from control.files.uploads import Uploads
 from shared.domain.errors import ConflictError
-from shared.domain.files import File, FilePurpose, FileState, clean_name
-from shared.store import files
+from shared.domain.upkeep.files import File, FilePurpose, FileState, clean_name
 from shared.store.pool import Database
+from shared.store.upkeep import files
 
 
 class Files:

@@ -17,10 +17,10 @@ from control.files.multipart import find_boundary, read_form
 from control.files.settings import FileSettings
 from control.files.storage import Storage
 from shared.domain.errors import ConflictError, InvalidInputError, UnavailableError
-from shared.domain.files import File, FilePurpose, FileState, clean_name
-from shared.store import files, uploads
+from shared.domain.upkeep.files import File, FilePurpose, FileState, clean_name
 from shared.store.pool import Database
-from shared.store.uploads import QuotaExceededError, Upload, UploadUnderWayError
+from shared.store.upkeep import files, uploads
+from shared.store.upkeep.uploads import QuotaExceededError, Upload, UploadUnderWayError
 
 log = structlog.get_logger()
 

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from shared.store import ocpp_log, partitions
+from shared.store import partitions
 from shared.store.partitions import DailyTable
 from shared.store.pool import Database
+from shared.store.stations import ocpp_log
 
 log = structlog.get_logger()
 

@@ -5,27 +5,22 @@ from functools import partial
 import structlog
 
 from control.files.storage import open_storage
-from control.jobs.certificates import CertificateKeeper
-from control.jobs.command_batches import send_due
-from control.jobs.files import remove_expired
-from control.jobs.local_lists import LocalListKeeper
+from control.jobs.access.local_lists import LocalListKeeper
+from control.jobs.commands.batches import send_due
 from control.jobs.periodic import Job
 from control.jobs.retention import keep_ocpp_log, make_partitions
-from control.jobs.sessions import settle_due
+from control.jobs.sessions.settling import settle_due
 from control.jobs.settings import WorkerSettings
+from control.jobs.trust.certificates import CertificateKeeper
+from control.jobs.upkeep.files import remove_expired
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import PodRequestSender, RunCommand
-from shared.store import (
-    charging_profiles,
-    commands,
-    parked_commands,
-    pods,
-    redelivery,
-    reservations,
-    station_reports,
-)
+from shared.store import pods, redelivery
+from shared.store.charging import charging_profiles, reservations
+from shared.store.commands import commands, parked
 from shared.store.partitions import DailyTable
 from shared.store.pool import Database
+from shared.store.stations import reports
 
 log = structlog.get_logger()
 
@@ -64,7 +59,7 @@ def sweep_jobs(
         Job(
             "parked_commands",
             settings.parked_commands_interval_s,
-            partial(parked_commands.take_back, db),
+            partial(parked.take_back, db),
         ),
         Job(
             "command_batches",
@@ -107,7 +102,7 @@ def sweep_jobs(
         Job(
             "status_history",
             settings.status_history_interval_s,
-            partial(station_reports.catch_up_history, db),
+            partial(reports.catch_up_history, db),
         ),
         *_file_jobs(db, settings),
         Job("reservations", settings.reservations_interval_s, partial(reservations.sweep, db)),

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from gateway.authorization.lookup import hold
 from gateway.authorization.tokens import Tokens
-from shared.domain.authorization import (
+from shared.domain.access.authorization import (
     NO_OPEN_SESSIONS,
     Authorization,
     AuthorizationRequest,
@@ -14,8 +14,8 @@ from shared.domain.authorization import (
     decide,
     needs_open_sessions,
 )
-from shared.domain.tokens import IdToken, IdTokenGroup, find_meant
-from shared.store.authorization import find_open_sessions
+from shared.domain.access.tokens import IdToken, IdTokenGroup, find_meant
+from shared.store.access.authorization import find_open_sessions
 from shared.store.pool import Database
 from shared.telemetry import metrics
 

@@ -16,8 +16,8 @@ import structlog
 from gateway.authorization.memory import Memory
 from gateway.settings import AuthorizationFailurePolicy, GatewaySettings
 from gateway.translation import format_time
-from shared.domain.authorization import Authorization, AuthorizationRequest, has_expired
-from shared.domain.tokens import AuthorizationStatus, id_token_key, typed_key
+from shared.domain.access.authorization import Authorization, AuthorizationRequest, has_expired
+from shared.domain.access.tokens import AuthorizationStatus, id_token_key, typed_key
 from shared.telemetry import metrics
 from shared.telemetry.errors import describe_error
 

@@ -12,10 +12,10 @@ import structlog
 from gateway.authorization.lookup import Lookup
 from gateway.settings import GatewaySettings
 from shared.bus.authorization import Change, ChangeListener, Kind, SharedCache
+from shared.domain.access.locations import LocationRule
+from shared.domain.access.tokens import IdToken, IdTokenGroup, id_token_key
 from shared.domain.errors import UnavailableError
-from shared.domain.locations import LocationRule
-from shared.domain.tokens import IdToken, IdTokenGroup, id_token_key
-from shared.store import id_token_groups, id_tokens, locations
+from shared.store.access import id_token_groups, id_tokens, locations
 from shared.store.pool import Database
 from shared.telemetry import metrics
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from shared.domain.configuration import ConfigurationReported
-from shared.domain.dead_letters import CallRefused
-from shared.domain.device_model import StationEventsReported, VariablesReported
-from shared.domain.meter_values import MeterValue, MeterValuesReported
 from shared.domain.sessions import TransactionEnded, TransactionEventReported
+from shared.domain.sessions.dead_letters import CallRefused
+from shared.domain.sessions.meter_values import MeterValue, MeterValuesReported
+from shared.domain.stations.configuration import ConfigurationReported
+from shared.domain.stations.device_model import StationEventsReported, VariablesReported
 from shared.store.facts import Fact
 
 HEAVY = 100

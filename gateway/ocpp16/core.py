@@ -25,18 +25,18 @@ from gateway.ocpp16.smart_charging import from_wire, to_wire
 from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import format_time, in_turns, parse_optional_time, parse_time
 from shared.domain import commands
-from shared.domain.authorization import TransactionStart
-from shared.domain.charging_profiles import parse_start_document
-from shared.domain.configuration import (
+from shared.domain.access.authorization import TransactionStart
+from shared.domain.charging.charging_profiles import parse_start_document
+from shared.domain.charging.reservations import ReservationsGivenUp
+from shared.domain.redaction import shown_value
+from shared.domain.sessions import TransactionEnded, TransactionStarted
+from shared.domain.sessions.meter_values import MeterValuesReported
+from shared.domain.stations.configuration import (
     ConfigurationChanged,
     ConfigurationKey,
     ConfigurationReported,
 )
-from shared.domain.meter_values import MeterValuesReported
-from shared.domain.redaction import shown_value
-from shared.domain.reservations import ReservationsGivenUp
-from shared.domain.sessions import TransactionEnded, TransactionStarted
-from shared.domain.stations import ConnectorStatus, ConnectorStatusReported, StationBooted
+from shared.domain.stations.stations import ConnectorStatus, ConnectorStatusReported, StationBooted
 from shared.store.facts import Fact
 
 # The finer statuses of 1.6 say how far a charge is; that a connector is taken they have in common.

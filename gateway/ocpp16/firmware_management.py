@@ -19,8 +19,8 @@ from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import named_request, parse_time
 from shared.domain import commands
 from shared.domain.commands import LogType
-from shared.domain.firmware import FirmwareStatusReported, FirmwareUpdateAnswered
-from shared.domain.logs import LogRequestAnswered, LogStatusReported
+from shared.domain.upkeep.firmware import FirmwareStatusReported, FirmwareUpdateAnswered
+from shared.domain.upkeep.logs import LogRequestAnswered, LogStatusReported
 
 _LOG_STATUS = {"UploadFailed": "UploadFailure"}
 _ACCEPTED = "Accepted"

@@ -5,9 +5,9 @@ from ocpp.v16.enums import AuthorizationStatus
 
 from gateway import quirks
 from gateway.translation import format_time
-from shared.domain import tokens
-from shared.domain.authorization import Authorization
-from shared.domain.quirks import QuirkKind
+from shared.domain.access import tokens
+from shared.domain.access.authorization import Authorization
+from shared.domain.stations.quirks import QuirkKind
 
 ID_TAG_MAX_LENGTH = 20
 """Of an IdToken (§7.28, a CiString20Type)."""

@@ -12,7 +12,7 @@ from gateway import local_list_limits
 from gateway.errors import CannotBeSaidError
 from gateway.handlers import Handlers
 from shared.domain import commands
-from shared.domain.charging_profiles import (
+from shared.domain.charging.charging_profiles import (
     ChargingProfile,
     ChargingRateUnit,
     InstalledProfile,

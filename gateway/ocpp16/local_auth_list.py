@@ -14,14 +14,14 @@ from gateway.ocpp16.id_tags import ID_TAG_MAX_LENGTH, to_id_tag_info
 from gateway.routing import AnsweredCall, answered, sends
 from gateway.translation import parse_time
 from shared.domain import commands
-from shared.domain.authorization import Authorization
-from shared.domain.local_lists import (
+from shared.domain.access.authorization import Authorization
+from shared.domain.access.local_lists import (
     LocalListEntry,
     LocalListUpdated,
     LocalListUpdateStatus,
     LocalListVersionReported,
 )
-from shared.domain.tokens import AuthorizationStatus, id_token_key
+from shared.domain.access.tokens import AuthorizationStatus, id_token_key
 from shared.store.facts import Fact
 
 

@@ -4,14 +4,14 @@ from typing import Any
 
 from gateway import quirks
 from gateway.translation import check_times, parse_item_time
-from shared.domain.meter_values import (
+from shared.domain.sessions.meter_values import (
     ENERGY_IMPORT_REGISTER,
     MeterSample,
     MeterValue,
     energy_import_wh,
     is_number,
 )
-from shared.domain.quirks import QuirkKind
+from shared.domain.stations.quirks import QuirkKind
 from shared.telemetry import metrics
 
 _DEFAULTS = {

@@ -11,7 +11,7 @@ from gateway.handlers import Handlers
 from gateway.routing import AnsweredCall, answered, sends
 from gateway.translation import format_time, parse_time
 from shared.domain import commands
-from shared.domain.reservations import (
+from shared.domain.charging.reservations import (
     ReservationAnswered,
     ReservationEnded,
     ReservationRequest,

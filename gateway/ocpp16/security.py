@@ -13,8 +13,10 @@ from gateway.quotas import Quota
 from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import parse_time
 from shared import x509
-from shared.domain import certificates, commands
-from shared.domain.certificates import (
+from shared.domain import commands
+from shared.domain.stations.device_model import SecurityEventReported
+from shared.domain.trust import certificates
+from shared.domain.trust.certificates import (
     CertificateDeleted,
     CertificateHashData,
     CertificateInstalled,
@@ -24,7 +26,6 @@ from shared.domain.certificates import (
     InstalledCertificatesReported,
     ReportedCertificate,
 )
-from shared.domain.device_model import SecurityEventReported
 
 _CERTIFICATE_USE = {
     certificates.CertificateUse.CSMS_ROOT: CertificateUse.central_system_root_certificate,

@@ -20,7 +20,7 @@ from gateway.handlers import Handlers
 from gateway.routing import AnsweredCall, answered, sends
 from gateway.translation import format_time, parse_time
 from shared.domain import commands
-from shared.domain.charging_profiles import (
+from shared.domain.charging.charging_profiles import (
     ChargingProfile,
     ChargingProfileAccepted,
     ChargingProfileKind,

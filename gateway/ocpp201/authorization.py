@@ -10,9 +10,10 @@ from gateway.errors import CannotBeSaidError
 from gateway.handlers import Handlers
 from gateway.routing import on, sends
 from gateway.translation import format_time
-from shared.domain import authorization as domain
-from shared.domain import commands, tokens
-from shared.domain.authorization import TransactionStart
+from shared.domain import commands
+from shared.domain.access import authorization as domain
+from shared.domain.access import tokens
+from shared.domain.access.authorization import TransactionStart
 
 
 class Authorization(Handlers):

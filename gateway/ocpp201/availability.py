@@ -8,7 +8,7 @@ from gateway.handlers import Handlers
 from gateway.routing import on, sends
 from gateway.translation import format_time, parse_time
 from shared.domain import commands
-from shared.domain.stations import ConnectorStatus, ConnectorStatusReported
+from shared.domain.stations.stations import ConnectorStatus, ConnectorStatusReported
 
 _STATUS_NOTIFICATION_ANSWER = call_result.StatusNotification()
 

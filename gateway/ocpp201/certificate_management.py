@@ -17,7 +17,7 @@ from gateway.handlers import Handlers
 from gateway.routing import AnsweredCall, answered, sends
 from shared import x509
 from shared.domain import commands
-from shared.domain.certificates import (
+from shared.domain.trust.certificates import (
     CertificateDeleted,
     CertificateHashData,
     CertificateInstalled,

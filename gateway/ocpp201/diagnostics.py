@@ -17,10 +17,10 @@ from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import named_request, parse_item_time, parse_time
 from shared.domain import commands
 from shared.domain.commands import LogType
-from shared.domain.device_model import StationEvent, StationEventsReported
-from shared.domain.logs import LogRequestAnswered, LogStatusReported
 from shared.domain.redaction import REDACTED, shown_value
-from shared.domain.stations import ConnectorStatus, ConnectorStatusReported
+from shared.domain.stations.device_model import StationEvent, StationEventsReported
+from shared.domain.stations.stations import ConnectorStatus, ConnectorStatusReported
+from shared.domain.upkeep.logs import LogRequestAnswered, LogStatusReported
 
 _NOTIFY_EVENT_ANSWER = call_result.NotifyEvent()
 _LOG_STATUS_NOTIFICATION_ANSWER = call_result.LogStatusNotification()

@@ -13,7 +13,7 @@ from gateway.quotas import Quota
 from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import named_request, parse_time
 from shared.domain import commands
-from shared.domain.firmware import FirmwareStatusReported, FirmwareUpdateAnswered
+from shared.domain.upkeep.firmware import FirmwareStatusReported, FirmwareUpdateAnswered
 
 _FIRMWARE_STATUS_NOTIFICATION_ANSWER = call_result.FirmwareStatusNotification()
 

@@ -14,7 +14,11 @@ from gateway.handlers import Handlers
 from gateway.ocpp201.local_authorization_list import to_send_local_list
 from gateway.routing import to_payload
 from shared.domain import commands
-from shared.domain.charging_profiles import ChargingProfile, ChargingRateUnit, parse_document
+from shared.domain.charging.charging_profiles import (
+    ChargingProfile,
+    ChargingRateUnit,
+    parse_document,
+)
 
 _DEVICE_DATA = "DeviceDataCtrlr"
 _SMART_CHARGING = "SmartChargingCtrlr"

@@ -11,9 +11,10 @@ from gateway.handlers import Handlers
 from gateway.ocpp201.authorization import to_id_token_info
 from gateway.routing import AnsweredCall, answered, sends
 from gateway.translation import parse_time
-from shared.domain import commands, tokens
-from shared.domain.authorization import Authorization
-from shared.domain.local_lists import (
+from shared.domain import commands
+from shared.domain.access import tokens
+from shared.domain.access.authorization import Authorization
+from shared.domain.access.local_lists import (
     LocalListEntry,
     LocalListUpdated,
     LocalListUpdateStatus,

@@ -12,14 +12,14 @@ from gateway.decoding import without_decimals
 from gateway.handlers import Handlers
 from gateway.routing import on
 from gateway.translation import check_times, in_turns, parse_item_time
-from shared.domain.meter_values import (
+from shared.domain.sessions.meter_values import (
     ENERGY_IMPORT_REGISTER,
     MeterSample,
     MeterValue,
     energy_import_wh,
     is_number,
 )
-from shared.domain.quirks import QuirkKind
+from shared.domain.stations.quirks import QuirkKind
 from shared.telemetry import metrics
 
 _METER_VALUES_ANSWER = call_result.MeterValues()

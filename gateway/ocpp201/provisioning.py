@@ -7,12 +7,7 @@ from typing import Any
 
 from ocpp.v201 import call, call_result
 from ocpp.v201.datatypes import GetVariableDataType, SetVariableDataType
-from ocpp.v201.enums import (
-    Action,
-    RegistrationStatusEnumType,
-    ReportBaseEnumType,
-    ResetEnumType,
-)
+from ocpp.v201.enums import Action, RegistrationStatusEnumType, ReportBaseEnumType, ResetEnumType
 
 from gateway.handlers import Handlers
 from gateway.ocpp201.variables import parse_key, to_name
@@ -20,15 +15,15 @@ from gateway.quotas import Quota
 from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import format_time, parse_optional_time
 from shared.domain import commands
-from shared.domain.device_model import (
+from shared.domain.redaction import shown_value
+from shared.domain.stations.device_model import (
     ComponentVariable,
     VariableAttribute,
     VariablesReported,
     VariableValue,
     VariableValuesTold,
 )
-from shared.domain.redaction import shown_value
-from shared.domain.stations import StationBooted
+from shared.domain.stations.stations import StationBooted
 from shared.store.facts import Fact
 
 ITEM_STATUSES = {Action.set_variables: ("setVariableResult", "attributeStatus")}

@@ -17,8 +17,9 @@ from gateway.handlers import Handlers
 from gateway.ocpp201.authorization import find_type
 from gateway.ocpp201.smart_charging import from_wire, to_wire
 from gateway.routing import AnsweredCall, answered, sends
-from shared.domain import commands, tokens
-from shared.domain.charging_profiles import parse_start_document
+from shared.domain import commands
+from shared.domain.access import tokens
+from shared.domain.charging.charging_profiles import parse_start_document
 from shared.domain.sessions.transaction_ids import told_transaction_id
 from shared.store.facts import Fact
 

@@ -18,8 +18,9 @@ from gateway.handlers import Handlers
 from gateway.ocpp201.authorization import find_type
 from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import format_time, parse_time
-from shared.domain import commands, tokens
-from shared.domain.reservations import (
+from shared.domain import commands
+from shared.domain.access import tokens
+from shared.domain.charging.reservations import (
     ReservationAnswered,
     ReservationEnded,
     ReservationRequest,

@@ -13,12 +13,12 @@ from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import parse_time
 from shared import x509
 from shared.domain import commands
-from shared.domain.certificates import (
+from shared.domain.stations.device_model import SecurityEventReported
+from shared.domain.trust.certificates import (
     CertificateSignedAnswered,
     CertificateSigningRequested,
     CertificateSigningUse,
 )
-from shared.domain.device_model import SecurityEventReported
 
 _SECURITY_EVENT_NOTIFICATION_ANSWER = call_result.SecurityEventNotification()
 _ACCEPTED = "Accepted"

@@ -10,9 +10,9 @@ from gateway.ocpp201.authorization import authorize_id_token, to_id_token_info
 from gateway.ocpp201.meter_values import to_meter_values
 from gateway.routing import on
 from gateway.translation import in_turns, parse_time
-from shared.domain.authorization import TransactionStart
+from shared.domain.access.authorization import TransactionStart
+from shared.domain.access.tokens import IdTokenType
 from shared.domain.sessions import TransactionEventReported, TransactionEventType
-from shared.domain.tokens import IdTokenType
 
 _TRANSACTION_EVENT_ANSWER = call_result.TransactionEvent()
 

@@ -17,7 +17,7 @@ from ocpp.v201.datatypes import ComponentType, EVSEType, VariableType
 from ocpp.v201.enums import AttributeEnumType
 
 from gateway.errors import CannotBeSaidError
-from shared.domain.device_model import ComponentVariable
+from shared.domain.stations.device_model import ComponentVariable
 
 # None of ( ) [ ] / may occur in an identifierString (part 2 §2.1.4), so the parts are unambiguous.
 # A point may, but no standard component has one: whatever is behind the first is the variable.

@@ -26,9 +26,9 @@ from loadtest.locust.ledger import Ledger, Transaction, milliseconds, read
 from shared.domain.errors import UnavailableError
 from shared.domain.sessions import Session, SessionFilter
 from shared.settings import DatabaseSettings
-from shared.store import sessions, transaction_events
 from shared.store.conditions import Position
 from shared.store.pool import Database, open_database
+from shared.store.sessions import sessions, transaction_events
 
 _PAGE = 1000
 _PARALLEL = 8

@@ -18,7 +18,7 @@ from redis.asyncio.client import PubSub
 
 from shared.bus import keys
 from shared.bus.client import redis_errors_as_unavailable, subscribed
-from shared.domain.tokens import IdToken, IdTokenGroup
+from shared.domain.access.tokens import IdToken, IdTokenGroup
 
 Value = TypeVar("Value", bound=tuple[IdToken, ...] | IdToken | IdTokenGroup)
 

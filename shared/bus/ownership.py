@@ -18,7 +18,7 @@ from shared.bus import keys
 from shared.bus.client import redis_errors_as_unavailable
 from shared.bus.cluster import keys_on_masters
 from shared.domain.errors import UnavailableError
-from shared.domain.stations import Ownership
+from shared.domain.stations.stations import Ownership
 
 _LUA = Path(__file__).parent / "lua"
 

@@ -8,7 +8,7 @@ nobody has connected since.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shared.domain.stations import Ownership
+from shared.domain.stations.stations import Ownership
 from shared.store.pool import Database
 
 SPEAKS = """

@@ -10,61 +10,52 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from shared.domain.certificates import (
+from shared.domain.access.local_lists import LocalListUpdated, LocalListVersionReported
+from shared.domain.charging.charging_profiles import (
+    ChargingProfileAccepted,
+    ChargingProfilesCleared,
+    CompositeScheduleReported,
+)
+from shared.domain.charging.reservations import (
+    ReservationAnswered,
+    ReservationEnded,
+    ReservationsGivenUp,
+)
+from shared.domain.sessions import TransactionEnded, TransactionEventReported, TransactionStarted
+from shared.domain.sessions.dead_letters import CallRefused
+from shared.domain.sessions.meter_values import MeterValuesReported
+from shared.domain.stations.configuration import ConfigurationChanged, ConfigurationReported
+from shared.domain.stations.device_model import (
+    SecurityEventReported,
+    StationEventsReported,
+    VariablesReported,
+    VariableValuesTold,
+)
+from shared.domain.stations.stations import ConnectorStatusReported, StationBooted
+from shared.domain.trust.certificates import (
     CertificateDeleted,
     CertificateInstalled,
     CertificateSignedAnswered,
     CertificateSigningRequested,
     InstalledCertificatesReported,
 )
-from shared.domain.charging_profiles import (
-    ChargingProfileAccepted,
-    ChargingProfilesCleared,
-    CompositeScheduleReported,
-)
-from shared.domain.configuration import ConfigurationChanged, ConfigurationReported
-from shared.domain.dead_letters import CallRefused
-from shared.domain.device_model import (
-    SecurityEventReported,
-    StationEventsReported,
-    VariablesReported,
-    VariableValuesTold,
-)
-from shared.domain.firmware import FirmwareStatusReported, FirmwareUpdateAnswered
-from shared.domain.local_lists import LocalListUpdated, LocalListVersionReported
-from shared.domain.logs import LogRequestAnswered, LogStatusReported
-from shared.domain.meter_values import MeterValuesReported
-from shared.domain.reservations import (
-    ReservationAnswered,
-    ReservationEnded,
-    ReservationsGivenUp,
-)
-from shared.domain.sessions import (
-    TransactionEnded,
-    TransactionEventReported,
-    TransactionStarted,
-)
-from shared.domain.stations import ConnectorStatusReported, StationBooted
-from shared.store import (
-    certificates,
-    charging_profiles,
-    configuration,
+from shared.domain.upkeep.firmware import FirmwareStatusReported, FirmwareUpdateAnswered
+from shared.domain.upkeep.logs import LogRequestAnswered, LogStatusReported
+from shared.store.access import local_lists
+from shared.store.charging import charging_profiles, reservations
+from shared.store.pool import Connection, Database, KeptConnection
+from shared.store.quotas import RowQuotas
+from shared.store.sessions import (
     dead_letters,
-    device_model,
-    firmware,
-    local_lists,
-    logs,
     meter_values,
     refused_calls,
-    reservations,
-    signing_requests,
-    station_reports,
     transaction_events,
     transactions,
 )
-from shared.store.dead_letters import LetterToKeep, Redelivery
-from shared.store.pool import Connection, Database, KeptConnection
-from shared.store.quotas import RowQuotas
+from shared.store.sessions.dead_letters import LetterToKeep, Redelivery
+from shared.store.stations import configuration, device_model, reports
+from shared.store.trust import certificates, signing_requests
+from shared.store.upkeep import firmware, logs
 
 Fact: TypeAlias = (
     StationBooted
@@ -201,8 +192,8 @@ def _unbounded(
 _WRITERS: dict[
     type[Fact], Callable[[Connection, Sequence[Any], RowQuotas], Awaitable[list[Any]]]
 ] = {
-    StationBooted: _unbounded(station_reports.write_boots),
-    ConnectorStatusReported: station_reports.write_statuses,
+    StationBooted: _unbounded(reports.write_boots),
+    ConnectorStatusReported: reports.write_statuses,
     TransactionStarted: _unbounded(transactions.write_starts),
     TransactionEventReported: _unbounded(transaction_events.write),
     MeterValuesReported: _unbounded(meter_values.write),

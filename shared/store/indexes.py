@@ -6,7 +6,7 @@ until one is there, what it is for costs more and answers the same.
 """
 
 from shared.store.hosts import Server
-from shared.store.sessions import ENDED_AT, NOT_BILLABLE
+from shared.store.sessions.sessions import ENDED_AT, NOT_BILLABLE
 
 # Any number will do, as long as nothing else in the database locks on it.
 _BUILDING_LOCK = 6_801_600_202

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shared.domain.quirks import QuirkSighting
+from shared.domain.stations.quirks import QuirkSighting
 from shared.store.pool import Connection, Database
 
 # Vendor, model and firmware are a station's own words, and part of a key.

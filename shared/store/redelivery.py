@@ -8,13 +8,14 @@ import asyncpg
 import msgspec
 import structlog
 
-from shared.domain.dead_letters import DeadLetterStatus
 from shared.domain.sessions import TransactionEnded, TransactionStarted
-from shared.store import dead_letters, facts
-from shared.store.dead_letters import Redelivery
+from shared.domain.sessions.dead_letters import DeadLetterStatus
+from shared.store import facts
 from shared.store.facts import KINDS, Fact
 from shared.store.judgement import is_away, is_locked, is_refused
 from shared.store.pool import Connection, Database
+from shared.store.sessions import dead_letters
+from shared.store.sessions.dead_letters import Redelivery
 
 log = structlog.get_logger()
 

@@ -1,8 +1,8 @@
 """Removing a station, and all that waits for it: its id may be another box's tomorrow."""
 
 from shared.domain.errors import NotFoundError
-from shared.domain.stations import Ownership
-from shared.store.commands import WITHOUT_SECRETS
+from shared.domain.stations.stations import Ownership
+from shared.store.commands.commands import WITHOUT_SECRETS
 from shared.store.pool import Database
 
 _CANCEL = f"""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import fields
 
-from shared.domain.stations import StationFilter
+from shared.domain.stations.stations import StationFilter
 
 _CASTS = {"online": "::boolean"}
 

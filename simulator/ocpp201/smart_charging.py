@@ -3,14 +3,7 @@
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from simulator.charging_profiles import (
-    ChargingProfile,
-    Kind,
-    Period,
-    Purpose,
-    RateUnit,
-    find_flaw,
-)
+from simulator.charging_profiles import ChargingProfile, Kind, Period, Purpose, RateUnit, find_flaw
 from simulator.dialect import Accepted, Answer
 from simulator.moments import parse_optional_moment
 from simulator.ocpp201.answers import Handler, status

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from control.jobs.sessions import settle_due
+from control.jobs.sessions.settling import settle_due
 from control.jobs.settings import WorkerSettings
 from control.settings import ControlSettings
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
 from shared.settings import DatabaseSettings
-from shared.store import id_tokens
+from shared.store.access import id_tokens
 from shared.store.pool import Database, open_database
 from tests.integration.control.players import API_KEY, Api, running
 from tests.support.pods import Pod, running_pod

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.ingest import Ingest
 from gateway.settings import GatewaySettings
-from shared.domain.meter_values import MeterSample, MeterValue, MeterValuesReported
+from shared.domain.sessions.meter_values import MeterSample, MeterValue, MeterValuesReported
 from shared.settings import DatabaseSettings
 from shared.store import facts
 from shared.store.pool import Database, open_database

@@ -22,10 +22,10 @@ from shared.bus.streams import (
     PodRequestSender,
     RunCommand,
 )
+from shared.domain.access.tokens import AuthorizationStatus, IdToken, IdTokenType
 from shared.domain.errors import UnavailableError
-from shared.domain.tokens import AuthorizationStatus, IdToken, IdTokenType
 from shared.settings import DatabaseSettings, ServiceSettings
-from shared.store import id_tokens
+from shared.store.access import id_tokens
 from shared.store.pool import open_database
 from tests.integration.control.players import API_KEY, Api, running
 from tests.support.eventually import eventually

@@ -13,8 +13,8 @@ from shared.bus.authorization import Change, ChangePublisher, Kind, SharedCache
 from shared.bus.client import open_redis, require_writable
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import PodRequestReader, PodRequestSender, RunCommand
+from shared.domain.access.tokens import IdToken
 from shared.domain.errors import UnavailableError
-from shared.domain.tokens import IdToken
 from shared.settings import ServiceSettings
 from tests.support import redis_states
 from tests.support.eventually import eventually

@@ -5,8 +5,8 @@ from redis.asyncio import Redis
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import PodRequestSender, RunCommand
 from shared.domain.commands import Command, CommandRecord
-from shared.domain.passwords import find_new_password
-from shared.store import commands
+from shared.domain.stations.passwords import find_new_password
+from shared.store.commands import commands
 from shared.store.pool import Database
 from tests.support.eventually import eventually
 from tests.support.stations import hash_cheaply

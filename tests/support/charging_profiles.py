@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from shared.domain.charging_profiles import (
+from shared.domain.charging.charging_profiles import (
     ChargingProfile,
     ChargingProfileKind,
     ChargingProfilePurpose,

@@ -16,7 +16,7 @@ from redis.crc import key_slot
 from cli.up import servers
 from cli.up.ports import LOOPBACK, free_ports
 from shared.bus.client import open_redis
-from shared.domain.stations import Ownership
+from shared.domain.stations.stations import Ownership
 from shared.settings import ServiceSettings
 from tests.support.local_servers import running
 

@@ -11,7 +11,6 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
-from shared.domain.meter_values import MeterValue, MeterValuesReported
 from shared.domain.sessions import (
     Bill,
     ClosingRules,
@@ -35,7 +34,8 @@ from shared.domain.sessions import (
     match_ends,
     settle,
 )
-from shared.domain.stations import ConnectorStatus, ConnectorStatusReported
+from shared.domain.sessions.meter_values import MeterValue, MeterValuesReported
+from shared.domain.stations.stations import ConnectorStatus, ConnectorStatusReported
 from shared.store.facts import Fact
 
 LIMITS, RULES = Limits(), ClosingRules()

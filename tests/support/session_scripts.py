@@ -7,19 +7,19 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from shared.domain.meter_values import (
-    MeterSample,
-    MeterValue,
-    MeterValuesReported,
-    energy_import_wh,
-)
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
 from shared.domain.sessions import (
     TransactionEnded,
     TransactionEventReported,
     TransactionEventType,
     TransactionStarted,
 )
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
+from shared.domain.sessions.meter_values import (
+    MeterSample,
+    MeterValue,
+    MeterValuesReported,
+    energy_import_wh,
+)
 from shared.store.facts import Fact
 
 BEGIN = datetime(2026, 1, 2, 3, tzinfo=UTC)

@@ -11,15 +11,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from shared.domain.meter_values import MeterValue, MeterValuesReported, energy_import_wh
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
 from shared.domain.sessions import (
     TransactionEnded,
     TransactionEventReported,
     TransactionEventType,
     TransactionStarted,
 )
-from shared.domain.stations import ConnectorStatus, ConnectorStatusReported
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
+from shared.domain.sessions.meter_values import MeterValue, MeterValuesReported, energy_import_wh
+from shared.domain.stations.stations import ConnectorStatus, ConnectorStatusReported
 from shared.store.facts import Fact
 from tests.support.session_scripts import sample
 

@@ -10,10 +10,10 @@ from argon2 import PasswordHasher
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.extensions import ClientExtensionFactory
 
-from shared.domain.passwords import to_be_hashed
-from shared.domain.stations import RegistrationStatus, SecurityProfile
-from shared.store import stations
+from shared.domain.stations.passwords import to_be_hashed
+from shared.domain.stations.stations import RegistrationStatus, SecurityProfile
 from shared.store.pool import Database
+from shared.store.stations import stations
 
 PASSWORD = "a-password-of-20-char"
 

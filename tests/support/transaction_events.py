@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from shared.domain.meter_values import MeterSample, MeterValue, energy_import_wh
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
 from shared.domain.sessions import TransactionEventReported, TransactionEventType
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
+from shared.domain.sessions.meter_values import MeterSample, MeterValue, energy_import_wh
 
 START = datetime(2026, 1, 2, 3, tzinfo=UTC)
 BEGIN, PERIODIC, END = "Transaction.Begin", "Sample.Periodic", "Transaction.End"

@@ -10,14 +10,7 @@ from datetime import timedelta
 from hypothesis import strategies as st
 
 from shared.domain.sessions import TransactionEventReported
-from tests.support.transaction_events import (
-    BEGIN,
-    END,
-    PERIODIC,
-    event,
-    register,
-    started,
-)
+from tests.support.transaction_events import BEGIN, END, PERIODIC, event, register, started
 
 Events = tuple[TransactionEventReported, ...]
 ANONYMOUS = {"id_token": None, "id_token_type": None, "authorization_status": None}

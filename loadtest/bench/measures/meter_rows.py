@@ -9,7 +9,7 @@ from itertools import count, islice
 from loadtest.bench.context import Bench
 from loadtest.bench.figures import Figure, Goal, compare
 from loadtest.bench.yardsticks.postgres import Row
-from shared.domain.meter_values import MeterSample, MeterValue, MeterValuesReported
+from shared.domain.sessions.meter_values import MeterSample, MeterValue, MeterValuesReported
 from shared.settings import DatabaseSettings
 from shared.store import facts
 from shared.store.fingerprints import encode_json, fingerprint

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from shared.domain.certificates import CertificateSigningUse, CertificateUse, HashAlgorithm
 from shared.domain.commands.command import Command
+from shared.domain.trust.certificates import CertificateSigningUse, CertificateUse, HashAlgorithm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from shared.domain.ocpp_log import MALFORMED_ANSWER
+from shared.domain.stations.ocpp_log import MALFORMED_ANSWER
 
 
 class CommandState(StrEnum):

@@ -5,8 +5,8 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
+from shared.domain.access.tokens import IdTokenType
 from shared.domain.commands.command import FILLED_IN_LATER, Command
-from shared.domain.tokens import IdTokenType
 
 
 class ResetType(StrEnum):

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from shared.domain.access.tokens import IdTokenType
 from shared.domain.commands.command import Command
-from shared.domain.tokens import IdTokenType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ EVSE 0 is the whole station here, because some of these commands tell it from no
 from dataclasses import dataclass
 from typing import Any
 
-from shared.domain.charging_profiles import ChargingProfilePurpose, ChargingRateUnit
+from shared.domain.charging.charging_profiles import ChargingProfilePurpose, ChargingRateUnit
 from shared.domain.commands.command import Command
 
 

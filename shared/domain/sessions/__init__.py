@@ -24,12 +24,7 @@ from shared.domain.sessions.facts import (
 )
 from shared.domain.sessions.history import HistoryEntry, HistoryKind, Shown, list_changes
 from shared.domain.sessions.limits import Limits
-from shared.domain.sessions.matching import (
-    OpenSession,
-    StrayEnd,
-    TooManyPairsError,
-    match_ends,
-)
+from shared.domain.sessions.matching import OpenSession, StrayEnd, TooManyPairsError, match_ends
 from shared.domain.sessions.review import Review, ReviewDecision, ReviewReason, Seen
 from shared.domain.sessions.search import SessionFilter, SessionOrder
 from shared.domain.sessions.session import Session

@@ -13,12 +13,12 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import chain, pairwise
 
-from shared.domain.meter_values import ReadingContext
-from shared.domain.quirks import QuirkKind
 from shared.domain.sessions.energy import Register
 from shared.domain.sessions.limits import Limits
+from shared.domain.sessions.meter_values import ReadingContext
 from shared.domain.sessions.registers import RegisterWalk, walk
 from shared.domain.sessions.review import ReviewReason
+from shared.domain.stations.quirks import QuirkKind
 
 # How much faster than in any sampled part a meter may have risen in the parts without samples
 # (ours): cars start slowly and end slowly.

@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import islice, pairwise
 from statistics import median_high
 
-from shared.domain.meter_values import ENERGY_IMPORT_REGISTER, MeterSample
+from shared.domain.sessions.meter_values import ENERGY_IMPORT_REGISTER, MeterSample
 
 _INTERVAL = "Energy.Active.Import.Interval"
 _POWER = "Power.Active.Import"

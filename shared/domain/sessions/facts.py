@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from shared.domain.meter_values import MeterValue, import_registers
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
+from shared.domain.sessions.meter_values import MeterValue, import_registers
 
 # Ranks below keep the events' order within 33 bits, because a sequence number has 32.
 _UNCERTAIN = 2**33

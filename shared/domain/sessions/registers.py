@@ -6,10 +6,10 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 
-from shared.domain.quirks import QuirkKind
 from shared.domain.sessions.energy import Register
 from shared.domain.sessions.limits import Limits
 from shared.domain.sessions.review import ReviewReason
+from shared.domain.stations.quirks import QuirkKind
 
 
 @dataclass(slots=True)

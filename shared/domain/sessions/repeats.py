@@ -15,14 +15,14 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TypeAlias
 
-from shared.domain.meter_values import (
+from shared.domain.sessions.energy import Reading, Register, amount_of, resolution_of
+from shared.domain.sessions.limits import Limits
+from shared.domain.sessions.meter_values import (
     BEGIN_CONTEXTS,
     ENERGY_IMPORT_REGISTER,
     MeterSample,
     ReadingContext,
 )
-from shared.domain.sessions.energy import Reading, Register, amount_of, resolution_of
-from shared.domain.sessions.limits import Limits
 
 _Series: TypeAlias = tuple[str, str | None]
 """A measurand and a phase."""

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
 from shared.domain.sessions.closing import EndRule
 from shared.domain.sessions.energy import EnergyMethod
 from shared.domain.sessions.review import ReviewDecision, ReviewReason, Seen
 from shared.domain.sessions.settlement import EndSource
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from itertools import chain
 
-from shared.domain.quirks import QuirkKind
+from shared.domain.access.tokens import AuthorizationStatus
 from shared.domain.sessions.arrival import by_our_clock, told_during
 from shared.domain.sessions.bill import (
     Bill,
@@ -32,11 +32,7 @@ from shared.domain.sessions.closing import (
     conclude_end,
 )
 from shared.domain.sessions.counters import judge
-from shared.domain.sessions.coverage import (
-    is_during,
-    methods_disagree,
-    reasons_of_coverage,
-)
+from shared.domain.sessions.coverage import is_during, methods_disagree, reasons_of_coverage
 from shared.domain.sessions.energy import (
     EnergyEstimate,
     EnergyMethod,
@@ -53,7 +49,7 @@ from shared.domain.sessions.limits import Limits
 from shared.domain.sessions.registers import RegisterWalk, walk
 from shared.domain.sessions.repeats import place
 from shared.domain.sessions.review import Review, ReviewReason
-from shared.domain.tokens import AuthorizationStatus
+from shared.domain.stations.quirks import QuirkKind
 
 
 class EndSource(StrEnum):

@@ -250,7 +250,7 @@ SHOWN_ELSEWHERE: dict[Row, tuple[Elsewhere, ...]] = {
             "test_the_store_and_the_worker_do_as_the_model",
         ),
         Elsewhere(
-            "tests/unit/shared/test_session_machine.py",
+            "tests/unit/shared/sessions/test_machine.py",
             "test_sessions_are_the_same_in_any_order_with_repetitions_and_losses",
         ),
     ),

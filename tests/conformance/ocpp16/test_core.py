@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
-from shared.store import id_tokens
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
+from shared.store.access import id_tokens
 from shared.store.pool import Database
 from tests.conformance.ocpp16.coverage import Row, covers, from_station, to_station
 from tests.integration.control.players import Api

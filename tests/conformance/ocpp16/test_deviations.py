@@ -2,8 +2,8 @@
 
 import json
 
-from shared.store import quirks
 from shared.store.pool import Database
+from shared.store.stations import quirks
 from tests.conformance.ocpp16.charging import STARTED
 from tests.integration.control.players import Api
 from tests.support.eventually import eventually

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
-from shared.store import id_tokens
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
+from shared.store.access import id_tokens
 from shared.store.pool import Database
 from tests.conformance.conftest import Settle
 from tests.conformance.ocpp16.charging import (

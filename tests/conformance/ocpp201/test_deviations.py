@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
-from shared.store import id_tokens, quirks
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
+from shared.store.access import id_tokens
 from shared.store.pool import Database
+from shared.store.stations import quirks
 from tests.conformance.conftest import Settle
 from tests.integration.control.players import Api
 from tests.support.eventually import eventually

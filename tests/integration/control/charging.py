@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from shared.domain.meter_values import MeterSample, MeterValue, MeterValuesReported
+from shared.domain.access.tokens import AuthorizationStatus
 from shared.domain.sessions import TransactionEnded, TransactionStarted
-from shared.domain.tokens import AuthorizationStatus
+from shared.domain.sessions.meter_values import MeterSample, MeterValue, MeterValuesReported
 from shared.store import facts
 from shared.store.pool import Database
 

@@ -27,10 +27,17 @@ from shared.bus.streams import (
     RunCommand,
 )
 from shared.domain.commands import CommandRecord, CommandState, Outcome
-from shared.domain.stations import Connection, Ownership, RegistrationStatus, SecurityProfile
+from shared.domain.stations.stations import (
+    Connection,
+    Ownership,
+    RegistrationStatus,
+    SecurityProfile,
+)
 from shared.settings import ServiceSettings
-from shared.store import commands, connections, pods, stations
+from shared.store import pods
+from shared.store.commands import commands
 from shared.store.pool import Database
+from shared.store.stations import connections, stations
 from tests.support.http import http_client
 
 API_KEY = "a-key-that-only-tests-use"

@@ -19,8 +19,10 @@ from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import PodRequestSender, RunCommand
 from shared.domain.commands import ClearCache, Command, CommandRecord, CommandState, Reset
 from shared.domain.errors import UnavailableError
-from shared.store import commands, pods, stations
+from shared.store import pods
+from shared.store.commands import commands
 from shared.store.pool import Database, open_database
+from shared.store.stations import stations
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import PodPlayer, playing_pod, register
 from tests.support.eventually import eventually

@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from shared.domain.sessions import SessionFilter
-from shared.store import dead_letters, security_events, sessions
 from shared.store.pool import Database
+from shared.store.sessions import dead_letters, sessions
+from shared.store.trust import security_events
 from tests.integration.control.players import assert_problem, register
 from tests.support.plans import Asked
 

@@ -10,11 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from control.jobs.sessions import settle_due
+from control.jobs.sessions.settling import settle_due
 from control.jobs.settings import WorkerSettings
 from shared.domain.commands import SetChargingProfile
 from shared.domain.sessions import TransactionEnded
-from shared.store import commands, facts
+from shared.store import facts
+from shared.store.commands import commands
 from shared.store.pool import Database
 from tests.integration.control.charging import START, begin, end, meter
 from tests.integration.control.players import Api, decide, register

@@ -10,13 +10,14 @@ import pytest
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
-from control.authorization import AuthorizationChanges
+from control.access.changes import AuthorizationChanges
 from shared.bus.authorization import Change, ChangePublisher, Kind, SharedCache
 from shared.bus.client import open_redis
-from shared.domain.tokens import AuthorizationStatus, IdToken, IdTokenType
+from shared.domain.access.tokens import AuthorizationStatus, IdToken, IdTokenType
 from shared.settings import ServiceSettings
-from shared.store import id_token_groups, id_tokens, locations, stations
+from shared.store.access import id_token_groups, id_tokens, locations
 from shared.store.pool import Database
+from shared.store.stations import stations
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually
 from tests.support.ocpp16 import NOON, authorize, start, stop

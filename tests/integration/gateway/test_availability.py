@@ -5,15 +5,16 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from control.jobs.sweeps import put_offline
-from shared.domain.availability import ConnectionSpan, DisconnectReason, Period
-from shared.domain.stations import (
+from shared.domain.stations.availability import ConnectionSpan, DisconnectReason, Period
+from shared.domain.stations.stations import (
     Connection,
     ConnectorStatus,
     ConnectorStatusReported,
     Ownership,
 )
-from shared.store import availability, connections, facts, pods, stations
+from shared.store import facts, pods
 from shared.store.pool import Database
+from shared.store.stations import availability, connections, stations
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually
 from tests.support.stations import register, station_client

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from control.jobs.sessions import settle_due
+from control.jobs.sessions.settling import settle_due
 from control.jobs.settings import WorkerSettings
 from shared.domain.sessions import Settlement, TransactionEventReported
 from shared.settings import DatabaseSettings
-from shared.store import facts, sessions
+from shared.store import facts
 from shared.store.pool import Database, open_database
+from shared.store.sessions import sessions
 from tests.support.session_ledger import Ledger
 from tests.support.transaction_events import START
 from tests.support.uncertain_scripts import uncertain_scripts

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from shared.bus.client import open_redis
 from shared.domain import commands
 from shared.domain.commands import CommandState
-from shared.domain.stations import RegistrationStatus
+from shared.domain.stations.stations import RegistrationStatus
 from shared.settings import ServiceSettings
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod

@@ -14,9 +14,9 @@ from websockets.exceptions import InvalidStatus
 from cli.up.ports import LOOPBACK, free_ports
 from cli.up.program import Program, server_environment
 from shared import x509
-from shared.domain.stations import SecurityProfile
-from shared.store import client_certificates
+from shared.domain.stations.stations import SecurityProfile
 from shared.store.pool import Database
+from shared.store.trust import client_certificates
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.certificates import Authority
 from tests.support.local_servers import running

@@ -4,15 +4,16 @@ from datetime import UTC, datetime
 from importlib import import_module
 
 from shared import x509
-from shared.domain.certificates import (
+from shared.domain.stations.stations import SecurityProfile
+from shared.domain.trust.certificates import (
     CertificateBelonging,
     CertificateSigningRequested,
     CertificateSigningUse,
     PresentedCertificate,
 )
-from shared.domain.stations import SecurityProfile
-from shared.store import client_certificates, facts, signing_requests
+from shared.store import facts
 from shared.store.pool import Database
+from shared.store.trust import client_certificates, signing_requests
 from tests.support.signing import root, signing_request
 from tests.support.stations import register
 

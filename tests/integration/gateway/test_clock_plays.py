@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
-from control.jobs.sessions import settle_due
+from control.jobs.sessions.settling import settle_due
 from control.jobs.settings import WorkerSettings
 from shared.settings import DatabaseSettings
 from shared.store import facts

@@ -16,8 +16,8 @@ from shared.bus.streams import PodRequestSender, RunCommand
 from shared.domain import commands
 from shared.domain.commands import CommandRecord, CommandState
 from shared.settings import ServiceSettings
-from shared.store import commands as store
 from shared.store import station_removal
+from shared.store.commands import commands as store
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually

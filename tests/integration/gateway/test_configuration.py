@@ -9,8 +9,8 @@ from redis.asyncio import Redis
 from shared.bus.client import open_redis
 from shared.domain.commands import ChangeConfiguration, Command, GetConfiguration
 from shared.settings import ServiceSettings
-from shared.store import configuration
 from shared.store.pool import Database
+from shared.store.stations import configuration
 from tests.integration.gateway.conftest import Pod
 from tests.support.asking import ask, outcome
 from tests.support.stations import StationClient, register, station_client

@@ -2,9 +2,11 @@
 
 from decimal import Decimal
 
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
-from shared.store import id_tokens, sessions, stations
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
+from shared.store.access import id_tokens
 from shared.store.pool import Database
+from shared.store.sessions import sessions
+from shared.store.stations import stations
 from tests.integration.gateway.conftest import Pod
 from tests.support.stations import register, station_client
 

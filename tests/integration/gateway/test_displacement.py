@@ -9,9 +9,11 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from shared.domain.stations import Connection, SecurityProfile
-from shared.store import connections, pods, security_events, stations
+from shared.domain.stations.stations import Connection, SecurityProfile
+from shared.store import pods
 from shared.store.pool import Database
+from shared.store.stations import connections, stations
+from shared.store.trust import security_events
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually
 from tests.support.relay import relay

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from shared.domain.stations import SecurityProfile
+from shared.domain.stations.stations import SecurityProfile
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.stations import PASSWORD, basic_auth, hash_cheaply, register, station_client

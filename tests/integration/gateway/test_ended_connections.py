@@ -11,13 +11,13 @@ import pytest
 from gateway.client_certificates import ClientCertificates
 from gateway.ingest import Ingest
 from gateway.settings import GatewaySettings
-from shared.domain.certificates import PresentedCertificate
-from shared.domain.meter_values import MeterSample, MeterValue, MeterValuesReported
+from shared.domain.sessions.meter_values import MeterSample, MeterValue, MeterValuesReported
+from shared.domain.trust.certificates import PresentedCertificate
 from shared.settings import DatabaseSettings
-from shared.store import stations
 from shared.store.judgement import Judgement, is_away, judge
 from shared.store.pool import Database, KeptConnection, open_database
 from shared.store.retrying import try_again
+from shared.store.stations import stations
 from tests.integration.gateway.conftest import StartPod
 from tests.support.relay import Relay, relay
 from tests.support.stations import register, station_client

@@ -12,10 +12,11 @@ from websockets.exceptions import ConnectionClosed
 
 from shared.bus.client import open_redis
 from shared.bus.ownership import OwnershipRegistry
-from shared.domain.stations import Connection, Ownership
+from shared.domain.stations.stations import Connection, Ownership
 from shared.settings import ServiceSettings
-from shared.store import connections, epochs, pods, station_removal, stations
+from shared.store import epochs, pods, station_removal
 from shared.store.pool import Database
+from shared.store.stations import connections, stations
 from tests.integration.gateway.conftest import StartPod
 from tests.support.eventually import eventually
 from tests.support.stations import register, station_client

@@ -11,16 +11,17 @@ from redis.asyncio import Redis
 from shared.bus.client import open_redis
 from shared.domain import commands
 from shared.domain.commands import CommandState, LogType
-from shared.domain.firmware import (
+from shared.domain.upkeep.firmware import (
     FirmwareStatusReported,
     FirmwareUpdate,
     FirmwareUpdateAnswered,
 )
-from shared.domain.logs import LogRequest
-from shared.domain.progress import TransferState
+from shared.domain.upkeep.logs import LogRequest
+from shared.domain.upkeep.progress import TransferState
 from shared.settings import ServiceSettings
-from shared.store import facts, firmware, logs
+from shared.store import facts
 from shared.store.pool import Database
+from shared.store.upkeep import firmware, logs
 from tests.integration.gateway.conftest import Pod
 from tests.support.asking import ask, outcome
 from tests.support.ocpp201 import booted_station

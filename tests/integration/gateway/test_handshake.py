@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from shared.domain.stations import RegistrationStatus, SecurityProfile
+from shared.domain.stations.stations import RegistrationStatus, SecurityProfile
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually

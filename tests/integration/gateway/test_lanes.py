@@ -12,9 +12,9 @@ import pytest
 from gateway.errors import StoreAwayError
 from gateway.ingest import Ingest
 from gateway.settings import GatewaySettings
-from shared.domain.meter_values import MeterSample, MeterValue, MeterValuesReported
+from shared.domain.access.tokens import AuthorizationStatus
 from shared.domain.sessions import TransactionEnded, TransactionStarted
-from shared.domain.tokens import AuthorizationStatus
+from shared.domain.sessions.meter_values import MeterSample, MeterValue, MeterValuesReported
 from shared.settings import DatabaseSettings
 from shared.store import facts as store
 from shared.store.facts import Fact

@@ -8,26 +8,20 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from control.jobs.local_lists import LocalListKeeper
+from control.jobs.access.local_lists import LocalListKeeper
 from control.jobs.settings import WorkerSettings
 from shared.bus.client import open_redis
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import PodRequestSender
 from shared.domain import commands
+from shared.domain.access.local_lists import LocalList, LocalListState, TokenSelection
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
 from shared.domain.commands import LocalListUpdateType
-from shared.domain.local_lists import LocalList, LocalListState, TokenSelection
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
 from shared.settings import ServiceSettings
-from shared.store import commands as commands_store
-from shared.store import (
-    id_token_groups,
-    id_tokens,
-    local_list_steps,
-    local_lists,
-    locations,
-    stations,
-)
+from shared.store.access import id_token_groups, id_tokens, local_list_steps, local_lists, locations
+from shared.store.commands import commands as commands_store
 from shared.store.pool import Database
+from shared.store.stations import stations
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.asking import ask, outcome
 from tests.support.eventually import eventually

@@ -8,13 +8,15 @@ from decimal import Decimal
 import asyncpg
 import pytest
 
-from shared.domain.availability import Disconnection, DisconnectReason
+from shared.domain.access.tokens import AuthorizationStatus
 from shared.domain.commands import ChangeConfiguration
 from shared.domain.sessions import TransactionEnded, TransactionStarted
-from shared.domain.stations import Connection, Ownership
-from shared.domain.tokens import AuthorizationStatus
-from shared.store import commands, connections, facts, station_removal
+from shared.domain.stations.availability import Disconnection, DisconnectReason
+from shared.domain.stations.stations import Connection, Ownership
+from shared.store import facts, station_removal
+from shared.store.commands import commands
 from shared.store.pool import Database
+from shared.store.stations import connections
 from tests.support.eventually import eventually
 from tests.support.stations import register
 

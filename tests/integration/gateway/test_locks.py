@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from control.jobs.retention import make_partitions
+from shared.domain.access.local_lists import LocalListVersionReported
 from shared.domain.errors import UnavailableError
-from shared.domain.local_lists import LocalListVersionReported
-from shared.domain.meter_values import MeterSample, MeterValue, MeterValuesReported
+from shared.domain.sessions.meter_values import MeterSample, MeterValue, MeterValuesReported
 from shared.settings import DatabaseSettings
 from shared.store import facts, redelivery
 from shared.store.migrate import migrate

@@ -18,7 +18,7 @@ from shared.bus.client import open_redis
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import CloseConnection, PodRequestSender
 from shared.domain import commands
-from shared.domain.firmware import FirmwareStatusReported
+from shared.domain.upkeep.firmware import FirmwareStatusReported
 from shared.settings import DatabaseSettings, ServiceSettings
 from shared.store.pool import Database, open_database
 from tests.integration.gateway.conftest import Pod, StartPod

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 
-from shared.domain.stations import RegistrationStatus
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
-from shared.store import id_tokens, stations
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
+from shared.domain.stations.stations import RegistrationStatus
+from shared.store.access import id_tokens
 from shared.store.pool import Database
+from shared.store.stations import stations
 from tests.integration.gateway.conftest import Pod
 from tests.support.ocpp201 import BOOT, NOW, booted_station, meter_value, tell
 from tests.support.stations import StationClient, basic_auth, register, station_client

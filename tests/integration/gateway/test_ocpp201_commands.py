@@ -8,11 +8,11 @@ from redis.asyncio import Redis
 
 from shared.bus.client import open_redis
 from shared.domain import commands
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
 from shared.domain.commands import CommandState
-from shared.domain.stations import RegistrationStatus
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
+from shared.domain.stations.stations import RegistrationStatus
 from shared.settings import ServiceSettings
-from shared.store import id_tokens
+from shared.store.access import id_tokens
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod
 from tests.support.asking import ask, outcome

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from shared.bus.client import open_redis
 from shared.domain import commands
-from shared.domain.charging_profiles import to_document
+from shared.domain.charging.charging_profiles import to_document
 from shared.domain.commands import CommandRecord, CommandState, LocalListUpdateType
 from shared.settings import ServiceSettings
 from shared.store.pool import Database

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.domain.meter_values import MeterSample, MeterValue, energy_import_wh
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
 from shared.domain.sessions import TransactionEventReported, TransactionEventType
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
+from shared.domain.sessions.meter_values import MeterSample, MeterValue, energy_import_wh
 from shared.settings import DatabaseSettings
 from shared.store import facts
 from shared.store.pool import Database, open_database

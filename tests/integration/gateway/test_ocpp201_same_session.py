@@ -8,7 +8,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from control.jobs.sessions import settle_due
+from control.jobs.sessions.settling import settle_due
 from control.jobs.settings import WorkerSettings
 from control.settings import ControlSettings
 from shared.store.pool import Database

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
 from shared.domain.sessions import Session, SessionFilter
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
-from shared.store import id_tokens, session_reviews, sessions
+from shared.store.access import id_tokens
 from shared.store.pool import Database
-from shared.store.transaction_events import Gap, list_gaps
+from shared.store.sessions import reviews, sessions
+from shared.store.sessions.transaction_events import Gap, list_gaps
 from tests.integration.gateway.conftest import Pod
 from tests.support.ocpp201 import booted_station, meter_value, tell
 from tests.support.stations import StationClient, register, station_client
@@ -263,7 +264,7 @@ async def test_events_that_share_a_number_are_all_kept_and_merged(
     assert (session.meter_start_wh, session.meter_stop_wh) == (1000, 1500)
     kept = await db.fetch("SELECT event_type FROM all_transaction_events ORDER BY occurred_at")
     assert [row["event_type"] for row in kept] == ["Started", "Updated", "Ended"]
-    (end,) = await session_reviews.list_ends(db, session.session_id)
+    (end,) = await reviews.list_ends(db, session.session_id)
     assert (end.ended_at, end.stands) == (session.ended_at, True)
     assert await db.fetchval("SELECT count(*) FROM dead_letters") == 0
 

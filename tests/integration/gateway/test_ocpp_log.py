@@ -14,10 +14,10 @@ from redis.asyncio import Redis
 from control.jobs.retention import keep_ocpp_log
 from shared.bus.client import open_redis
 from shared.domain.commands import ChangeConfiguration, GetConfiguration, Reset
-from shared.domain.ocpp_log import Direction, LogEntry, LogFilter
+from shared.domain.stations.ocpp_log import Direction, LogEntry, LogFilter
 from shared.settings import ServiceSettings
-from shared.store import ocpp_log
 from shared.store.pool import Database
+from shared.store.stations import ocpp_log
 from shared.telemetry import metrics
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.asking import ask

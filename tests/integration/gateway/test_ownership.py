@@ -11,11 +11,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from shared.bus.client import open_redis
 from shared.bus.ownership import OwnershipRegistry
-from shared.domain.availability import Disconnection, DisconnectReason
-from shared.domain.stations import Connection, Ownership, SecurityProfile
+from shared.domain.stations.availability import Disconnection, DisconnectReason
+from shared.domain.stations.stations import Connection, Ownership, SecurityProfile
 from shared.settings import ServiceSettings
-from shared.store import connections, pods, stations
+from shared.store import pods
 from shared.store.pool import Database
+from shared.store.stations import connections, stations
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually
 from tests.support.stations import register, station_client

@@ -26,9 +26,9 @@ from redis.asyncio import Redis
 
 from shared.bus.client import open_redis
 from shared.bus.ownership import OwnershipRegistry, Route
-from shared.domain.availability import Disconnection, DisconnectReason
 from shared.domain.commands import CommandState, DataTransfer, Outcome
-from shared.domain.stations import (
+from shared.domain.stations.availability import Disconnection, DisconnectReason
+from shared.domain.stations.stations import (
     Connection,
     Connector,
     ConnectorStatus,
@@ -37,8 +37,10 @@ from shared.domain.stations import (
     Station,
 )
 from shared.settings import DatabaseSettings, ServiceSettings
-from shared.store import commands, connections, epochs, facts, pods, stations
+from shared.store import epochs, facts, pods
+from shared.store.commands import commands
 from shared.store.pool import Database, open_database
+from shared.store.stations import connections, stations
 from tests.faults.table import scaled
 from tests.support.stations import register
 

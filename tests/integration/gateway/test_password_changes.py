@@ -11,21 +11,16 @@ from websockets.exceptions import InvalidStatus
 from shared.bus.client import open_redis
 from shared.domain.commands import Call, ChangeConfiguration, Command, CommandState
 from shared.settings import ServiceSettings
-from shared.store import command_batches, commands, stations
+from shared.store.commands import batches, commands
 from shared.store.pool import Database
+from shared.store.stations import stations
 from simulator.backoff import ReconnectPolicy
 from simulator.profile import OcppVersion, StationProfile
 from simulator.running import run_station
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.asking import ask, outcome
 from tests.support.eventually import eventually
-from tests.support.stations import (
-    PASSWORD,
-    StationClient,
-    hash_cheaply,
-    register,
-    station_client,
-)
+from tests.support.stations import PASSWORD, StationClient, hash_cheaply, register, station_client
 
 KEY = "00010203040506070809FFFEFDFCFBFAF9F8F7F6"
 OTHER_KEY = "AA010203040506070809FFFEFDFCFBFAF9F8F7F6"
@@ -317,7 +312,7 @@ async def test_what_is_never_sent_leaves_no_secret_behind(db: Database) -> None:
     await commands.create(db, station_id="CP-1", command=NEW_KEY, timeout_s=-1)
     await commands.sweep_expired(db)
     assert not await stored_anywhere(db, KEY)
-    batch, _ = await command_batches.create(
+    batch, _ = await batches.create(
         db,
         command=NEW_KEY,
         stations=["CP-1"],
@@ -327,7 +322,7 @@ async def test_what_is_never_sent_leaves_no_secret_behind(db: Database) -> None:
         request_digest="digest",
     )
     assert await stored_anywhere(db, KEY)
-    await command_batches.cancel(db, batch.batch_id)
+    await batches.cancel(db, batch.batch_id)
     assert not await stored_anywhere(db, KEY)
 
 

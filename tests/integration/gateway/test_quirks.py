@@ -9,10 +9,10 @@ from redis.asyncio import Redis
 from shared.bus.client import open_redis
 from shared.domain import commands
 from shared.domain.commands import CommandState
-from shared.domain.quirks import Quirk
+from shared.domain.stations.quirks import Quirk
 from shared.settings import ServiceSettings
-from shared.store import quirks
 from shared.store.pool import Database
+from shared.store.stations import quirks
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.asking import ask, outcome
 from tests.support.eventually import eventually

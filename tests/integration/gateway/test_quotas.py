@@ -6,17 +6,23 @@ from typing import Any
 
 import pytest
 
-from shared.domain.configuration import (
+from shared.domain.stations.configuration import (
     ConfigurationChanged,
     ConfigurationKey,
     ConfigurationReported,
 )
-from shared.domain.device_model import ComponentVariable, VariableAttribute, VariablesReported
-from shared.domain.quirks import QuirkKind, QuirkSighting
-from shared.domain.stations import ConnectorStatus, ConnectorStatusReported
-from shared.store import facts, quirk_sightings, quirks, security_events, station_reports
+from shared.domain.stations.device_model import (
+    ComponentVariable,
+    VariableAttribute,
+    VariablesReported,
+)
+from shared.domain.stations.quirks import QuirkKind, QuirkSighting
+from shared.domain.stations.stations import ConnectorStatus, ConnectorStatusReported
+from shared.store import facts, quirk_sightings
 from shared.store.pool import Database
 from shared.store.quotas import BEYOND_QUOTA, RowQuotas
+from shared.store.stations import reports
+from shared.store.trust import security_events
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually
 from tests.support.http import http_client
@@ -138,8 +144,8 @@ async def test_statuses_beyond_the_rate_reach_history_with_the_last_of_them(
     assert kept == ["Available", "Preparing", "Charging"]
     assert await db.fetchval("SELECT reported_status FROM connectors") == "Faulted"
 
-    assert await station_reports.catch_up_history(db) == 1
-    assert await station_reports.catch_up_history(db) == 0
+    assert await reports.catch_up_history(db) == 1
+    assert await reports.catch_up_history(db) == 0
     assert [record[0] for record in await db.fetch(query)] == [*kept, "Faulted"]
 
 

@@ -11,10 +11,10 @@ from gateway.reconciliation import Reconciler
 from shared.bus.client import open_redis
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import PodRequestSender, RunCommand
-from shared.domain.stations import Connection, Ownership
+from shared.domain.stations.stations import Connection, Ownership
 from shared.settings import ServiceSettings
-from shared.store import connections, stations
 from shared.store.pool import Database
+from shared.store.stations import connections, stations
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually
 from tests.support.relay import relay

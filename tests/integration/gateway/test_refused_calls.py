@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from shared.domain.dead_letters import CallRefused
-from shared.store import dead_letters, facts, letter_delivery, refused_calls
+from shared.domain.sessions.dead_letters import CallRefused
+from shared.store import facts
 from shared.store.pool import Database
 from shared.store.quotas import BEYOND_QUOTA, RowQuotas
+from shared.store.sessions import dead_letters, letter_delivery, refused_calls
 from shared.telemetry import metrics
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually

@@ -11,10 +11,10 @@ from websockets.exceptions import InvalidStatus
 from shared.bus.client import open_redis
 from shared.domain import commands
 from shared.domain.commands import CommandState, MessageTrigger
-from shared.domain.stations import RegistrationStatus, UnknownStation
+from shared.domain.stations.stations import RegistrationStatus, UnknownStation
 from shared.settings import ServiceSettings
-from shared.store import stations, unknown_stations
 from shared.store.pool import Database
+from shared.store.stations import stations, unknown_stations
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.asking import ask, outcome
 from tests.support.eventually import eventually

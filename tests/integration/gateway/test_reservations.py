@@ -9,11 +9,13 @@ from redis.asyncio import Redis
 
 from shared.bus.client import open_redis
 from shared.domain import commands
-from shared.domain.reservations import Reservation, ReservationRequest, ReservationState
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
+from shared.domain.charging.reservations import Reservation, ReservationRequest, ReservationState
 from shared.settings import ServiceSettings
-from shared.store import id_tokens, reservations, sessions
+from shared.store.access import id_tokens
+from shared.store.charging import reservations
 from shared.store.pool import Database
+from shared.store.sessions import sessions
 from tests.integration.gateway.conftest import Pod
 from tests.support.asking import ask, outcome
 from tests.support.ocpp201 import NOW, booted_station, tell

@@ -11,24 +11,19 @@ from redis.asyncio import Redis
 from shared import x509
 from shared.bus.client import open_redis
 from shared.domain import commands
-from shared.domain.certificates import (
+from shared.domain.commands import CommandState
+from shared.domain.stations.stations import RegistrationStatus
+from shared.domain.trust.certificates import (
     CertificateUse,
     HashAlgorithm,
     InstalledCertificate,
     SigningRequest,
     SigningRequestState,
 )
-from shared.domain.commands import CommandState
-from shared.domain.stations import RegistrationStatus
 from shared.settings import ServiceSettings
-from shared.store import (
-    certificates,
-    client_certificates,
-    security_events,
-    signing_requests,
-    stations,
-)
 from shared.store.pool import Database
+from shared.store.stations import stations
+from shared.store.trust import certificates, client_certificates, security_events, signing_requests
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.asking import ask, outcome
 from tests.support.ocpp201 import booted_station

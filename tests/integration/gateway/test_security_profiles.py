@@ -12,11 +12,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidMessage, InvalidStatus
 
 from shared import x509
-from shared.domain.certificates import ClientCertificate, PresentedCertificate
-from shared.domain.configuration import ConfigurationChanged
-from shared.domain.stations import SecurityProfile
-from shared.store import client_certificates, facts, stations
+from shared.domain.stations.configuration import ConfigurationChanged
+from shared.domain.stations.stations import SecurityProfile
+from shared.domain.trust.certificates import ClientCertificate, PresentedCertificate
+from shared.store import facts
 from shared.store.pool import Database
+from shared.store.stations import stations
+from shared.store.trust import client_certificates
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.certificates import Authority
 from tests.support.eventually import eventually

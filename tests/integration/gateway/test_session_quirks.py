@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from control.jobs.sessions import settle_due
+from control.jobs.sessions.settling import settle_due
 from control.jobs.settings import WorkerSettings
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
-from shared.store import id_tokens, quirks, sessions
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
+from shared.store.access import id_tokens
 from shared.store.pool import Database
+from shared.store.sessions import sessions
+from shared.store.stations import quirks
 from tests.integration.gateway.conftest import Pod
 from tests.support.ocpp201 import booted_station, tell
 from tests.support.stations import StationClient, register

@@ -7,22 +7,16 @@ from typing import Any
 
 import pytest
 
-from control.jobs.sessions import settle_due
+from control.jobs.sessions.settling import settle_due
 from control.jobs.settings import WorkerSettings
-from shared.domain.dead_letters import DeadLetterStatus
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
 from shared.domain.errors import ConflictError
 from shared.domain.sessions import HistoryKind, Session, SessionFilter
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
-from shared.store import (
-    dead_letters,
-    id_tokens,
-    letter_delivery,
-    session_history,
-    session_reviews,
-    session_settling,
-    sessions,
-)
+from shared.domain.sessions.dead_letters import DeadLetterStatus
+from shared.store.access import id_tokens
 from shared.store.pool import Database
+from shared.store.sessions import dead_letters, letter_delivery, reviews, sessions, settling
+from shared.store.sessions import history as session_history
 from tests.integration.gateway.conftest import Pod
 from tests.support.ocpp201 import booted_station, tell
 from tests.support.stations import StationClient, register, station_client
@@ -149,7 +143,7 @@ async def test_of_two_different_ends_the_first_stands_and_both_can_be_seen(
     session = await the_session(db)
     assert (session.meter_stop_wh, session.energy_wh) == (3000, 2000)
     assert session.review_reasons == ("ends_differ",)
-    ends = await session_reviews.list_ends(db, session.session_id)
+    ends = await reviews.list_ends(db, session.session_id)
     assert [(end.meter_stop_wh, end.stands) for end in ends] == [(3000, True), (2500, False)]
 
 
@@ -168,10 +162,10 @@ async def test_an_end_without_a_time_that_is_told_again_is_the_same(
     await settle()
     session = await the_session(db)
     assert (session.review_reasons, session.billable) == ((), True)
-    assert len(await session_reviews.list_ends(db, session.session_id)) == 1
+    assert len(await reviews.list_ends(db, session.session_id)) == 1
     for changes in ({"meterStop": 1001}, {"meterStop": 1000, "reason": "Remote"}):
         await stop_untimed(station, transaction_id, **changes)
-    ends = await session_reviews.list_ends(db, session.session_id)
+    ends = await reviews.list_ends(db, session.session_id)
     assert [end.stands for end in ends] == [True, False, False]
     await settle()
     assert (await the_session(db)).review_reasons == ("ends_differ",)
@@ -438,7 +432,7 @@ async def test_intervals_that_tell_another_energy_than_the_registers_are_looked_
     await settle()
     session = await the_session(db)
     assert (session.energy_wh, session.review_reasons) == (2000, ("energy_disagrees",))
-    estimates = await session_reviews.list_estimates(db, session.session_id)
+    estimates = await reviews.list_estimates(db, session.session_id)
     assert [estimate["method"] for estimate in estimates] == ["registers", "intervals"]
 
 
@@ -624,7 +618,7 @@ async def test_a_pod_from_before_left_its_end_in_the_session_alone(
     assert (session.ended_by, session.energy_wh, session.billable) == ("station", 2000, True)
     await stop(station, transaction_id)
     await settle()
-    assert len(await session_reviews.list_ends(db, session.session_id)) == 1
+    assert len(await reviews.list_ends(db, session.session_id)) == 1
 
 
 async def test_a_settled_session_is_settled_again_to_the_same(
@@ -644,7 +638,7 @@ async def test_a_claim_of_a_worker_that_died_runs_out_and_a_new_fact_undoes_it(
     db: Database, station: StationClient, settle: Settle, database_url: str, redis_url: str
 ) -> None:
     transaction_id = await start(station)
-    assert len(await session_settling.claim(db, limit=9, lease_s=60)) == 1
+    assert len(await settling.claim(db, limit=9, lease_s=60)) == 1
     settings = WorkerSettings(database_url=database_url, redis_url=redis_url)
     assert await settle_due(db, settings) == 0
     await stop(station, transaction_id)

@@ -12,25 +12,19 @@ from redis.asyncio import Redis
 
 from shared.bus.client import open_redis
 from shared.domain import commands
-from shared.domain.certificates import CertificateUse, HashAlgorithm
-from shared.domain.charging_profiles import ChargingRateUnit, to_document
+from shared.domain.access.local_lists import LocalListEntry
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
+from shared.domain.charging.charging_profiles import ChargingRateUnit, to_document
+from shared.domain.charging.reservations import ReservationRequest, ReservationState
 from shared.domain.commands import CommandState, LogType, MessageTrigger
 from shared.domain.commands.local_lists import LocalListUpdateType
-from shared.domain.local_lists import LocalListEntry
-from shared.domain.reservations import ReservationRequest, ReservationState
-from shared.domain.tokens import AuthorizationStatus, IdTokenType
+from shared.domain.trust.certificates import CertificateUse, HashAlgorithm
 from shared.settings import ServiceSettings
-from shared.store import (
-    certificates,
-    charging_profiles,
-    firmware,
-    id_tokens,
-    local_lists,
-    logs,
-    reservations,
-    security_events,
-)
+from shared.store.access import id_tokens, local_lists
+from shared.store.charging import charging_profiles, reservations
 from shared.store.pool import Database
+from shared.store.trust import certificates, security_events
+from shared.store.upkeep import firmware, logs
 from simulator.events import ChargeStarted, Registered
 from simulator.profile import OcppVersion, StationProfile
 from simulator.running import SimulatedStation, run_station

@@ -8,7 +8,7 @@ import time
 import pytest
 from websockets.frames import Opcode
 
-from shared.domain.stations import SecurityProfile
+from shared.domain.stations.stations import SecurityProfile
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.eventually import eventually

@@ -10,10 +10,10 @@ from redis.asyncio import Redis
 
 from shared.bus.client import open_redis
 from shared.domain import commands
-from shared.domain.charging_profiles import to_document
+from shared.domain.charging.charging_profiles import to_document
 from shared.domain.commands import CommandState
 from shared.settings import ServiceSettings
-from shared.store import charging_profiles
+from shared.store.charging import charging_profiles
 from shared.store.pool import Database
 from tests.integration.gateway.conftest import Pod
 from tests.support.asking import ask, outcome

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from control.jobs.sessions import settle_due
+from control.jobs.sessions.settling import settle_due
 from control.jobs.settings import WorkerSettings
 from shared.domain.sessions import TransactionStarted
 from shared.settings import DatabaseSettings

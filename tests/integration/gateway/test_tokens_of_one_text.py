@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from control.authorization import AuthorizationChanges
+from control.access.changes import AuthorizationChanges
 from shared.bus.authorization import Change, ChangePublisher, Kind, SharedCache
 from shared.bus.client import open_redis
 from shared.domain import commands
+from shared.domain.access.local_lists import LocalListEntry, TokenSelection
+from shared.domain.access.tokens import AuthorizationStatus, IdToken, IdTokenType
 from shared.domain.commands import CommandState
-from shared.domain.local_lists import LocalListEntry, TokenSelection
-from shared.domain.tokens import AuthorizationStatus, IdToken, IdTokenType
 from shared.settings import ServiceSettings
-from shared.store import id_token_groups, id_tokens, local_list_steps, local_lists, sessions
+from shared.store.access import id_token_groups, id_tokens, local_list_steps, local_lists
 from shared.store.pool import Database
+from shared.store.sessions import sessions
 from tests.integration.gateway.conftest import Pod
 from tests.support.asking import ask, outcome
 from tests.support.ocpp16 import NOON, authorize, start

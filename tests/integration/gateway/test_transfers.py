@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from control.settings import ControlSettings
-from shared.domain.files import FilePurpose
-from shared.store import files
+from shared.domain.upkeep.files import FilePurpose
 from shared.store.pool import Database
+from shared.store.upkeep import files
 from tests.integration.control.players import API_KEY, Api, assert_problem, running
 from tests.integration.gateway.conftest import Pod
 from tests.support.eventually import eventually

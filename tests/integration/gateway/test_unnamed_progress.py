@@ -10,12 +10,13 @@ from redis.asyncio import Redis
 from shared.bus.client import open_redis
 from shared.domain import commands
 from shared.domain.commands import CommandState, LogType
-from shared.domain.firmware import FirmwareStatusReported
-from shared.domain.logs import LogRequest, LogStatusReported
-from shared.domain.progress import TransferState
+from shared.domain.upkeep.firmware import FirmwareStatusReported
+from shared.domain.upkeep.logs import LogRequest, LogStatusReported
+from shared.domain.upkeep.progress import TransferState
 from shared.settings import ServiceSettings
-from shared.store import facts, firmware, logs
+from shared.store import facts
 from shared.store.pool import Database
+from shared.store.upkeep import firmware, logs
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.asking import ask, outcome
 from tests.support.ocpp201 import booted_station

@@ -7,8 +7,8 @@ import jsonschema_rs
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from control.api.schemas.transfers import TimeText
-from control.api.schemas.types import UtcTime
+from control.api.types import UtcTime
+from control.api.upkeep.transfers_schemas import TimeText
 
 TIME: TypeAdapter[datetime] = TypeAdapter(UtcTime)
 TEXT: TypeAdapter[str] = TypeAdapter(TimeText)

@@ -12,7 +12,7 @@ from gateway.admission import (
     address_key,
     parse_networks,
 )
-from shared.domain.certificates import PresentedCertificate
+from shared.domain.trust.certificates import PresentedCertificate
 
 PROXY, STATION = "10.0.0.5", "203.0.113.7"
 NETWORKS = parse_networks("10.0.0.0/8, ::1/128")

@@ -8,8 +8,8 @@ from gateway import ocpp16, ocpp201
 from gateway.errors import CannotBeSaidError
 from gateway.routing import Protocol
 from shared.domain import commands
-from shared.domain.certificates import CertificateSigningUse, CertificateUse
 from shared.domain.commands import MessageTrigger
+from shared.domain.trust.certificates import CertificateSigningUse, CertificateUse
 
 
 def encode(protocol: Protocol, command: commands.Command) -> tuple[str, dict[str, Any]]:

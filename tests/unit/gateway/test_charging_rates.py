@@ -10,7 +10,7 @@ from gateway import ocpp16, ocpp201, rpc
 from gateway.errors import CannotBeSaidError
 from gateway.routing import Protocol
 from shared.domain import commands
-from shared.domain.charging_profiles import to_document
+from shared.domain.charging.charging_profiles import to_document
 from shared.domain.errors import InvalidInputError
 from tests.support.charging_profiles import profile
 

@@ -4,7 +4,7 @@ import pytest
 from websockets.frames import Close, CloseCode
 
 from gateway.disconnection import find_reason
-from shared.domain.availability import DisconnectReason
+from shared.domain.stations.availability import DisconnectReason
 
 BYE = Close(CloseCode.NORMAL_CLOSURE, "bye")
 

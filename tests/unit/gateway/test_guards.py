@@ -11,7 +11,7 @@ from gateway.ingest import Ingest
 from gateway.quotas import Quota, StationQuotas
 from gateway.security_reports import SecurityReports
 from gateway.settings import GatewaySettings
-from shared.domain.device_model import SecurityEventReported
+from shared.domain.stations.device_model import SecurityEventReported
 from shared.store.facts import Fact
 from shared.store.quotas import BEYOND_QUOTA
 

@@ -10,7 +10,7 @@ import pytest
 from gateway.ocpp16.meter_values import to_meter_values
 from gateway.ocpp201.meter_values import to_meter_values as to_meter_values_201
 from gateway.schemas import load
-from shared.domain.meter_values import MeterSample, MeterValue, ReadingContext
+from shared.domain.sessions.meter_values import MeterSample, MeterValue, ReadingContext
 from shared.store.fingerprints import encode_json
 
 ENERGY = "Energy.Active.Import.Register"

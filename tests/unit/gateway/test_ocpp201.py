@@ -10,7 +10,7 @@ from gateway.errors import CannotBeSaidError
 from gateway.ocpp201 import PROTOCOL, Ocpp201
 from gateway.ocpp201.meter_values import to_meter_values
 from shared.domain import commands
-from shared.domain.tokens import IdTokenType
+from shared.domain.access.tokens import IdTokenType
 from shared.store.fingerprints import encode_json
 
 ISO = "2026-01-01T00:00:00Z"

@@ -6,7 +6,7 @@ import pytest
 from gateway.exchange_log import ExchangeLog
 from gateway.ocpp_log import Exchange, OcppLog
 from gateway.settings import GatewaySettings
-from shared.domain.ocpp_log import Direction, LogLevel, NoAnswer
+from shared.domain.stations.ocpp_log import Direction, LogLevel, NoAnswer
 from shared.telemetry import metrics
 
 SECRET = "s3cret"

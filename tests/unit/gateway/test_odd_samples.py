@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 
 from gateway import ocpp16, ocpp201, quirks
 from gateway.errors import CallRefusedError
-from shared.domain.meter_values import MeterValue
+from shared.domain.sessions.meter_values import MeterValue
 
 TIME = "2026-01-02T03:04:05Z"
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 
 from gateway.ingest.weighing import HEAVY, weigh
-from shared.domain.meter_values import MeterSample, MeterValue, MeterValuesReported
 from shared.domain.sessions import TransactionEnded
-from shared.domain.stations import ConnectorStatus, ConnectorStatusReported
+from shared.domain.sessions.meter_values import MeterSample, MeterValue, MeterValuesReported
+from shared.domain.stations.stations import ConnectorStatus, ConnectorStatusReported
 from shared.store.facts import Fact
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)

@@ -9,9 +9,9 @@ import pytest
 from loadtest.locust.finding import Finding
 from loadtest.locust.ledger import Ledger, Transaction, milliseconds
 from loadtest.locust.storage_check import CannotCheckError, SqlStore, check, open_store
-from shared.domain.meter_values import MeterSample, MeterValue, MeterValuesReported
+from shared.domain.access.tokens import AuthorizationStatus
 from shared.domain.sessions import TransactionEnded, TransactionStarted
-from shared.domain.tokens import AuthorizationStatus
+from shared.domain.sessions.meter_values import MeterSample, MeterValue, MeterValuesReported
 from shared.settings import DatabaseSettings
 from shared.store import facts
 from shared.store.pool import Database, open_database

@@ -1,6 +1,6 @@
 """What of the OCPP log is asked for."""
 
-from shared.domain.ocpp_log import Direction, LogFilter
+from shared.domain.stations.ocpp_log import Direction, LogFilter
 
 
 def test_only_what_was_asked_for_is_compared() -> None:

@@ -3,8 +3,8 @@
 import pytest
 
 from shared.domain.errors import InvalidInputError
-from shared.domain.files import clean_name
-from shared.domain.stations import check_station_id
+from shared.domain.stations.stations import check_station_id
+from shared.domain.upkeep.files import clean_name
 
 
 @pytest.mark.parametrize("station_id", ["A", "X", "CP-1", "*-_=+|@.", "a" * 48, ".a", "0"])

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import x509
-from shared.domain.certificates import CertificateUse
 from shared.domain.errors import InvalidInputError
+from shared.domain.trust.certificates import CertificateUse
 from tests.support.signing import key_usage, name, root, signing_request
 
 

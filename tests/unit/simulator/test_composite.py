@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain import charging_profiles as domain
-from shared.domain.composite_schedules import Supply, composite_schedule
+from shared.domain.charging import charging_profiles as domain
+from shared.domain.charging.composite_schedules import Supply, composite_schedule
 from simulator.limiting import CompositeSchedule
 from simulator.ocpp16.smart_charging import parse_profile
 from tests.unit.simulator.bench import START, Bench

@@ -1,0 +1,1 @@
+"""Telling the pods what has changed for tokens."""

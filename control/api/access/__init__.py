@@ -1,0 +1,1 @@
+"""Tokens, groups, locations and local lists."""

@@ -1,0 +1,85 @@
+"""Groups of id tokens: rules that all tokens of a group have in common."""
+
+from urllib.parse import quote
+
+from fastapi import APIRouter, Response, status
+
+from control import problems
+from control.api.access.id_token_groups_schemas import (
+    GroupIdTokenValue,
+    IdTokenGroup,
+    IdTokenGroupCreate,
+    IdTokenGroupUpdate,
+)
+from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
+from control.services import ServicesDep
+from shared.store.access import id_token_groups
+
+router = APIRouter(prefix="/v1/id-token-groups", tags=["id tokens"])
+
+_RESOURCE = "id-token-groups"
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=problems.responses(problems.CONFLICT),
+)
+async def create_id_token_group(
+    body: IdTokenGroupCreate, services: ServicesDep, response: Response
+) -> IdTokenGroup:
+    """Make rules for a group. Its tokens are those that name it as their `group_id_token`."""
+    group = await id_token_groups.create(
+        services.db,
+        group_id_token=body.group_id_token,
+        name=body.name,
+        status=body.status,
+        max_concurrent_sessions=body.max_concurrent_sessions,
+    )
+    await services.authorization.group_changed(group.group_id_token)
+    response.headers["Location"] = f"/v1/id-token-groups/{quote(group.group_id_token, safe='')}"
+    return IdTokenGroup.model_validate(group)
+
+
+@router.get("")
+async def list_id_token_groups(
+    services: ServicesDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> Page[IdTokenGroup]:
+    """List the groups with rules in alphabetical order; letter case does not count."""
+    key = decode_key(_RESOURCE, cursor)
+    rows, next_cursor = cut_page(
+        await id_token_groups.list_after(services.db, after=key, limit=limit + 1),
+        limit=limit,
+        cursor_of=lambda group: encode_cursor(_RESOURCE, group.group_id_token),
+    )
+    return Page(items=[IdTokenGroup.model_validate(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/{group_id_token:path}", responses=problems.responses(problems.NOT_FOUND))
+async def get_id_token_group(
+    group_id_token: GroupIdTokenValue, services: ServicesDep
+) -> IdTokenGroup:
+    """Return the rules of one group."""
+    return IdTokenGroup.model_validate(await id_token_groups.get(services.db, group_id_token))
+
+
+@router.patch("/{group_id_token:path}", responses=problems.responses(problems.NOT_FOUND))
+async def update_id_token_group(
+    group_id_token: GroupIdTokenValue, body: IdTokenGroupUpdate, services: ServicesDep
+) -> IdTokenGroup:
+    """Change the rules of a group. Running charges go on."""
+    changes = body.model_dump(exclude_unset=True)
+    group = await id_token_groups.update(services.db, group_id_token, changes)
+    await services.authorization.group_changed(group_id_token)
+    return IdTokenGroup.model_validate(group)
+
+
+@router.delete(
+    "/{group_id_token:path}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems.responses(problems.NOT_FOUND),
+)
+async def delete_id_token_group(group_id_token: GroupIdTokenValue, services: ServicesDep) -> None:
+    """Remove the rules of a group. Its tokens stay, and still may stop each other's sessions."""
+    await id_token_groups.delete(services.db, group_id_token)
+    await services.authorization.group_changed(group_id_token)

@@ -1,0 +1,99 @@
+"""Id tokens: who may charge."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Response, status
+
+from control import problems
+from control.api.access.id_tokens_schemas import IdToken, IdTokenCreate, IdTokenUpdate, IdTokenValue
+from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
+from control.services import ServicesDep
+from shared.domain.access.tokens import IdTokenType
+from shared.store.access import id_tokens
+
+router = APIRouter(prefix="/v1/id-tokens", tags=["id tokens"])
+
+_RESOURCE = "id-tokens"
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=problems.responses(problems.CONFLICT),
+)
+async def create_id_token(
+    body: IdTokenCreate, services: ServicesDep, response: Response
+) -> IdToken:
+    """Register a token. Tokens may have the same text if their types differ; cards are one type."""
+    token = await id_tokens.create(
+        services.db,
+        id_token=body.id_token,
+        type=body.type,
+        status=body.status,
+        expires_at=body.expires_at,
+        group_id_token=body.group_id_token,
+        max_concurrent_sessions=body.max_concurrent_sessions,
+    )
+    await services.authorization.id_token_changed(token.id_token)
+    address = f"/v1/id-tokens/{quote(token.id_token, safe='')}"
+    response.headers["Location"] = f"{address}?type={token.type}"
+    return IdToken.model_validate(token)
+
+
+@router.get("")
+async def list_id_tokens(
+    services: ServicesDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> Page[IdToken]:
+    """List the tokens in alphabetical order; letter case does not count."""
+    key = decode_key(_RESOURCE, cursor)
+    rows, next_cursor = cut_page(
+        await id_tokens.list_after(services.db, after=key, limit=limit + 1),
+        limit=limit,
+        cursor_of=lambda row: encode_cursor(_RESOURCE, row[0]),
+    )
+    items = [IdToken.model_validate(token) for _, token in rows]
+    return Page(items=items, next_cursor=next_cursor)
+
+
+_OfType = Annotated[
+    IdTokenType | None,
+    Query(
+        alias="type",
+        description="which one, if several have this text; without it that is a 409",
+    ),
+]
+
+
+@router.get("/{id_token:path}", responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT))
+async def get_id_token(
+    id_token: IdTokenValue, services: ServicesDep, type_: _OfType = None
+) -> IdToken:
+    """Return one token."""
+    return IdToken.model_validate(await id_tokens.get(services.db, id_token, type_))
+
+
+@router.patch(
+    "/{id_token:path}", responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT)
+)
+async def update_id_token(
+    id_token: IdTokenValue, body: IdTokenUpdate, services: ServicesDep, type_: _OfType = None
+) -> IdToken:
+    """Change a token. Running charges go on; the next authorization sees the change."""
+    changes = body.model_dump(exclude_unset=True)
+    token = await id_tokens.update(services.db, id_token, changes, type_=type_)
+    await services.authorization.id_token_changed(id_token)
+    return IdToken.model_validate(token)
+
+
+@router.delete(
+    "/{id_token:path}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+)
+async def delete_id_token(
+    id_token: IdTokenValue, services: ServicesDep, type_: _OfType = None
+) -> None:
+    """Remove a token: from now on it is Invalid."""
+    await id_tokens.delete(services.db, id_token, type_)
+    await services.authorization.id_token_changed(id_token)

@@ -1,0 +1,81 @@
+"""Locations: places with stations, and who may charge there."""
+
+from urllib.parse import quote
+
+from fastapi import APIRouter, Response, status
+
+from control import problems
+from control.api.access.locations_schemas import (
+    Location,
+    LocationCreate,
+    LocationId,
+    LocationUpdate,
+)
+from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
+from control.services import ServicesDep
+from shared.store.access import locations
+
+router = APIRouter(prefix="/v1/locations", tags=["locations"])
+
+_RESOURCE = "locations"
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=problems.responses(problems.CONFLICT),
+)
+async def create_location(
+    body: LocationCreate, services: ServicesDep, response: Response
+) -> Location:
+    """Register a location. Stations stand there by their own `location_id`."""
+    location = await locations.create(
+        services.db,
+        location_id=body.location_id,
+        name=body.name,
+        allowed_id_tokens=body.allowed_id_tokens,
+        allowed_group_id_tokens=body.allowed_group_id_tokens,
+    )
+    response.headers["Location"] = f"/v1/locations/{quote(location.location_id, safe='')}"
+    return Location.model_validate(location)
+
+
+@router.get("")
+async def list_locations(
+    services: ServicesDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> Page[Location]:
+    """List the locations in the order of their ids."""
+    key = decode_key(_RESOURCE, cursor)
+    rows, next_cursor = cut_page(
+        await locations.list_after(services.db, after=key, limit=limit + 1),
+        limit=limit,
+        cursor_of=lambda location: encode_cursor(_RESOURCE, location.location_id),
+    )
+    return Page(items=[Location.model_validate(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/{location_id}", responses=problems.responses(problems.NOT_FOUND))
+async def get_location(location_id: LocationId, services: ServicesDep) -> Location:
+    """Return one location."""
+    return Location.model_validate(await locations.get(services.db, location_id))
+
+
+@router.patch("/{location_id}", responses=problems.responses(problems.NOT_FOUND))
+async def update_location(
+    location_id: LocationId, body: LocationUpdate, services: ServicesDep
+) -> Location:
+    """Change a location. Running charges go on; the next authorization sees the change."""
+    changes = body.model_dump(exclude_unset=True)
+    location = await locations.update(services.db, location_id, changes)
+    await services.authorization.rules_changed()
+    return Location.model_validate(location)
+
+
+@router.delete(
+    "/{location_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+)
+async def delete_location(location_id: LocationId, services: ServicesDep) -> None:
+    """Remove a location at which no station stands."""
+    await locations.delete(services.db, location_id)

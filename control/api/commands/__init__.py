@@ -1,0 +1,1 @@
+"""Commands, alone and in batches."""

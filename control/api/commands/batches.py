@@ -1,0 +1,134 @@
+"""Commands to many stations: asking, following, cancelling."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response, status
+
+from control import problems
+from control.api.commands.batches_schemas import CommandBatch, CommandBatchCreate
+from control.api.commands.commands import IdempotencyKey
+from control.api.commands.schemas import Command
+from control.errors import InvalidFieldError
+from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
+from control.services import ServicesDep
+from shared.domain import commands as domain
+from shared.domain.commands import CommandState, command_params
+from shared.domain.errors import InvalidInputError
+from shared.domain.stations.stations import StationFilter
+from shared.store.commands import batches
+
+router = APIRouter(prefix="/v1/command-batches", tags=["command batches"])
+
+_RESOURCE = "command-batches"
+_COMMANDS_RESOURCE = "batch-commands"
+
+
+@router.post(
+    "", status_code=status.HTTP_202_ACCEPTED, responses=problems.responses(problems.CONFLICT)
+)
+async def create_command_batch(
+    body: CommandBatchCreate,
+    services: ServicesDep,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> CommandBatch:
+    """Ask many stations for the same, by a list of them or by what they have in common.
+
+    All are asked or none: a station of a list that is not registered is a 422 that names it. The
+    commands go out at a pace of `max_per_s`, to stations that are online now; the others get theirs
+    when they come online, until the deadline. The header Location tells where to follow it.
+    """
+    settings = services.settings
+    command = body.command.to_command()
+    services.files.locations.check_command(command)
+    stations = body.stations()
+    timeout_s = settings.command_batch_timeout_s if body.timeout_s is None else body.timeout_s
+    max_per_s = settings.command_batch_max_per_s if body.max_per_s is None else body.max_per_s
+    try:
+        batch, _ = await batches.create(
+            services.db,
+            command=command,
+            stations=stations,
+            timeout_s=timeout_s,
+            max_per_s=max_per_s,
+            max_stations=settings.command_batch_max_stations,
+            request_digest=_digest(command, stations, timeout_s=timeout_s, max_per_s=max_per_s),
+            idempotency_key=idempotency_key,
+            password_hash=await services.passwords.hash_of(command),
+        )
+    except InvalidInputError as error:
+        field = "filter" if body.station_ids is None else "station_ids"
+        raise InvalidFieldError("body", field, str(error)) from error
+    response.headers["Location"] = f"/v1/command-batches/{batch.batch_id}"
+    return CommandBatch.of(await batches.get(services.db, batch.batch_id))
+
+
+def _digest(
+    command: domain.Command,
+    stations: list[str] | StationFilter,
+    *,
+    timeout_s: float,
+    max_per_s: float,
+) -> str:
+    """Return what tells this request from others under the same idempotency key."""
+    asked = {
+        "type": type(command).__name__,
+        "params": command_params(command),
+        "stations": asdict(stations) if isinstance(stations, StationFilter) else stations,
+        "timeout_s": timeout_s,
+        "max_per_s": max_per_s,
+    }
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+@router.get("")
+async def list_command_batches(
+    services: ServicesDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> Page[CommandBatch]:
+    """List the batches with how far they are, the newest first."""
+    rows, next_cursor = cut_page(
+        await batches.list_before(
+            services.db, before=decode_uuid(_RESOURCE, cursor), limit=limit + 1
+        ),
+        limit=limit,
+        cursor_of=lambda found: encode_cursor(_RESOURCE, found.batch.batch_id),
+    )
+    return Page(items=[CommandBatch.of(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/{batch_id}", responses=problems.responses(problems.NOT_FOUND))
+async def get_command_batch(batch_id: UUID, services: ServicesDep) -> CommandBatch:
+    """Return one batch and how far it is."""
+    return CommandBatch.of(await batches.get(services.db, str(batch_id)))
+
+
+@router.get("/{batch_id}/commands", responses=problems.responses(problems.NOT_FOUND))
+async def list_batch_commands(
+    batch_id: UUID,
+    services: ServicesDep,
+    state: Annotated[CommandState | None, Query(description="only those in this state")] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[Command]:
+    """List the commands of a batch, one per station: what became of each."""
+    after = decode_uuid(_COMMANDS_RESOURCE, cursor)
+    rows, next_cursor = cut_page(
+        await batches.list_commands(
+            services.db, str(batch_id), state=state, after=after, limit=limit + 1
+        ),
+        limit=limit,
+        cursor_of=lambda record: encode_cursor(_COMMANDS_RESOURCE, record.command_id),
+    )
+    if not rows and after is None:
+        await batches.get(services.db, str(batch_id))  # raises if there is none
+    return Page(items=[Command.of(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.post("/{batch_id}/cancel", responses=problems.responses(problems.NOT_FOUND))
+async def cancel_command_batch(batch_id: UUID, services: ServicesDep) -> CommandBatch:
+    """Cancel what has not been sent yet. What is on the wire cannot be called back."""
+    return CommandBatch.of(await batches.cancel(services.db, str(batch_id)))

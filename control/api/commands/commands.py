@@ -1,0 +1,195 @@
+"""Commands: asking a station for something, and what became of it."""
+
+from http import HTTPStatus
+from time import perf_counter
+from typing import Annotated
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Body, Header, Query, Request, Response
+from pydantic import StringConstraints
+
+from control import problems
+from control.api.commands.schemas import (
+    OPENAPI_EXAMPLES,
+    WAIT_MAX_S,
+    AnyCommandRequest,
+    Command,
+    RemoteStop,
+    SetChargingProfile,
+)
+from control.api.types import StationId
+from control.disconnect import unless_disconnected
+from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
+from control.services import Services, ServicesDep
+from shared.domain.commands import CommandRecord, CommandState
+from shared.domain.errors import ConflictError, NotFoundError
+from shared.store.charging import charging_profiles
+from shared.store.commands import commands
+from shared.store.judgement import is_away
+from shared.store.sessions import sessions
+from shared.store.stations import stations
+from shared.telemetry import metrics
+from shared.telemetry.errors import describe_error
+
+log = structlog.get_logger()
+
+router = APIRouter(prefix="/v1", tags=["commands"])
+
+_RESOURCE = "commands"
+
+IdempotencyKey = Annotated[
+    Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[!-~]+$")] | None,
+    Header(
+        alias="Idempotency-Key",
+        description="chosen by the caller: the same key for the same station gives the first "
+        "command back and sends nothing. Without one, a call that is tried again is a new command",
+    ),
+]
+
+
+@router.post(
+    "/stations/{station_id}/commands",
+    responses={
+        HTTPStatus.ACCEPTED: {
+            "model": Command,
+            "description": "The wait ended before the command did; see the header Location",
+        },
+        **problems.responses(
+            problems.NOT_FOUND,
+            problems.STATION_OFFLINE,
+            problems.CONFLICT,
+            problems.COMMAND_QUEUE_FULL,
+        ),
+    },
+)
+async def create_command(
+    *,
+    station_id: StationId,
+    body: Annotated[AnyCommandRequest, Body(openapi_examples=OPENAPI_EXAMPLES)],
+    services: ServicesDep,
+    request: Request,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> Command:
+    """Ask a station for something, and answer with what the station said.
+
+    200 when the command has ended, whichever way: its `state` tells a yes from a no, an error or a
+    missing answer. 202 when the wait ended first. A station that is offline is a 409 and keeps no
+    command; one that was online a moment ago is waited for. 429 means that as many commands wait
+    for the station as may.
+    """
+    began = perf_counter()
+    if isinstance(body, RemoteStop) and body.session_id is not None:
+        body.transaction_id = await _transaction_id(services, station_id, str(body.session_id))
+    if isinstance(body, SetChargingProfile):
+        await _require_transaction(services, station_id, body, idempotency_key)
+    timeout_s = services.settings.command_timeout_s if body.timeout_s is None else body.timeout_s
+    wait_s = (
+        timeout_s + services.settings.command_wait_grace_s if body.wait_s is None else body.wait_s
+    )
+    command = body.to_command()
+    services.files.locations.check_command(command)
+    record = await services.dispatcher.send(
+        station_id, command, timeout_s=timeout_s, idempotency_key=idempotency_key
+    )
+    if not record.state.final:
+        try:
+            record = await unless_disconnected(
+                request, services.dispatcher.wait(record.command_id, wait_s=wait_s)
+            )
+        except Exception as error:
+            if not is_away(error):
+                raise
+            # The command is on its way: a 503 would have it asked for again.
+            log.warning("the outcome of a command cannot be read now", error=describe_error(error))
+    metrics.command_wait_seconds.labels(record.type, record.state).observe(perf_counter() - began)
+    if not record.state.final:
+        response.status_code = HTTPStatus.ACCEPTED
+    response.headers["Location"] = f"/v1/commands/{record.command_id}"
+    return Command.of(record)
+
+
+async def _transaction_id(services: Services, station_id: str, session_id: str) -> str:
+    session = await sessions.get(services.db, session_id)
+    if session.station_id != station_id:
+        raise NotFoundError(f"there is no session {session_id} of station {station_id!r}")
+    return session.transaction_id
+
+
+async def _require_transaction(
+    services: Services, station_id: str, body: SetChargingProfile, idempotency_key: str | None
+) -> None:
+    """Refuse a profile of a transaction that does not go on, unless it was asked for before."""
+    transaction_id = body.charging_profile.transaction_id
+    if transaction_id is None:
+        return
+    if idempotency_key is not None and await commands.find_repeated(
+        services.db,
+        station_id=station_id,
+        command=body.to_command(),
+        idempotency_key=idempotency_key,
+    ):
+        return
+    await charging_profiles.require_transaction(
+        services.db,
+        station_id=station_id,
+        evse_id=body.evse_id,
+        transaction_id=transaction_id,
+    )
+
+
+@router.get("/stations/{station_id}/commands", responses=problems.responses(problems.NOT_FOUND))
+async def list_station_commands(
+    station_id: StationId,
+    services: ServicesDep,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[Command]:
+    """List a station's commands, the newest first."""
+    before = decode_uuid(_RESOURCE, cursor)
+    rows, next_cursor = cut_page(
+        await commands.list_before(
+            services.db, station_id=station_id, before=before, limit=limit + 1
+        ),
+        limit=limit,
+        cursor_of=lambda record: encode_cursor(_RESOURCE, record.command_id),
+    )
+    if not rows and before is None:
+        await stations.get(services.db, station_id)  # raises if there never was such a station
+    return Page(items=[Command.of(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/commands/{command_id}", responses=problems.responses(problems.NOT_FOUND))
+async def get_command(
+    command_id: UUID,
+    services: ServicesDep,
+    request: Request,
+    wait_s: Annotated[
+        float, Query(ge=0, le=WAIT_MAX_S, description="how long to wait for the command to end")
+    ] = 0,
+) -> Command:
+    """Return one command, at once or when it has ended."""
+    waiting = services.dispatcher.wait(str(command_id), wait_s=wait_s)
+    return Command.of(await unless_disconnected(request, waiting))
+
+
+@router.post(
+    "/commands/{command_id}/cancel",
+    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+)
+async def cancel_command(command_id: UUID, services: ServicesDep) -> Command:
+    """Cancel a command that has not been sent yet. What is on the wire cannot be called back."""
+    key = str(command_id)
+    if await commands.cancel(services.db, key):
+        services.outcomes.wake(key)
+    record = await commands.get(services.db, key)
+    if record.state is not CommandState.CANCELLED:
+        raise ConflictError(_not_cancelled(record))
+    return Command.of(record)
+
+
+def _not_cancelled(record: CommandRecord) -> str:
+    if record.state is CommandState.SENT:
+        return f"command {record.command_id} has been sent to its station already"
+    return f"command {record.command_id} has ended already: {record.state}"

@@ -1,0 +1,140 @@
+"""Dead letters: what stations said that fits nowhere, and what operators make of it."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from fastapi import status as http_status
+
+from control import problems
+from control.api.sessions.dead_letters_schemas import (
+    DeadLetter,
+    DeadLetterAssignment,
+    DeadLetterDetails,
+    DeadLetterDismissal,
+    DeadLetterReplay,
+)
+from control.api.types import StationId, UtcTime
+from control.paging import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    Page,
+    cut_page,
+    decode_position,
+    encode_position,
+)
+from control.services import OPERATOR, ServicesDep
+from shared.domain.sessions.dead_letters import DeadLetterStatus
+from shared.store.conditions import Position
+from shared.store.sessions import dead_letters, letter_delivery, refused_calls
+
+router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
+
+_BY_TIME = "received_at"
+_RESOURCE = "dead-letters"
+
+
+@router.get("")
+async def list_dead_letters(
+    services: ServicesDep,
+    *,
+    station_id: Annotated[StationId | None, Query(description="only this station's")] = None,
+    status: Annotated[
+        DeadLetterStatus | None, Query(description="only those of which this became")
+    ] = None,
+    since: Annotated[UtcTime | None, Query(description="only those received then or later")] = None,
+    until: Annotated[UtcTime | None, Query(description="only those received before")] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[DeadLetter]:
+    """List the dead letters, the newest first."""
+    order = None if since is None and until is None else _BY_TIME
+    rows, next_cursor = cut_page(
+        await dead_letters.list_before(
+            services.db,
+            before=decode_position(_RESOURCE, cursor, order=order),
+            limit=limit + 1,
+            station_id=station_id,
+            status=status,
+            since=since,
+            until=until,
+        ),
+        limit=limit,
+        cursor_of=lambda letter: encode_position(
+            _RESOURCE,
+            Position(letter.dead_letter_id, None if order is None else letter.received_at),
+            order=order,
+        ),
+    )
+    return Page(items=[DeadLetter.model_validate(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/{dead_letter_id}", responses=problems.responses(problems.NOT_FOUND))
+async def get_dead_letter(dead_letter_id: UUID, services: ServicesDep) -> DeadLetterDetails:
+    """Return one dead letter, with the frame of a message that was refused."""
+    letter = await dead_letters.get(services.db, str(dead_letter_id))
+    answer = DeadLetterDetails.model_validate(letter)
+    answer.frame = await refused_calls.read_frame(services.db, str(dead_letter_id))
+    return answer
+
+
+@router.post(
+    "/{dead_letter_id}/assign",
+    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+)
+async def assign_dead_letter(
+    dead_letter_id: UUID, body: DeadLetterAssignment, services: ServicesDep
+) -> DeadLetter:
+    """Give an end, readings, or a refused message to a session of its station.
+
+    The session is worked out anew within seconds. A refused message is handled once more by a
+    gateway, within seconds as well, under the session's transaction id; `to_be_delivered` is true
+    until then.
+    """
+    letter = await letter_delivery.assign(
+        services.db,
+        str(dead_letter_id),
+        session_id=str(body.session_id),
+        decided_by=OPERATOR,
+        note=body.note,
+    )
+    return DeadLetter.model_validate(letter)
+
+
+@router.post(
+    "/{dead_letter_id}/replay",
+    status_code=http_status.HTTP_202_ACCEPTED,
+    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+)
+async def replay_dead_letter(
+    dead_letter_id: UUID, body: DeadLetterReplay, services: ServicesDep
+) -> DeadLetter:
+    """Have what a dead letter says written where it belongs, as if it came now.
+
+    That is done by a gateway or the worker within some seconds, and what is there already is kept
+    once. Then the letter is `delivered`; or it stays `open`, and its `reason` says what is in the
+    way.
+    """
+    letter = await letter_delivery.replay(
+        services.db,
+        str(dead_letter_id),
+        payload=body.payload,
+        decided_by=OPERATOR,
+        note=body.note,
+    )
+    return DeadLetter.model_validate(letter)
+
+
+@router.post(
+    "/{dead_letter_id}/dismiss",
+    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+)
+async def dismiss_dead_letter(
+    dead_letter_id: UUID, body: DeadLetterDismissal, services: ServicesDep
+) -> DeadLetter:
+    """Decide that a dead letter means nothing."""
+    letter = await dead_letters.dismiss(
+        services.db, str(dead_letter_id), decided_by=OPERATOR, note=body.note
+    )
+    return DeadLetter.model_validate(letter)

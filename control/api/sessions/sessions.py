@@ -1,0 +1,250 @@
+"""Sessions and their meter values: stations make them, operators decide about suspects."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field
+
+from control import problems
+from control.api.sessions.sessions_schemas import (
+    MeterValue,
+    Session,
+    SessionDetail,
+    SessionHistoryEntry,
+    SessionReview,
+    columns_of,
+)
+from control.api.types import ONE_LINE, StationId, UtcTime
+from control.paging import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    Page,
+    bad_cursor,
+    cut_page,
+    decode_cursor,
+    decode_position,
+    decode_uuid,
+    encode_cursor,
+    encode_position,
+)
+from control.services import OPERATOR, Services, ServicesDep
+from shared.domain.sessions import SessionFilter, SessionOrder
+from shared.domain.sessions.meter_values import ReadingContext
+from shared.store.sessions import history, reviews, sessions, transaction_events
+from shared.store.sessions.sessions import MeterValuePosition
+
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
+
+_SESSIONS = "sessions"
+_METER_VALUES = "meter-values"
+_HISTORY = "session-history"
+_METER_VALUE_KEY_PARTS = 2
+_BIGINT_MAX = 2**63 - 1
+
+_IdToken = Annotated[str, Field(min_length=1, max_length=255), ONE_LINE]
+_TransactionId = Annotated[str, Field(min_length=1, max_length=36), ONE_LINE]
+
+
+def _filter(
+    *,
+    station_id: Annotated[StationId | None, Query(description="only this station's")] = None,
+    id_token: Annotated[
+        _IdToken | None, Query(description="only this token's, in whatever letter case")
+    ] = None,
+    transaction_id: Annotated[
+        _TransactionId | None,
+        Query(description="only this one; other stations may have one of the same name"),
+    ] = None,
+    active: Annotated[
+        bool | None, Query(description="only those that go on, or only those that have ended")
+    ] = None,
+    billable: Annotated[
+        bool | None, Query(description="only those that may be billed, or only the others")
+    ] = None,
+    needs_review: Annotated[
+        bool | None,
+        Query(description="only those that a person has to look at, or only the others"),
+    ] = None,
+    started_since: Annotated[
+        UtcTime | None, Query(description="only those that started then or later")
+    ] = None,
+    started_until: Annotated[
+        UtcTime | None, Query(description="only those that started before")
+    ] = None,
+    ended_since: Annotated[
+        UtcTime | None, Query(description="only those that ended then or later")
+    ] = None,
+    ended_until: Annotated[
+        UtcTime | None, Query(description="only those that ended before")
+    ] = None,
+    updated_since: Annotated[
+        UtcTime | None,
+        Query(
+            description="only those whose `updated_at` is then or later. To follow all changes ask "
+            "each time from a minute before the last answer: what is being written meanwhile "
+            "appears a moment later"
+        ),
+    ] = None,
+) -> SessionFilter:
+    return SessionFilter(
+        station_id=station_id,
+        id_token=id_token,
+        transaction_id=transaction_id,
+        active=active,
+        billable=billable,
+        needs_review=needs_review,
+        started_since=started_since,
+        started_until=started_until,
+        ended_since=ended_since,
+        ended_until=ended_until,
+        updated_since=updated_since,
+    )
+
+
+@router.get("")
+async def list_sessions(
+    services: ServicesDep,
+    found: Annotated[SessionFilter, Depends(_filter)],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[Session]:
+    """List the sessions, the newest first.
+
+    Asked for by a time they are in the order of that time, by that of their change, else of their
+    end, else of their start: the last one first, but with `updated_since` the one that changed
+    last comes last, so that a session that changes meanwhile comes once more.
+    """
+    order = None if found.order is SessionOrder.NEWEST else found.order
+    rows, next_cursor = cut_page(
+        await sessions.list_before(
+            services.db,
+            before=decode_position(_SESSIONS, cursor, order=order),
+            limit=limit + 1,
+            found=found,
+        ),
+        limit=limit,
+        cursor_of=lambda session: encode_position(
+            _SESSIONS, sessions.position_of(session, found.order), order=order
+        ),
+    )
+    return Page(items=[Session.of(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/{session_id}", responses=problems.responses(problems.NOT_FOUND))
+async def get_session(session_id: UUID, services: ServicesDep) -> SessionDetail:
+    """Return one session with what it was made of."""
+    return await _detail(services, str(session_id))
+
+
+@router.post(
+    "/{session_id}/review", responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT)
+)
+async def review_session(
+    session_id: UUID, body: SessionReview, services: ServicesDep
+) -> SessionDetail:
+    """Decide about a session; the latest decision stands, and what comes later may question it.
+
+    A decision names what it is upon, as it was read: `energy_wh`, `ended_at`, `review_reasons` and
+    an earlier `review_decision`. If a late word of the station, or another operator, has made it
+    another since, nothing is decided: the answer is 409 and says what is so now. A session that is
+    being worked out is answered with 409 too; that takes a few seconds.
+    """
+    await reviews.review(
+        services.db,
+        str(session_id),
+        seen=body.seen.to_domain(),
+        decision=body.decision,
+        energy_wh=body.energy_wh,
+        ended_at=body.ended_at,
+        note=body.note,
+        reviewed_by=OPERATOR,
+    )
+    return await _detail(services, str(session_id))
+
+
+@router.get("/{session_id}/history", responses=problems.responses(problems.NOT_FOUND))
+async def list_session_history(
+    session_id: UUID,
+    services: ServicesDep,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[SessionHistoryEntry]:
+    """List what happened to a session beside what its station said, the oldest first."""
+    session = await sessions.get(services.db, str(session_id))
+    rows, next_cursor = cut_page(
+        await history.list_after(
+            services.db,
+            session.session_id,
+            after=decode_uuid(_HISTORY, cursor),
+            limit=limit + 1,
+        ),
+        limit=limit,
+        cursor_of=lambda entry: encode_cursor(_HISTORY, entry.history_id),
+    )
+    return Page(
+        items=[SessionHistoryEntry.model_validate(row) for row in rows], next_cursor=next_cursor
+    )
+
+
+@router.get("/{session_id}/meter-values", responses=problems.responses(problems.NOT_FOUND))
+async def list_session_meter_values(
+    session_id: UUID,
+    services: ServicesDep,
+    context: Annotated[
+        ReadingContext | None,
+        Query(description="only samples of this context; `Sample.Clock`: those by the clock"),
+    ] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[MeterValue]:
+    """List what the meter showed during a session, in the order of the station's clock."""
+    session = await sessions.get(services.db, str(session_id))
+    rows, next_cursor = cut_page(
+        await sessions.list_meter_values_after(
+            services.db,
+            session,
+            after=_decode_position(cursor),
+            limit=limit + 1,
+            context=context,
+        ),
+        limit=limit,
+        cursor_of=lambda row: _encode_position(row[0]),
+    )
+    return Page(
+        items=[MeterValue.model_validate(value) for _, value in rows], next_cursor=next_cursor
+    )
+
+
+async def _detail(services: Services, session_id: str) -> SessionDetail:
+    session = await sessions.get(services.db, session_id)
+    gaps = await transaction_events.list_gaps(
+        services.db, station_id=session.station_id, transaction_id=session.transaction_id
+    )
+    return SessionDetail.model_validate(
+        {
+            **columns_of(session),
+            "ends": await reviews.list_ends(services.db, session_id),
+            "event_gaps": gaps,
+            "energy_estimates": await reviews.list_estimates(services.db, session_id),
+        }
+    )
+
+
+def _encode_position(position: MeterValuePosition) -> str:
+    return encode_cursor(_METER_VALUES, position.sampled_at.isoformat(), str(position.fingerprint))
+
+
+def _decode_position(cursor: str | None) -> MeterValuePosition | None:
+    key = decode_cursor(_METER_VALUES, cursor, parts=_METER_VALUE_KEY_PARTS)
+    if key is None:
+        return None
+    try:
+        position = MeterValuePosition(datetime.fromisoformat(key[0]), int(key[1]))
+    except ValueError:
+        raise bad_cursor() from None
+    if position.sampled_at.tzinfo is None or abs(position.fingerprint) > _BIGINT_MAX:
+        raise bad_cursor()
+    return position

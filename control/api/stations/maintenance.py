@@ -1,0 +1,95 @@
+"""Planned maintenance, which uptime leaves out."""
+
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi import APIRouter, Response, status
+
+from control import problems
+from control.api.stations.availability_schemas import (
+    MaintenanceWindow,
+    MaintenanceWindowCreate,
+    MaintenanceWindowUpdate,
+)
+from control.api.types import StationId
+from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
+from control.services import ServicesDep
+from shared.store.stations import maintenance, stations
+
+router = APIRouter(
+    prefix="/v1/stations/{station_id}/maintenance-windows",
+    tags=["availability"],
+    responses=problems.responses(problems.NOT_FOUND),
+)
+
+_RESOURCE = "maintenance-windows"
+
+
+@router.post("", status_code=status.HTTP_201_CREATED)
+async def create_maintenance_window(
+    station_id: StationId,
+    body: MaintenanceWindowCreate,
+    services: ServicesDep,
+    response: Response,
+) -> MaintenanceWindow:
+    """Plan maintenance of a station or of one of its EVSEs."""
+    window = await maintenance.create(
+        services.db,
+        station_id=station_id,
+        evse_id=body.evse_id,
+        starts_at=body.starts_at,
+        ends_at=body.ends_at,
+        note=body.note,
+    )
+    path = f"/v1/stations/{quote(station_id, safe='')}/maintenance-windows/{window.window_id}"
+    response.headers["Location"] = path
+    return MaintenanceWindow.model_validate(window)
+
+
+@router.get("")
+async def list_maintenance_windows(
+    station_id: StationId,
+    services: ServicesDep,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[MaintenanceWindow]:
+    """List a station's maintenance, in the order in which it was planned."""
+    after = decode_uuid(_RESOURCE, cursor)
+    await stations.get(services.db, station_id)
+    rows, next_cursor = cut_page(
+        await maintenance.list_after(services.db, station_id, after=after, limit=limit + 1),
+        limit=limit,
+        cursor_of=lambda window: encode_cursor(_RESOURCE, window.window_id),
+    )
+    return Page(
+        items=[MaintenanceWindow.model_validate(row) for row in rows], next_cursor=next_cursor
+    )
+
+
+@router.get("/{window_id}")
+async def get_maintenance_window(
+    station_id: StationId, window_id: UUID, services: ServicesDep
+) -> MaintenanceWindow:
+    """Return one window."""
+    return MaintenanceWindow.model_validate(
+        await maintenance.get(services.db, station_id, str(window_id))
+    )
+
+
+@router.patch("/{window_id}")
+async def update_maintenance_window(
+    station_id: StationId, window_id: UUID, body: MaintenanceWindowUpdate, services: ServicesDep
+) -> MaintenanceWindow:
+    """Change a window; uptime that is asked for afterwards counts with the change."""
+    changes = body.model_dump(exclude_unset=True)
+    return MaintenanceWindow.model_validate(
+        await maintenance.update(services.db, station_id, str(window_id), changes)
+    )
+
+
+@router.delete("/{window_id}", status_code=status.HTTP_204_NO_CONTENT)
+async def delete_maintenance_window(
+    station_id: StationId, window_id: UUID, services: ServicesDep
+) -> None:
+    """Remove a window: an outage within it counts as one again."""
+    await maintenance.delete(services.db, station_id, str(window_id))

@@ -1,0 +1,99 @@
+"""Client certificates: what a station may come in with (security profile 3)."""
+
+import asyncio
+from datetime import datetime
+from uuid import UUID
+
+from fastapi import APIRouter, status
+
+from control import problems
+from control.api.trust.client_certificates_schemas import ClientCertificate, ClientCertificatePin
+from control.api.types import StationId
+from control.errors import InvalidFieldError
+from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
+from control.services import ServicesDep
+from shared import x509
+from shared.domain.errors import InvalidInputError
+from shared.domain.trust.certificates import PresentedCertificate
+from shared.store.stations import stations
+from shared.store.trust import client_certificates
+
+router = APIRouter(prefix="/v1/stations/{station_id}/client-certificates", tags=["certificates"])
+
+_RESOURCE = "client-certificates"
+_SHA1_DIGITS = 40
+
+
+@router.get("", responses=problems.responses(problems.NOT_FOUND))
+async def list_client_certificates(
+    station_id: StationId,
+    services: ServicesDep,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[ClientCertificate]:
+    """List the certificates that a station may come in with, and those that were revoked.
+
+    What is issued through a signing request of the station's stands here by itself.
+    """
+    after = decode_uuid(_RESOURCE, cursor)
+    rows, next_cursor = cut_page(
+        await client_certificates.list_after(
+            services.db, station_id=station_id, after=after, limit=limit + 1
+        ),
+        limit=limit,
+        cursor_of=lambda row: encode_cursor(_RESOURCE, row.client_certificate_id),
+    )
+    if not rows and after is None:
+        await stations.get(services.db, station_id)  # raises if there is no such station
+    items = [ClientCertificate.model_validate(row) for row in rows]
+    return Page(items=items, next_cursor=next_cursor)
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+)
+async def pin_client_certificate(
+    station_id: StationId, body: ClientCertificatePin, services: ServicesDep
+) -> ClientCertificate:
+    """Let a station come in with a certificate that it has from elsewhere, as from its factory.
+
+    Its authority has to be among those that the gateway, or the proxy in front, verifies by. One
+    that was revoked counts again.
+    """
+    presented, not_after = await _read(body)
+    pinned = await client_certificates.pin(services.db, station_id, presented, not_after=not_after)
+    return ClientCertificate.model_validate(pinned)
+
+
+async def _read(body: ClientCertificatePin) -> tuple[PresentedCertificate, datetime | None]:
+    if body.certificate is not None:
+        try:
+            details = await asyncio.to_thread(x509.read_certificate, body.certificate)
+        except InvalidInputError as error:
+            raise InvalidFieldError("body", "certificate", str(error)) from error
+        return details.presented, details.not_after
+    if body.fingerprint is not None:
+        digits = body.fingerprint.lower()
+        if len(digits) == _SHA1_DIGITS:
+            return PresentedCertificate(sha1=digits), None
+        return PresentedCertificate(sha256=digits), None
+    return PresentedCertificate(issuer=body.issuer, common_name=body.common_name), None
+
+
+@router.delete(
+    "/{client_certificate_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems.responses(problems.NOT_FOUND),
+)
+async def revoke_client_certificate(
+    station_id: StationId, client_certificate_id: UUID, services: ServicesDep
+) -> None:
+    """Let a station come in with a certificate no longer, and close its connection.
+
+    A station whose own certificate still counts comes back at once.
+    """
+    await services.connections.require_reachable(station_id)
+    await client_certificates.revoke(services.db, station_id, str(client_certificate_id))
+    await services.connections.close(station_id)

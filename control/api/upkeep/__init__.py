@@ -1,0 +1,1 @@
+"""Firmware updates, logs and files."""

@@ -1,0 +1,120 @@
+"""Files: firmware that operators bring, and logs that stations have brought."""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response, status
+from pydantic import Field
+
+from control import problems
+from control.api.types import ONE_LINE
+from control.api.upkeep.files_schemas import File
+from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
+from control.services import ServicesDep
+from shared.domain.errors import UnavailableError
+from shared.domain.upkeep.files import FilePurpose, clean_name
+from shared.store.upkeep import files
+
+router = APIRouter(prefix="/v1/files", tags=["files"])
+
+_RESOURCE = "files"
+_OTHERWISE = "firmware.bin"
+_UPLOAD_TAKES_LESS = timedelta(days=1)
+# FastAPI would read the body before the route runs, so the document says by hand what it is.
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/octet-stream": {
+                "schema": {"type": "string", "format": "binary"},
+                "examples": {"image": {"summary": "the image itself", "value": "\u007fELF..."}},
+            },
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                },
+                "examples": {"form": {"summary": "a form", "value": {"file": "\u007fELF..."}}},
+            },
+        },
+    }
+}
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=problems.responses(
+        problems.CONFLICT, problems.REQUEST_TIMEOUT, problems.STORAGE_FULL
+    ),
+    openapi_extra=_BODY,
+)
+async def create_file(
+    request: Request,
+    services: ServicesDep,
+    response: Response,
+    name: Annotated[
+        Annotated[str, Field(max_length=255), ONE_LINE] | None,
+        Query(description="what the file is called, unless the form says it"),
+    ] = None,
+) -> File:
+    """Upload firmware, as the body itself or as the first file of a form.
+
+    It is stored as it comes, up to `VOLTARO_FILES_MAX_BYTES`. Compare `sha256` with what the
+    manufacturer tells.
+    """
+    uploads = services.files.uploads
+    file = await files.create(
+        services.db,
+        purpose=FilePurpose.FIRMWARE,
+        name=clean_name(name or "", otherwise=_OTHERWISE),
+        # Until it is stored: should this process end before, the worker removes what there is.
+        expires_at=datetime.now(UTC) + _UPLOAD_TAKES_LESS,
+    )
+    try:
+        file = await uploads.receive(file, request)
+    except Exception:
+        with suppress(UnavailableError):
+            await services.files.remove(file.file_id)
+        raise
+    response.headers["Location"] = f"/v1/files/{file.file_id}"
+    return File.of(file, services.files.operator_link(file))
+
+
+@router.get("")
+async def list_files(
+    services: ServicesDep,
+    purpose: Annotated[FilePurpose | None, Query(description="only these")] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[File]:
+    """List the files, the newest first."""
+    rows, next_cursor = cut_page(
+        await files.list_before(
+            services.db, before=decode_uuid(_RESOURCE, cursor), limit=limit + 1, purpose=purpose
+        ),
+        limit=limit,
+        cursor_of=lambda file: encode_cursor(_RESOURCE, file.file_id),
+    )
+    items = [File.of(row, services.files.operator_link(row)) for row in rows]
+    return Page(items=items, next_cursor=next_cursor)
+
+
+@router.get("/{file_id}", responses=problems.responses(problems.NOT_FOUND))
+async def get_file(file_id: UUID, services: ServicesDep) -> File:
+    """Return what is known of one file, with a link to download it."""
+    file = await files.get(services.db, str(file_id))
+    return File.of(file, services.files.operator_link(file))
+
+
+@router.delete(
+    "/{file_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+)
+async def delete_file(file_id: UUID, services: ServicesDep) -> None:
+    """Remove a file for good. Stations that are still to fetch it will not."""
+    await services.files.remove(str(file_id))

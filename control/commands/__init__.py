@@ -1,0 +1,1 @@
+"""Sending commands, and waiting for their outcomes."""

@@ -1,0 +1,1 @@
+"""Keeps local lists in step."""

@@ -1,0 +1,1 @@
+"""Puts batches of commands on their way."""

@@ -1,0 +1,1 @@
+"""Works sessions out."""

@@ -1,0 +1,1 @@
+"""Signs certificates and has them delivered."""

@@ -1,0 +1,1 @@
+"""Ends files whose time is over."""

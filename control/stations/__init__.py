@@ -1,0 +1,1 @@
+"""Registering stations, and closing their connections."""

@@ -1,0 +1,1 @@
+"""Who may charge: tokens, locations' rules, verdicts, and the local lists of stations."""

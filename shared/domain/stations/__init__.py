@@ -1,0 +1,1 @@
+"""Stations: availability, configuration, passwords, quirks, and the OCPP log."""

@@ -1,0 +1,1 @@
+"""Certificates of stations and of those they trust."""

@@ -1,0 +1,125 @@
+"""Groups of id tokens: rules for all tokens that name the same group."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import asyncpg
+
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenGroup, id_token_key
+from shared.domain.errors import ConflictError, NotFoundError
+from shared.store.pool import Database
+
+_COLUMNS = ", ".join(field.name for field in fields(IdTokenGroup))
+_UPDATABLE = frozenset({"name", "status", "max_concurrent_sessions"})
+
+
+def _group(record: asyncpg.Record) -> IdTokenGroup:
+    return IdTokenGroup(**{**record, "status": AuthorizationStatus(record["status"])})
+
+
+def _not_found(group_id_token: str) -> NotFoundError:
+    return NotFoundError(f"there are no rules of a group {group_id_token!r}")
+
+
+async def create(
+    db: Database,
+    *,
+    group_id_token: str,
+    name: str | None,
+    status: AuthorizationStatus,
+    max_concurrent_sessions: int | None,
+) -> IdTokenGroup:
+    """Keep rules of a group.
+
+    Raises:
+        ConflictError: it has some, perhaps in other letter case.
+    """
+    record = await db.fetchrow(
+        f"""
+        INSERT INTO id_token_groups (group_key, group_id_token, name, status,
+                                     max_concurrent_sessions)
+        VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT DO NOTHING
+        RETURNING {_COLUMNS}
+        """,  # noqa: S608 - column names of a dataclass
+        id_token_key(group_id_token),
+        group_id_token,
+        name,
+        status,
+        max_concurrent_sessions,
+    )
+    if record is None:
+        raise ConflictError(f"there is a group {group_id_token!r} already")
+    return _group(record)
+
+
+async def find(db: Database, group_id_tokens: Sequence[str]) -> list[IdTokenGroup | None]:
+    """Return the rules of each group, or None where it has none, in the same order."""
+    keys = [id_token_key(group_id_token) for group_id_token in group_id_tokens]
+    records = await db.fetch(
+        f"SELECT {_COLUMNS} FROM id_token_groups WHERE group_key = ANY($1)",  # noqa: S608 - as above
+        keys,
+    )
+    found = {id_token_key(record["group_id_token"]): _group(record) for record in records}
+    return [found.get(key) for key in keys]
+
+
+async def get(db: Database, group_id_token: str) -> IdTokenGroup:
+    """Return the rules of one group.
+
+    Raises:
+        NotFoundError: it has none.
+    """
+    (group,) = await find(db, [group_id_token])
+    if group is None:
+        raise _not_found(group_id_token)
+    return group
+
+
+async def list_after(db: Database, *, after: str | None, limit: int) -> list[IdTokenGroup]:
+    """Return up to `limit` groups in the order of their keys, from the one behind `after` on."""
+    records = await db.fetch(
+        f"""
+        SELECT {_COLUMNS} FROM id_token_groups
+        WHERE group_key > $1 ORDER BY group_key LIMIT $2
+        """,  # noqa: S608 - as above
+        id_token_key(after) if after else "",
+        limit,
+    )
+    return [_group(record) for record in records]
+
+
+async def update(db: Database, group_id_token: str, changes: dict[str, Any]) -> IdTokenGroup:
+    """Change a group's name, status or max_concurrent_sessions.
+
+    Raises:
+        NotFoundError: it has no rules.
+    """
+    if not changes:
+        return await get(db, group_id_token)
+    if unknown := changes.keys() - _UPDATABLE:
+        raise KeyError(f"not an operator's to change: {sorted(unknown)}")
+    assignments = ", ".join(f"{column} = ${i}" for i, column in enumerate(changes, start=2))
+    record = await db.fetchrow(
+        f"""
+        UPDATE id_token_groups SET {assignments}, updated_at = now()
+        WHERE group_key = $1 RETURNING {_COLUMNS}
+        """,  # noqa: S608 - the names are checked above, the values are parameters
+        id_token_key(group_id_token),
+        *changes.values(),
+    )
+    if record is None:
+        raise _not_found(group_id_token)
+    return _group(record)
+
+
+async def delete(db: Database, group_id_token: str) -> None:
+    """Forget the rules of a group; its tokens stay, and stay a group.
+
+    Raises:
+        NotFoundError: it has none.
+    """
+    key = id_token_key(group_id_token)
+    if await db.execute("DELETE FROM id_token_groups WHERE group_key = $1", key) == "DELETE 0":
+        raise _not_found(group_id_token)

@@ -1,0 +1,149 @@
+"""Locations, and the rules of who may charge there."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import asyncpg
+
+from shared.domain.access.locations import EVERYBODY, Location, LocationRule
+from shared.domain.access.tokens import id_token_key
+from shared.domain.errors import ConflictError, NotFoundError
+from shared.store.pool import Database
+
+_COLUMNS = ", ".join(field.name for field in fields(Location))
+_UPDATABLE = frozenset({"name", "allowed_id_tokens", "allowed_group_id_tokens"})
+
+
+def _location(record: asyncpg.Record) -> Location:
+    return Location(
+        **{
+            **record,
+            "allowed_id_tokens": tuple(record["allowed_id_tokens"]),
+            "allowed_group_id_tokens": tuple(record["allowed_group_id_tokens"]),
+        }
+    )
+
+
+def _not_found(location_id: str) -> NotFoundError:
+    return NotFoundError(f"there is no location {location_id!r}")
+
+
+async def create(
+    db: Database,
+    *,
+    location_id: str,
+    name: str | None,
+    allowed_id_tokens: Sequence[str],
+    allowed_group_id_tokens: Sequence[str],
+) -> Location:
+    """Register a location.
+
+    Raises:
+        ConflictError: the id is taken.
+    """
+    record = await db.fetchrow(
+        f"""
+        INSERT INTO locations (location_id, name, allowed_id_tokens, allowed_group_id_tokens)
+        VALUES ($1, $2, $3, $4)
+        ON CONFLICT DO NOTHING
+        RETURNING {_COLUMNS}
+        """,  # noqa: S608 - column names of a dataclass
+        location_id,
+        name,
+        allowed_id_tokens,
+        allowed_group_id_tokens,
+    )
+    if record is None:
+        raise ConflictError(f"there is a location {location_id!r} already")
+    return _location(record)
+
+
+async def get(db: Database, location_id: str) -> Location:
+    """Return one location.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    record = await db.fetchrow(
+        f"SELECT {_COLUMNS} FROM locations WHERE location_id = $1",  # noqa: S608 - as above
+        location_id,
+    )
+    if record is None:
+        raise _not_found(location_id)
+    return _location(record)
+
+
+async def list_after(db: Database, *, after: str | None, limit: int) -> list[Location]:
+    """Return up to `limit` locations in the order of their ids, from behind `after` on."""
+    records = await db.fetch(
+        f"""
+        SELECT {_COLUMNS} FROM locations
+        WHERE location_id > $1 ORDER BY location_id LIMIT $2
+        """,  # noqa: S608 - as above
+        after or "",
+        limit,
+    )
+    return [_location(record) for record in records]
+
+
+async def update(db: Database, location_id: str, changes: dict[str, Any]) -> Location:
+    """Change a location's name or rules.
+
+    Raises:
+        NotFoundError: there is no such location.
+    """
+    if not changes:
+        return await get(db, location_id)
+    if unknown := changes.keys() - _UPDATABLE:
+        raise KeyError(f"not an operator's to change: {sorted(unknown)}")
+    assignments = ", ".join(f"{column} = ${i}" for i, column in enumerate(changes, start=2))
+    record = await db.fetchrow(
+        f"""
+        UPDATE locations SET {assignments}, updated_at = now()
+        WHERE location_id = $1 RETURNING {_COLUMNS}
+        """,  # noqa: S608 - the names are checked above, the values are parameters
+        location_id,
+        *changes.values(),
+    )
+    if record is None:
+        raise _not_found(location_id)
+    return _location(record)
+
+
+async def delete(db: Database, location_id: str) -> None:
+    """Forget a location without stations.
+
+    Raises:
+        NotFoundError: there is no such location.
+        ConflictError: stations stand there.
+    """
+    try:
+        tag = await db.execute("DELETE FROM locations WHERE location_id = $1", location_id)
+    except asyncpg.ForeignKeyViolationError:
+        raise ConflictError(
+            f"stations stand at location {location_id!r}: give them another location_id, or null, "
+            "before it is removed"
+        ) from None
+    if tag == "DELETE 0":
+        raise _not_found(location_id)
+
+
+async def find_rules(db: Database, station_ids: Sequence[str]) -> list[LocationRule]:
+    """Return who may charge at each station, in the same order."""
+    records = await db.fetch(
+        """
+        SELECT station_id, allowed_id_tokens, allowed_group_id_tokens
+        FROM stations JOIN locations USING (location_id)
+        WHERE station_id = ANY($1)
+        """,
+        station_ids,
+    )
+    found = {
+        record["station_id"]: LocationRule(
+            frozenset(map(id_token_key, record["allowed_id_tokens"])),
+            frozenset(map(id_token_key, record["allowed_group_id_tokens"])),
+        )
+        for record in records
+    }
+    return [found.get(station_id, EVERYBODY) for station_id in station_ids]

@@ -1,0 +1,1 @@
+"""Commands, alone and in batches, and those that wait for their station."""

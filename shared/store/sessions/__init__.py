@@ -1,0 +1,1 @@
+"""Sessions and all that was said of them: facts, meter values, bills, letters."""

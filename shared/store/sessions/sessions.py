@@ -1,0 +1,286 @@
+"""Reading sessions and their meter values; `facts` writes them."""
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+import asyncpg
+
+from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
+from shared.domain.errors import NotFoundError
+from shared.domain.sessions import (
+    EndRule,
+    EndSource,
+    EnergyMethod,
+    ReviewDecision,
+    ReviewReason,
+    Session,
+    SessionFilter,
+    SessionOrder,
+)
+from shared.domain.sessions.meter_values import ReadingContext, StoredMeterValue
+from shared.store.conditions import Conditions, Position
+from shared.store.pool import Connection, Database
+from shared.store.session_tokens import TYPE_TOLD
+
+_METER_VALUE_COLUMNS = ", ".join(field.name for field in fields(StoredMeterValue))
+# How long before its start and after its end a session's own values are looked for in partitions;
+# the others of its EVSE are not read.
+_AROUND = timedelta(days=1)
+_EVER = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
+
+ENDED_AT = "CASE WHEN corrects_end THEN reviewed_ended_at ELSE ended_at END"
+"""When a session ended, as it is shown: an operator's correction stands above what was told."""
+
+_BILLABLE = (
+    f"({ENDED_AT}) IS NOT NULL",
+    "settled_at IS NOT NULL",
+    "(CASE WHEN corrects_energy THEN reviewed_energy_wh ELSE energy_wh END) IS NOT NULL",
+    "(id_token IS NOT NULL OR authorization_status IS NOT NULL)",
+    "NOT needs_review",
+    "review_decision IS DISTINCT FROM 'void'",
+)
+NOT_BILLABLE = f"(CASE WHEN {' AND '.join(_BILLABLE)} THEN 0 ELSE 1 END) = 1"
+"""The opposite of `Session.billable`, in the words by which its index is found."""
+
+# While a session goes on its energy is the latest register's. For 1.6 that is looked up when
+# somebody asks, so that a meter value costs one insert and no update; among the newest of its EVSE
+# only, lest for a session that nobody ended all is read that came after it. A register below the
+# start is perhaps of another counter, which only settling looks into. In 2.0.1 registers come
+# in events, which the session is merged from: meter_stop_wh is the latest one before the end too.
+# Once it is settled its energy is what the worker found, or what an operator put in its place.
+_SELECT = f"""
+    SELECT session_id::text, session.station_id, session.evse_id, connector_id,
+           session.transaction_id, ocpp_version, id_token, authorization_status, reservation_id,
+           {TYPE_TOLD.format(session="session")} AS id_token_type,
+           started_at, meter_start_wh,
+           {ENDED_AT} AS ended_at,
+           CASE WHEN ended_at IS NOT NULL THEN meter_stop_wh END AS meter_stop_wh,
+           CASE WHEN corrects_energy THEN reviewed_energy_wh
+                WHEN ended_at IS NOT NULL AND settled_at IS NOT NULL THEN session.energy_wh
+                WHEN coalesce(meter_stop_wh, latest.register_wh) >= meter_start_wh
+                THEN coalesce(meter_stop_wh, latest.register_wh) - meter_start_wh
+                END AS energy_wh,
+           CASE WHEN corrects_energy THEN 'operator' ELSE energy_method END AS energy_method,
+           stopped_reason, ended_by, CASE WHEN ended_by = 'rule' THEN end_rule END AS end_rule,
+           settled_at, needs_review, review_reasons, review_decision, review_note, reviewed_at,
+           reviewed_by, created_at, updated_at
+    FROM sessions AS session
+    LEFT JOIN LATERAL (
+        SELECT energy_wh AS register_wh FROM (
+            SELECT sampled_at, transaction_id, energy_wh FROM meter_values
+            WHERE ended_at IS NULL AND meter_stop_wh IS NULL
+              AND station_id = session.station_id AND evse_id = session.evse_id
+              AND sampled_at >= session.started_at
+            ORDER BY sampled_at DESC LIMIT 1000
+        ) AS newest
+        WHERE transaction_id = session.transaction_id AND energy_wh IS NOT NULL
+        ORDER BY sampled_at DESC LIMIT 1
+    ) AS latest ON true
+"""  # noqa: S608 - an expression of our own
+
+_SELECT_ONE = f"{_SELECT} WHERE session_id = $1"
+
+
+def _session(record: asyncpg.Record) -> Session:
+    columns = dict(record)
+    for name, kind in _ENUMS.items():
+        if columns[name] is not None:
+            columns[name] = kind(columns[name])
+    columns["review_reasons"] = tuple(map(ReviewReason, columns["review_reasons"]))
+    return Session(**columns)
+
+
+_ENUMS: dict[str, type[StrEnum]] = {
+    "id_token_type": IdTokenType,
+    "authorization_status": AuthorizationStatus,
+    "energy_method": EnergyMethod,
+    "ended_by": EndSource,
+    "end_rule": EndRule,
+    "review_decision": ReviewDecision,
+}
+
+
+async def get(db: Database, session_id: str) -> Session:
+    """Return one session.
+
+    Raises:
+        NotFoundError: there is none with this id.
+    """
+    return _found(await db.fetchrow(_SELECT_ONE, session_id), session_id)
+
+
+async def lock(connection: Connection, session_id: str) -> Session:
+    """Do the same within a transaction, until whose end nobody else changes the session."""
+    await connection.execute("SELECT FROM sessions WHERE session_id = $1 FOR UPDATE", session_id)
+    return _found(await connection.fetchrow(_SELECT_ONE, session_id), session_id)
+
+
+def _found(record: asyncpg.Record | None, session_id: str) -> Session:
+    if record is None:
+        raise NotFoundError(f"there is no session {session_id}")
+    return _session(record)
+
+
+_ALL = SessionFilter()
+# What a list is in the order of, beside the id; whether it goes down. The indexes: `indexes.py`.
+_ORDERS = {
+    SessionOrder.NEWEST: (None, True),
+    SessionOrder.STARTED_AT: ("session.started_at", True),
+    SessionOrder.ENDED_AT: (f"({ENDED_AT})", True),
+    SessionOrder.UPDATED_AT: ("session.updated_at", False),
+}
+
+
+async def list_before(
+    db: Database,
+    *,
+    before: Position | None,
+    limit: int,
+    found: SessionFilter = _ALL,
+) -> list[Session]:
+    """Return up to `limit` sessions in the order of what is asked for.
+
+    Args:
+        db: the pool.
+        before: the list begins with the next one behind it; of the same order.
+        limit: how many at most.
+        found: which.
+    """
+    conditions = _conditions(found, limit)
+    time, goes_down = _ORDERS[found.order]
+    order = conditions.page("session.session_id", time=time, behind=before, goes_down=goes_down)
+    records = await db.fetch(
+        f"{_SELECT} WHERE {conditions} ORDER BY {order} LIMIT $1", *conditions.parameters
+    )
+    return [_session(record) for record in records]
+
+
+def position_of(session: Session, order: SessionOrder) -> Position:
+    """Return where a session stands in a list of this order."""
+    at = None if order is SessionOrder.NEWEST else getattr(session, order)
+    return Position(session.session_id, at)
+
+
+def _conditions(found: SessionFilter, limit: int) -> Conditions:
+    conditions = Conditions(limit)
+    conditions.compare("session.station_id =", found.station_id)
+    if found.id_token is not None:
+        conditions.add(f"lower(session.id_token) = lower({conditions.parameter(found.id_token)})")
+    conditions.compare("session.transaction_id =", found.transaction_id)
+    if found.active is not None:
+        conditions.add(f"ended_at IS {'NULL' if found.active else 'NOT NULL'}")
+    # Each by itself if they all hold: Postgres knows how many rows each is true of.
+    for words in {None: (), True: _BILLABLE, False: (NOT_BILLABLE,)}[found.billable]:
+        conditions.add(words)
+    if found.needs_review is not None:
+        conditions.add("needs_review" if found.needs_review else "NOT needs_review")
+    conditions.compare("session.started_at >=", found.started_since)
+    conditions.compare("session.started_at <", found.started_until)
+    conditions.compare(f"({ENDED_AT}) >=", found.ended_since)
+    conditions.compare(f"({ENDED_AT}) <", found.ended_until)
+    conditions.compare("session.updated_at >=", found.updated_since)
+    return conditions
+
+
+@dataclass(frozen=True, slots=True)
+class MeterValuePosition:
+    """Where a meter value stands among those of its EVSE; several may be of one instant."""
+
+    sampled_at: datetime
+    fingerprint: int
+
+
+async def _span(db: Database, session: Session) -> tuple[datetime, datetime]:
+    """Return from when until when the partitions are to be looked at for a session's values.
+
+    Where the station of an OCPP 2.0.1 transaction has told no start, or no end yet, its events say
+    when their values were taken; elsewhere it would be all that its EVSE ever told.
+    """
+    since, until = session.started_at, session.ended_at
+    if since is not None:
+        # What follows is stamped before it if a clock that was ahead was corrected meanwhile.
+        since = min(since, session.created_at)
+    if since is None or until is None:
+        ((first_at, last_at),) = await db.fetch(
+            """
+            SELECT min(sampled_from), max(sampled_until)
+            FROM transaction_events WHERE station_id = $1 AND transaction_id = $2
+            """,
+            session.station_id,
+            session.transaction_id,
+        )
+        since, until = since or first_at, until or last_at
+    first, last = _EVER
+    return (
+        first if since is None or since < first + _AROUND else since - _AROUND,
+        last if until is None or until > last - _AROUND else until + _AROUND,
+    )
+
+
+async def list_meter_values_after(
+    db: Database,
+    session: Session,
+    *,
+    after: MeterValuePosition | None,
+    limit: int,
+    context: ReadingContext | None = None,
+) -> list[tuple[MeterValuePosition, StoredMeterValue]]:
+    """Return up to `limit` meter values of a session in the order of their time.
+
+    Args:
+        db: the pool.
+        session: whose; those that carry its transaction id, and those that were told for its EVSE
+            while it went on with a transaction id that the station does not have.
+        after: the list begins behind it.
+        limit: how many at most.
+        context: only those with a sample of this context, and of these only such samples.
+    """
+    since, until = await _span(db, session)
+    records = await db.fetch(
+        f"""
+        WITH near AS (
+            SELECT * FROM meter_values
+            WHERE station_id = $1 AND evse_id = $2
+              AND sampled_at >= greatest($10::timestamptz, $4) AND sampled_at <= $11
+              AND (transaction_id = $3 OR (
+                    sampled_at BETWEEN $7 AND coalesce($8, 'infinity'::timestamptz)
+                    AND transaction_id IS NOT NULL
+                    AND NOT EXISTS (SELECT FROM sessions AS other
+                                    WHERE other.station_id = meter_values.station_id
+                                      AND other.transaction_id = meter_values.transaction_id)))
+              AND ($4::timestamptz IS NULL OR (sampled_at, fingerprint) > ($4, $5::bigint))
+              AND ($9::jsonb IS NULL OR samples @> $9)
+            ORDER BY sampled_at, fingerprint LIMIT $6
+        ), far AS (
+            -- Told by a clock that is off: no partition is of then.
+            SELECT * FROM meter_values_default
+            WHERE station_id = $1 AND evse_id = $2 AND transaction_id = $3
+              AND (sampled_at < $10 OR sampled_at > $11)
+              AND ($4::timestamptz IS NULL OR (sampled_at, fingerprint) > ($4, $5::bigint))
+              AND ($9::jsonb IS NULL OR samples @> $9)
+            ORDER BY sampled_at, fingerprint LIMIT $6
+        )
+        SELECT {_METER_VALUE_COLUMNS}, fingerprint
+        FROM (TABLE near UNION ALL TABLE far) AS value
+        ORDER BY sampled_at, fingerprint LIMIT $6
+        """,  # noqa: S608 - column names of a dataclass
+        session.station_id,
+        session.evse_id or 0,
+        session.transaction_id,
+        after and after.sampled_at,
+        after and after.fingerprint,
+        limit,
+        session.started_at,
+        session.ended_at,
+        None if context is None else [{"context": context}],
+        since,
+        until,
+    )
+    values = []
+    for record in records:
+        columns = dict(record)
+        position = MeterValuePosition(columns["sampled_at"], columns.pop("fingerprint"))
+        value = StoredMeterValue(**columns)
+        values.append((position, value if context is None else value.only(context)))
+    return values

@@ -1,0 +1,1 @@
+"""Stations: connections, availability, configuration, quirks, and the OCPP log."""

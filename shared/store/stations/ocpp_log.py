@@ -1,0 +1,158 @@
+"""The OCPP log: written in bulk, searched newest first, dropped by the day."""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import fields
+from datetime import date
+from typing import Any
+
+import asyncpg
+
+from shared.domain.errors import InvalidInputError
+from shared.domain.stations.ocpp_log import (
+    ANY_ERROR,
+    CALL_RESULT,
+    Direction,
+    LogEntry,
+    LogFilter,
+    LogPosition,
+)
+from shared.store.pool import Database
+
+_TABLE = "ocpp_log"
+_COLUMNS = ", ".join(field.name for field in fields(LogEntry))
+_EXPORT_CHUNK = 500
+
+
+WRITTEN_COLUMNS = tuple(field.name for field in fields(LogEntry) if field.name != "entry_id")
+"""What a row of `write` is made of, in this order."""
+
+
+async def write(db: Database, rows: Iterable[tuple[object, ...]], *, timeout_s: float) -> None:
+    """Add rows. They are not waited for to reach the disk: a crash may cost the last second.
+
+    Args:
+        db: the pool.
+        rows: the values of `WRITTEN_COLUMNS`.
+        timeout_s: of the whole; nobody wants a log at the cost of what it is about.
+    """
+    async with db.acquire(timeout=timeout_s) as connection, connection.transaction():
+        await connection.execute("SET LOCAL synchronous_commit = off")
+        await connection.copy_records_to_table(
+            _TABLE, records=rows, columns=WRITTEN_COLUMNS, timeout=timeout_s
+        )
+
+
+async def list_before(
+    db: Database,
+    found: LogFilter,
+    *,
+    before: LogPosition | None,
+    limit: int,
+    timeout_s: float,
+) -> list[LogEntry]:
+    """Return up to `limit` entries, newest first.
+
+    Args:
+        db: the pool.
+        found: which.
+        before: the list begins with the next older one.
+        limit: how many at most.
+        timeout_s: how long the search may take.
+
+    Raises:
+        InvalidInputError: the search took too long.
+    """
+    query, parameters = _select(found, before, limit)
+    try:
+        records = await db.fetch(query, *parameters, timeout=timeout_s)
+    except TimeoutError:
+        raise _too_broad(timeout_s) from None
+    return [_entry(record) for record in records]
+
+
+async def stream(
+    db: Database, found: LogFilter, *, limit: int, timeout_s: float
+) -> AsyncIterator[LogEntry]:
+    """Give up to `limit` entries, newest first, without holding them all in memory.
+
+    Args:
+        db: the pool.
+        found: which.
+        limit: how many at most.
+        timeout_s: how long the search for the next few may take.
+
+    Raises:
+        InvalidInputError: the search took too long.
+    """
+    # Page by page: a transaction that is as slow as who reads it would hold up what is dropped.
+    position: LogPosition | None = None
+    while limit > 0:
+        page = await list_before(
+            db, found, before=position, limit=min(limit, _EXPORT_CHUNK), timeout_s=timeout_s
+        )
+        for entry in page:
+            yield entry
+        if len(page) < _EXPORT_CHUNK:
+            return
+        limit -= len(page)
+        position = page[-1].position
+
+
+async def drop_before(db: Database, day: date) -> int:
+    """Drop every day before this one.
+
+    Returns:
+        How many partitions went; one that is in use now goes the next time.
+    """
+    dropped = await db.fetchval("SELECT drop_daily_partitions($1, $2)", _TABLE, day)
+    # Rows of days that have no partition, because no worker ran when they began. There are none
+    # as a rule, and then this costs nothing.
+    await db.execute(
+        "DELETE FROM ocpp_log_default WHERE called_at < $1::date::timestamp AT TIME ZONE 'UTC'", day
+    )
+    return int(dropped)
+
+
+def _select(found: LogFilter, before: LogPosition | None, limit: int) -> tuple[str, list[Any]]:
+    conditions = ["true"]
+    parameters: list[Any] = [limit]
+
+    def parameter(value: object) -> str:
+        parameters.append(value)
+        return f"${len(parameters)}"
+
+    for name, value in found.conditions().items():
+        conditions.append(f"{name} = {parameter(value)}")
+    if found.since is not None:
+        conditions.append(f"called_at >= {parameter(found.since)}")
+    if found.until is not None:
+        conditions.append(f"called_at < {parameter(found.until)}")
+    if found.outcome == ANY_ERROR:
+        conditions.append(f"outcome <> '{CALL_RESULT}'")
+    elif found.outcome is not None:
+        conditions.append(f"outcome = {parameter(found.outcome)}")
+        if found.outcome != CALL_RESULT:
+            conditions.append(f"outcome <> '{CALL_RESULT}'")  # says that the partial index serves
+    if found.contains is not None:
+        text = parameter(found.contains)
+        conditions.append(f"(strpos(request, {text}) > 0 OR strpos(response, {text}) > 0)")
+    if before is not None:
+        position = f"({parameter(before.called_at)}, {parameter(before.entry_id)})"
+        conditions.append(f"(called_at, entry_id) < {position}")
+        # Said again, as partitions are left out by their own column only.
+        conditions.append(f"called_at <= {parameter(before.called_at)}")
+    query = f"""
+        SELECT {_COLUMNS} FROM ocpp_log WHERE {" AND ".join(conditions)}
+        ORDER BY called_at DESC, entry_id DESC LIMIT $1
+        """  # noqa: S608 - column names of a dataclass; the values are parameters
+    return query, parameters
+
+
+def _entry(record: asyncpg.Record) -> LogEntry:
+    return LogEntry(**{**record, "direction": Direction(record["direction"])})
+
+
+def _too_broad(timeout_s: float) -> InvalidInputError:
+    return InvalidInputError(
+        f"the search took longer than {timeout_s:g} s: name a station, an outcome or a shorter time"
+    )

@@ -1,0 +1,1 @@
+"""Certificates, signing requests and security events."""
