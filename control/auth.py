@@ -1,14 +1,17 @@
-"""Who may use the API: callers with one of its keys."""
+"""Who may use the API: callers with one of its keys, and who each of them is."""
 
 import hashlib
 import hmac
 from collections.abc import Iterable
+from typing import Annotated, cast
 
+from fastapi import Depends, Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from control import problems
 from control.problems import problem_response
+from shared.domain.accounts.principals import ROOT, Principal
 
 _SCHEME = "bearer"
 
@@ -54,6 +57,7 @@ class RequireApiKey:
         scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
         keys: ApiKeys = scope["app"].state.services.api_keys
         if scheme.lower() == _SCHEME and keys.accept(key.strip()):
+            scope.setdefault("state", {})["principal"] = ROOT
             await self._app(scope, receive, send)
             return
         detail = (
@@ -65,3 +69,11 @@ class RequireApiKey:
             problems.UNAUTHORIZED, detail, headers={"WWW-Authenticate": 'Bearer realm="voltaro"'}
         )
         await response(scope, receive, send)
+
+
+def _principal(request: Request) -> Principal:
+    return cast("Principal", request.state.principal)
+
+
+PrincipalDep = Annotated[Principal, Depends(_principal)]
+"""Who sent the request: of routes below the prefix alone, where nobody else comes through."""

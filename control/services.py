@@ -15,9 +15,6 @@ from control.settings import ControlSettings
 from control.stations.connections import LiveConnections
 from shared.store.pool import Database
 
-OPERATOR = "api"
-"""Who decided, as it is kept: a key of the API does not say whose it is."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:

@@ -15,6 +15,7 @@ from control.api.sessions.dead_letters_schemas import (
     DeadLetterReplay,
 )
 from control.api.types import StationId, UtcTime
+from control.auth import PrincipalDep
 from control.paging import (
     DEFAULT_LIMIT,
     Cursor,
@@ -24,7 +25,7 @@ from control.paging import (
     decode_position,
     encode_position,
 )
-from control.services import OPERATOR, ServicesDep
+from control.services import ServicesDep
 from shared.domain.sessions.dead_letters import DeadLetterStatus
 from shared.store.conditions import Position
 from shared.store.sessions import dead_letters, letter_delivery, refused_calls
@@ -84,7 +85,7 @@ async def get_dead_letter(dead_letter_id: UUID, services: ServicesDep) -> DeadLe
     responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
 )
 async def assign_dead_letter(
-    dead_letter_id: UUID, body: DeadLetterAssignment, services: ServicesDep
+    dead_letter_id: UUID, body: DeadLetterAssignment, services: ServicesDep, principal: PrincipalDep
 ) -> DeadLetter:
     """Give an end, readings, or a refused message to a session of its station.
 
@@ -96,7 +97,7 @@ async def assign_dead_letter(
         services.db,
         str(dead_letter_id),
         session_id=str(body.session_id),
-        decided_by=OPERATOR,
+        decided_by=principal.name,
         note=body.note,
     )
     return DeadLetter.model_validate(letter)
@@ -108,7 +109,7 @@ async def assign_dead_letter(
     responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
 )
 async def replay_dead_letter(
-    dead_letter_id: UUID, body: DeadLetterReplay, services: ServicesDep
+    dead_letter_id: UUID, body: DeadLetterReplay, services: ServicesDep, principal: PrincipalDep
 ) -> DeadLetter:
     """Have what a dead letter says written where it belongs, as if it came now.
 
@@ -120,7 +121,7 @@ async def replay_dead_letter(
         services.db,
         str(dead_letter_id),
         payload=body.payload,
-        decided_by=OPERATOR,
+        decided_by=principal.name,
         note=body.note,
     )
     return DeadLetter.model_validate(letter)
@@ -131,10 +132,10 @@ async def replay_dead_letter(
     responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
 )
 async def dismiss_dead_letter(
-    dead_letter_id: UUID, body: DeadLetterDismissal, services: ServicesDep
+    dead_letter_id: UUID, body: DeadLetterDismissal, services: ServicesDep, principal: PrincipalDep
 ) -> DeadLetter:
     """Decide that a dead letter means nothing."""
     letter = await dead_letters.dismiss(
-        services.db, str(dead_letter_id), decided_by=OPERATOR, note=body.note
+        services.db, str(dead_letter_id), decided_by=principal.name, note=body.note
     )
     return DeadLetter.model_validate(letter)

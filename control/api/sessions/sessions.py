@@ -17,6 +17,7 @@ from control.api.sessions.sessions_schemas import (
     columns_of,
 )
 from control.api.types import ONE_LINE, StationId, UtcTime
+from control.auth import PrincipalDep
 from control.paging import (
     DEFAULT_LIMIT,
     Cursor,
@@ -30,7 +31,7 @@ from control.paging import (
     encode_cursor,
     encode_position,
 )
-from control.services import OPERATOR, Services, ServicesDep
+from control.services import Services, ServicesDep
 from shared.domain.sessions import SessionFilter, SessionOrder
 from shared.domain.sessions.meter_values import ReadingContext
 from shared.store.sessions import history, reviews, sessions, transaction_events
@@ -143,7 +144,7 @@ async def get_session(session_id: UUID, services: ServicesDep) -> SessionDetail:
     "/{session_id}/review", responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT)
 )
 async def review_session(
-    session_id: UUID, body: SessionReview, services: ServicesDep
+    session_id: UUID, body: SessionReview, services: ServicesDep, principal: PrincipalDep
 ) -> SessionDetail:
     """Decide about a session; the latest decision stands, and what comes later may question it.
 
@@ -160,7 +161,7 @@ async def review_session(
         energy_wh=body.energy_wh,
         ended_at=body.ended_at,
         note=body.note,
-        reviewed_by=OPERATOR,
+        reviewed_by=principal.name,
     )
     return await _detail(services, str(session_id))
 

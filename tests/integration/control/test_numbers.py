@@ -17,7 +17,7 @@ from shared.domain.sessions import TransactionEnded
 from shared.store import facts
 from shared.store.commands import commands
 from shared.store.pool import Database
-from tests.integration.control.charging import START, begin, end, meter
+from tests.integration.control.charges import START, begin, end, meter
 from tests.integration.control.players import Api, decide, register
 
 UNITS = frozenset({"wh", "kwh", "w", "kw", "a", "v", "s", "ms", "bytes", "percent"})

@@ -19,7 +19,7 @@ from shared.domain.charging.charging_profiles import (
 )
 from shared.store import facts
 from shared.store.pool import Database
-from tests.integration.control.charging import begin, end
+from tests.integration.control.charges import begin, end
 from tests.integration.control.players import ACCEPTED, PodPlayer, assert_problem
 from tests.support.charging_profiles import profile
 

@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from shared.domain.commands import CommandState, Outcome
 from shared.store.commands import commands
 from shared.store.pool import Database
-from tests.integration.control.charging import begin, end
+from tests.integration.control.charges import begin, end
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import (
     ACCEPTED,

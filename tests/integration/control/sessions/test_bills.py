@@ -28,7 +28,7 @@ from shared.store.sessions import history as session_history
 from shared.store.sessions import reviews, sessions, settling
 from shared.store.sessions.facts import ClaimedSession
 from shared.store.sessions.settling import Result
-from tests.integration.control import charging
+from tests.integration.control import charges
 from tests.support.stations import register as register_station
 from tests.support.transaction_events import BEGIN, END, event, minute, register, started
 
@@ -246,18 +246,18 @@ async def test_another_payer_is_a_change_as_well(db: Database, worker: WorkerSet
 
 async def changed_bill_of_1_6(db: Database, worker: WorkerSettings) -> Session:
     """Bill a session by an end that was matched, and then tell the real one."""
-    transaction_id = await charging.begin(db)
+    transaction_id = await charges.begin(db)
     stray = TransactionEnded(
         station_id="CS-1",
         transaction_id="-1",
-        ended_at=charging.START + timedelta(hours=1),
+        ended_at=charges.START + timedelta(hours=1),
         meter_stop_wh=Decimal(2500),
         stopped_reason="Local",
         id_token="04A2B3C4",
     )
     before = await settled(db, worker, stray)
     assert (before.ended_by, before.energy_wh, before.billable) == ("matched", 1500, True)
-    await charging.end(db, transaction_id, "3000")
+    await charges.end(db, transaction_id, "3000")
     return await settled(db, worker)
 
 
@@ -298,7 +298,7 @@ async def test_a_decision_about_a_changed_bill_holds_until_it_changes_again(
 async def test_a_decision_itself_is_no_change_in_silence(
     db: Database, worker: WorkerSettings
 ) -> None:
-    await charging.end(db, await charging.begin(db), "3000")
+    await charges.end(db, await charges.begin(db), "3000")
     session = await settled(db, worker)
     await decide(db, session, ReviewDecision.CORRECT, energy_wh=Decimal(1200))
     session = await settled(db, worker)
@@ -360,11 +360,11 @@ async def claim(db: Database, worker: WorkerSettings) -> tuple[ClaimedSession, R
 async def test_what_was_worked_out_before_a_fact_came_is_not_written(
     db: Database, worker: WorkerSettings
 ) -> None:
-    transaction_id = await charging.begin(db)
-    await charging.end(db, transaction_id, "900")
+    transaction_id = await charges.begin(db)
+    await charges.end(db, transaction_id, "900")
     _, result = await claim(db, worker)
     assert result.settlement.needs_review
-    await charging.end(db, transaction_id, "3000")
+    await charges.end(db, transaction_id, "3000")
     before = await db.fetchrow("SELECT * FROM sessions")
     assert await settling.store(db, [result], max_quirks_per_station=9) == []
     assert await db.fetchrow("SELECT * FROM sessions") == before
@@ -375,7 +375,7 @@ async def test_what_was_worked_out_before_a_fact_came_is_not_written(
 async def test_what_was_worked_out_after_all_facts_is_written_once(
     db: Database, worker: WorkerSettings
 ) -> None:
-    await charging.end(db, await charging.begin(db), "900")
+    await charges.end(db, await charges.begin(db), "900")
     _, result = await claim(db, worker)
     assert await settling.store(db, [result], max_quirks_per_station=9) == [result]
     assert await settling.store(db, [result], max_quirks_per_station=9) == []
@@ -385,9 +385,9 @@ async def test_what_was_worked_out_after_all_facts_is_written_once(
 async def test_a_failure_before_a_fact_came_does_not_put_the_session_off(
     db: Database, worker: WorkerSettings
 ) -> None:
-    transaction_id = await charging.begin(db)
+    transaction_id = await charges.begin(db)
     claimed, _ = await claim(db, worker)
-    await charging.end(db, transaction_id, "3000")
+    await charges.end(db, transaction_id, "3000")
     await settling.put_back(db, claimed, delay_s=1000)
     assert not await settling.give_up(db, claimed, delay_s=1000)
     row = await db.fetchrow(

@@ -13,7 +13,7 @@ from shared.domain.sessions import TransactionEventReported, TransactionEventTyp
 from shared.domain.sessions.meter_values import MeterSample, MeterValue
 from shared.store import facts
 from shared.store.pool import Database
-from tests.integration.control.charging import START, begin, end, meter
+from tests.integration.control.charges import START, begin, end, meter
 from tests.integration.control.players import decide
 
 TYPES = TransactionEventType

@@ -24,7 +24,7 @@ from shared.domain.stations.stations import ConnectorStatus, ConnectorStatusRepo
 from shared.store import facts, redelivery
 from shared.store.facts import SetAside
 from shared.store.pool import Database, KeptConnection
-from tests.integration.control.charging import START, begin, meter
+from tests.integration.control.charges import START, begin, meter
 from tests.integration.control.players import assert_problem
 
 

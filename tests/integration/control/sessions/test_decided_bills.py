@@ -10,7 +10,7 @@ from control.jobs.settings import WorkerSettings
 from shared.domain.sessions import HistoryKind, ReviewDecision, Session
 from shared.store.pool import Database
 from shared.store.sessions import sessions
-from tests.integration.control import charging
+from tests.integration.control import charges
 from tests.integration.control.sessions.test_bills import (
     MIDDLE,
     WITH_BEGIN,
@@ -92,7 +92,7 @@ async def test_who_pays_does_not_change_after_a_decision_that_made_the_first_bil
 
 
 async def test_what_is_not_to_be_billed_makes_no_bill(db: Database, worker: WorkerSettings) -> None:
-    await charging.end(db, await charging.begin(db), "900")
+    await charges.end(db, await charges.begin(db), "900")
     session = await settled(db, worker)
     await decide(db, session, ReviewDecision.VOID)
     session = await settled(db, worker)
@@ -106,8 +106,8 @@ async def test_what_is_not_to_be_billed_makes_no_bill(db: Database, worker: Work
 async def test_an_operators_end_of_an_open_charge_makes_no_bill_without_energy(
     db: Database, worker: WorkerSettings
 ) -> None:
-    await charging.begin(db)
+    await charges.begin(db)
     session = await settled(db, worker)
-    ended_at = charging.START + timedelta(hours=1)
+    ended_at = charges.START + timedelta(hours=1)
     await decide(db, session, ReviewDecision.CORRECT, ended_at=ended_at)
     assert await db.fetchval("SELECT bill_at FROM sessions") is None

@@ -15,7 +15,7 @@ from shared.domain.sessions import HistoryKind, Session, TransactionEnded
 from shared.store import facts
 from shared.store.pool import Database, open_database
 from shared.store.sessions import history, sessions, stray_ends
-from tests.integration.control.charging import START, begin, end, meter
+from tests.integration.control.charges import START, begin, end, meter
 from tests.integration.control.conftest import MakeSettings
 
 MakeWorker = Callable[..., WorkerSettings]

@@ -9,7 +9,7 @@ import pytest
 from shared.domain.sessions.meter_values import MeterSample, MeterValue, MeterValuesReported
 from shared.store import facts
 from shared.store.pool import Database
-from tests.integration.control.charging import START, begin
+from tests.integration.control.charges import START, begin
 from tests.integration.control.players import assert_problem, register
 
 URL = "/v1/stations/CS-1/meter-values"

@@ -13,7 +13,7 @@ from control.jobs.settings import WorkerSettings
 from shared.domain.sessions import TransactionEnded, TransactionEventReported, TransactionEventType
 from shared.store import facts
 from shared.store.pool import Database
-from tests.integration.control.charging import START, begin, end, meter
+from tests.integration.control.charges import START, begin, end, meter
 from tests.integration.control.players import SEEN, assert_problem, decide
 
 

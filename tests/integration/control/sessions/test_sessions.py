@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from shared.store.pool import Database
-from tests.integration.control.charging import begin, end, meter
+from tests.integration.control.charges import begin, end, meter
 from tests.integration.control.players import assert_problem
 
 

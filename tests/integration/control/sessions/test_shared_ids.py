@@ -16,7 +16,7 @@ from shared.domain.sessions import Session, TransactionEventReported, Transactio
 from shared.store import facts
 from shared.store.pool import Database
 from shared.store.sessions import sessions
-from tests.integration.control import charging
+from tests.integration.control import charges
 from tests.support.transaction_events import BEGIN, END, event, minute, register, started
 
 Event = TransactionEventReported
@@ -151,8 +151,8 @@ async def test_stations_do_not_share_ids(db: Database, worker: WorkerSettings) -
 async def test_an_id_that_we_gave_before_the_upgrade_is_the_stations_as_well(
     db: Database, worker: WorkerSettings
 ) -> None:
-    ours = await charging.begin(db)
-    await charging.end(db, ours, "3000")
+    ours = await charges.begin(db)
+    await charges.end(db, ours, "3000")
     for batch in (charge(0, 1000), charge(120, 5000)):
         await facts.write(db, [replace(each, transaction_id=ours) for each in batch])
     old, first, second = await settled(db, worker)
@@ -165,7 +165,7 @@ async def test_an_id_that_we_gave_before_the_upgrade_is_the_stations_as_well(
 async def test_an_id_that_the_station_made_is_not_given_to_a_transaction_of_1_6(
     db: Database,
 ) -> None:
-    ours = int(await charging.begin(db))
+    ours = int(await charges.begin(db))
     for number in (1, 2):
         await facts.write(db, [replace(charge(0, 1000)[0], transaction_id=str(ours + number))])
     starts = [
@@ -176,7 +176,7 @@ async def test_an_id_that_the_station_made_is_not_given_to_a_transaction_of_1_6(
             ocpp_version="1.6",
             id_token="TAG",
             authorization_status=AuthorizationStatus.ACCEPTED,
-            started_at=charging.START + timedelta(days=1),
+            started_at=charges.START + timedelta(days=1),
             meter_start_wh=Decimal(1000),
         )
         for station_id in ("CS-1", "CS-2")

@@ -3,7 +3,7 @@
 from shared.domain.sessions.meter_values import MeterValuesReported
 from shared.store import facts
 from shared.store.pool import Database
-from tests.integration.control import charging
+from tests.integration.control import charges
 from tests.support.transaction_events import register
 
 
@@ -29,7 +29,7 @@ async def woken(db: Database) -> set[str]:
 
 
 async def two_sessions(db: Database) -> tuple[str, str]:
-    open_, closed = await charging.begin(db), await charging.begin(db, evse_id=2)
+    open_, closed = await charges.begin(db), await charges.begin(db, evse_id=2)
     await db.execute("UPDATE sessions SET settled_at = now(), settle_at = NULL")
     await closed_by_rule(db, closed)
     return open_, closed

@@ -211,7 +211,7 @@ async def test_a_search_that_cannot_be_is_refused(
 async def test_a_search_that_takes_too_long_says_what_to_do(
     client: httpx.AsyncClient, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("control.api.ocpp_log._SEARCH_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("control.api.stations.ocpp_log._SEARCH_TIMEOUT_S", 0.2)
     async with db.acquire() as other, other.transaction():
         await other.execute("LOCK TABLE ocpp_log IN ACCESS EXCLUSIVE MODE")
         for path in (LOG, f"{LOG}/export"):

@@ -1,0 +1,1 @@
+"""Who may do what: organizations, roles, and who is behind a request."""
