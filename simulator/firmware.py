@@ -4,19 +4,20 @@ The steps are those of 1.6 (4.5 and 5.19; whitepaper, L01) and 2.0.1 (L01, L02).
 """
 
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 from urllib.parse import unquote, urlsplit
 
 from simulator.certificates import is_signed_by, load_certificate
 from simulator.charging import StopReason
-from simulator.dialect import BootReason
+from simulator.connector import Connector
+from simulator.context import Context
+from simulator.dialect import BootReason, Dialect
 from simulator.events import FirmwareProgressed
 from simulator.maintenance import FirmwareStatus, FirmwareUpdate, SecurityEventType
-from simulator.transfers import TransferResult, TransferStatus
-
-if TYPE_CHECKING:
-    from simulator.station import Station
+from simulator.notices import Notices
+from simulator.restarting import Restarting
+from simulator.security_log import SecurityLog
+from simulator.transfers import TransferResult, Transfers, TransferStatus
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 
@@ -35,16 +36,55 @@ _POINT_OF_NO_RETURN = frozenset({FirmwareStatus.INSTALLING, FirmwareStatus.INSTA
 
 
 class FirmwareUpdates:
-    """The updates of one station, one at a time."""
+    """The updates of one station, one at a time.
 
-    __slots__ = ("_failures", "_station", "_transfer", "_update", "_version", "status")
+    Args:
+        context: Clock and chance, and the version that runs.
+        dialect: Words how far an update has come.
+        connectors: All of the station, by number: nobody may charge during an installation.
+        restarting: Restarts into what has been installed.
+        transfers: Fetches the file.
+        notices: Takes what is told.
+        security_log: Notes what was installed, and what was forged.
+    """
 
-    def __init__(self, station: "Station") -> None:
-        self._station = station
+    __slots__ = (
+        "_connectors",
+        "_context",
+        "_dialect",
+        "_failures",
+        "_notices",
+        "_restarting",
+        "_security_log",
+        "_transfer",
+        "_transfers",
+        "_update",
+        "_version",
+        "status",
+    )
+
+    def __init__(
+        self,
+        *,
+        context: Context,
+        dialect: Dialect,
+        connectors: Mapping[int, Connector],
+        restarting: Restarting,
+        transfers: Transfers,
+        notices: Notices,
+        security_log: SecurityLog,
+    ) -> None:
+        self._context = context
+        self._dialect = dialect
+        self._connectors = connectors
+        self._restarting = restarting
+        self._transfers = transfers
+        self._notices = notices
+        self._security_log = security_log
         self._update: FirmwareUpdate | None = None
         self._failures = 0
         self._transfer = 0
-        self._version = station.context.firmware_version
+        self._version = context.firmware_version
         self.status = FirmwareStatus.IDLE
 
     @property
@@ -63,8 +103,8 @@ class FirmwareUpdates:
         self.status = FirmwareStatus.IDLE
         self._update = update
         self._failures = 0
-        self._version = _next_version(update.location, self._station.context.firmware_version)
-        if update.retrieve_at > self._station.context.now:
+        self._version = _next_version(update.location, self._context.firmware_version)
+        if update.retrieve_at > self._context.now:
             self._become(FirmwareStatus.DOWNLOAD_SCHEDULED)
         self._at(update.retrieve_at, self._download)
 
@@ -79,9 +119,7 @@ class FirmwareUpdates:
         if self.status is not FirmwareStatus.INSTALL_REBOOTING or update is None:
             return
         self._become(FirmwareStatus.INSTALLED)
-        self._station.security_log.note(
-            SecurityEventType.FIRMWARE_UPDATED, f"to version {self._version}"
-        )
+        self._security_log.note(SecurityEventType.FIRMWARE_UPDATED, f"to version {self._version}")
 
     def restart(self) -> None:
         """Go on after a restart; what was interrupted begins again."""
@@ -91,8 +129,8 @@ class FirmwareUpdates:
         self._at(update.retrieve_at, self._download)
 
     def _give_up(self) -> None:
-        self._station.transfers.cancel(self._transfer)
-        self._station.context.timers.cancel("firmware")
+        self._transfers.cancel(self._transfer)
+        self._context.timers.cancel("firmware")
         if self.status is FirmwareStatus.INSTALL_SCHEDULED:
             self._drain(drained=False)
 
@@ -101,11 +139,10 @@ class FirmwareUpdates:
         if update is None:
             return
         self.status = status
-        station = self._station
-        station.context.report(FirmwareProgressed(status=status.value, version=self._version))
-        request = station.dialect.firmware_status(status, update)
+        self._context.report(FirmwareProgressed(status=status.value, version=self._version))
+        request = self._dialect.firmware_status(status, update)
         if request is not None:
-            station.notices.tell(request)
+            self._notices.tell(request)
 
     # Step by step
 
@@ -115,7 +152,7 @@ class FirmwareUpdates:
             return
         if self.status is not FirmwareStatus.DOWNLOADING:
             self._become(FirmwareStatus.DOWNLOADING)
-        self._transfer = self._station.transfers.download(update.location, self._downloaded)
+        self._transfer = self._transfers.download(update.location, self._downloaded)
 
     def _downloaded(self, result: TransferResult) -> None:
         update = self._update
@@ -127,26 +164,26 @@ class FirmwareUpdates:
             if in_vain or self._failures >= update.attempts:
                 self._become(FirmwareStatus.DOWNLOAD_FAILED)
             else:
-                self._at(self._station.context.now + update.retry_interval_s, self._download)
+                self._at(self._context.now + update.retry_interval_s, self._download)
             return
         self._become(FirmwareStatus.DOWNLOADED)
         if update.signing_certificate is not None:
             if not self._is_genuine(update, result.content):
                 self._become(FirmwareStatus.INVALID_SIGNATURE)
-                self._station.security_log.note(
+                self._security_log.note(
                     SecurityEventType.INVALID_FIRMWARE_SIGNATURE, f"of {update.location}"[:255]
                 )
                 return
             self._become(FirmwareStatus.SIGNATURE_VERIFIED)
-        if not result.content or self._station.context.misbehaviours.fails_to_install():
+        if not result.content or self._context.misbehaviours.fails_to_install():
             # Some firmware proves useless only when it is unpacked.
-            self._at(self._station.context.now, self._fail)
+            self._at(self._context.now, self._fail)
             return
         self._schedule(update)
 
     def _is_genuine(self, update: FirmwareUpdate, content: bytes) -> bool:
         """Check the signature over the whole file (L01.FR.04 of the whitepaper, L01.FR.12)."""
-        if self._station.context.misbehaviours.takes_signatures_for_forged():
+        if self._context.misbehaviours.takes_signatures_for_forged():
             return False
         certificate = load_certificate(update.signing_certificate or "")
         return certificate is not None and is_signed_by(
@@ -154,7 +191,7 @@ class FirmwareUpdates:
         )
 
     def _schedule(self, update: FirmwareUpdate) -> None:
-        now = self._station.context.now
+        now = self._context.now
         if update.install_at is not None and update.install_at > now:
             self._become(FirmwareStatus.INSTALL_SCHEDULED)
             self._at(update.install_at, self._await_idle)
@@ -169,7 +206,7 @@ class FirmwareUpdates:
         self._install_when_idle()
 
     def _install_when_idle(self) -> None:
-        update, context = self._update, self._station.context
+        update, context = self._update, self._context
         if update is None or self._charging or (update.install_at or 0.0) > context.now:
             return
         self._become(FirmwareStatus.INSTALLING)
@@ -177,8 +214,8 @@ class FirmwareUpdates:
 
     def _installed(self) -> None:
         self._become(FirmwareStatus.INSTALL_REBOOTING)
-        self._station.context.firmware_version = self._version
-        self._station.restarting.begin(
+        self._context.firmware_version = self._version
+        self._restarting.begin(
             StopReason.ORDERLY_RESET, told=True, because=BootReason.FIRMWARE_UPDATE
         )
 
@@ -188,15 +225,15 @@ class FirmwareUpdates:
 
     @property
     def _charging(self) -> bool:
-        return any(each.charge is not None for each in self._station.connectors.values())
+        return any(each.charge is not None for each in self._connectors.values())
 
     def _drain(self, *, drained: bool) -> None:
-        for connector in self._station.connectors.values():
+        for connector in self._connectors.values():
             connector.drain(drained=drained)
 
     def _at(self, moment: float, action: Callable[[], None]) -> None:
-        now = self._station.context.now
-        self._station.context.timers.set("firmware", max(moment, now), action)
+        now = self._context.now
+        self._context.timers.set("firmware", max(moment, now), action)
 
 
 def _next_version(location: str, present: str) -> str:

@@ -3,13 +3,37 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from simulator.charging import ConnectorStatus, IdToken, Loss
 from simulator.context import Context
 
-if TYPE_CHECKING:
-    from simulator.connector import Connector
+
+class Reservable(Protocol):
+    """What reservations have to know of a connector, and what they ask of it."""
+
+    @property
+    def number(self) -> int:
+        """From 1, as OCPP counts them (1.6, 3.8)."""
+
+    @property
+    def status(self) -> ConnectorStatus:
+        """Where it stands."""
+
+    @property
+    def in_service(self) -> bool:
+        """The station was accepted, and is not about to restart."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether a charge can be started now, by somebody for whom it may be reserved."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may be used at all."""
+
+    def settle(self) -> None:
+        """Bring the status in line with what the connector may be used for, and by whom."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +84,7 @@ class Reservations:
     def __init__(
         self,
         context: Context,
-        connectors: "Mapping[int, Connector]",
+        connectors: Mapping[int, Reservable],
         *,
         on_lost: Callable[[int, Loss], None],
     ) -> None:
@@ -178,10 +202,10 @@ class Reservations:
             None,
         )
 
-    def _is_free(self, connector: "Connector") -> bool:
+    def _is_free(self, connector: Reservable) -> bool:
         return connector.ready and not self.holds(connector.number)
 
-    def _look_at(self, connector: "Connector") -> ReserveResult:
+    def _look_at(self, connector: Reservable) -> ReserveResult:
         if connector.status is ConnectorStatus.UNAVAILABLE or not connector.in_service:
             return ReserveResult.UNAVAILABLE
         free = sum(self._is_free(each) for each in self._connectors.values())

@@ -1,16 +1,14 @@
 """Reads the meter while a charge runs, and ends the charge that has what its driver wanted."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from simulator.charging import Charge, Reading, SampleContext, StopReason
 from simulator.context import Context
 from simulator.dialect import Dialect
+from simulator.electricity import Meter
 from simulator.events import ChargeSampled
 from simulator.link import Link
-
-if TYPE_CHECKING:
-    from simulator.connector import Connector
 
 #: Readings kept for the closing record (1.6 errata 3.91, StopTransactionMaxMeterValues), besides
 #: the first and the last, which are never dropped.
@@ -18,6 +16,28 @@ MAX_KEPT_SAMPLES = 50
 
 #: A session that should end at a certain energy is looked at no more often than this.
 _MIN_LOOK_S = 0.5
+
+
+class Sampled(Protocol):
+    """A connector, as far as it is sampled."""
+
+    @property
+    def number(self) -> int:
+        """From 1, as OCPP counts them (1.6, 3.8)."""
+
+    @property
+    def charge(self) -> Charge | None:
+        """The running transaction."""
+
+    @property
+    def meter(self) -> Meter:
+        """What is read."""
+
+    def battery_filled(self) -> None:
+        """The vehicle takes no more."""
+
+    def stop(self, reason: StopReason) -> None:
+        """End the running charge."""
 
 
 class Sampling:
@@ -33,7 +53,7 @@ class Sampling:
     __slots__ = ("_connector", "_context", "_dialect", "_keep_every", "_link", "_taken")
 
     def __init__(
-        self, connector: "Connector", *, context: Context, link: Link, dialect: Dialect
+        self, connector: Sampled, *, context: Context, link: Link, dialect: Dialect
     ) -> None:
         self._connector = connector
         self._context = context

@@ -117,9 +117,30 @@ class Station:
         self.security_log = SecurityLog(self.context, self.dialect, self.notices)
         self.roots = RootCertificates()
         self.keys = StationKeys(profile.station_id, rng)
-        self.firmware = FirmwareUpdates(self)
-        self.logs = LogUploads(self)
-        self.clock_aligned = ClockAligned(self)
+        self.firmware = FirmwareUpdates(
+            context=self.context,
+            dialect=self.dialect,
+            connectors=self.connectors,
+            restarting=self.restarting,
+            transfers=self.transfers,
+            notices=self.notices,
+            security_log=self.security_log,
+        )
+        self.logs = LogUploads(
+            context=self.context,
+            link=self.link,
+            dialect=self.dialect,
+            connectors=self.connectors,
+            transfers=self.transfers,
+            notices=self.notices,
+            security_log=self.security_log,
+        )
+        self.clock_aligned = ClockAligned(
+            context=self.context,
+            link=self.link,
+            dialect=self.dialect,
+            connectors=self.connectors,
+        )
         self.operative = True
         self.password = password
         self.registration: RegistrationStatus | None = None
