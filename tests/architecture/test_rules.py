@@ -48,7 +48,7 @@ def test_pages_are_ordered_by_columns_and_not_by_what_is_made_of_them() -> None:
     keys = "|".join(set(re.findall(r"(\w+)\s+uuid\b", migrations)))
     offenders = [
         f"{path.name}: {found}"
-        for path in store.glob("*.py")
+        for path in store.rglob("*.py")
         for found in re.findall(rf"ORDER BY (?:{keys})\b", path.read_text(encoding="utf-8"))
     ]
     assert offenders == []
