@@ -47,6 +47,7 @@ from shared.bus.authorization import ChangePublisher
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import OutcomeListener, PodRequestSender
 from shared.store import pool
+from shared.store.request_database import RequestDatabases
 
 log = structlog.get_logger()
 
@@ -137,6 +138,7 @@ async def running_api(settings: ControlSettings) -> AsyncIterator[FastAPI]:
             settings=settings,
             api_keys=ApiKeys(key.get_secret_value() for key in settings.api_keys),
             db=db,
+            databases=RequestDatabases(db),
             connections=LiveConnections(registry, sender),
             dispatcher=Dispatcher(
                 db=db,

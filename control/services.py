@@ -1,7 +1,8 @@
-"""What the routes stand on, opened once per process."""
+"""What the routes stand on: opened once per process, and lent to each request in its name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, cast
+from uuid import uuid4
 
 from fastapi import Depends, Request
 
@@ -13,16 +14,25 @@ from control.files.service import Files
 from control.passwords import StationPasswords
 from control.settings import ControlSettings
 from control.stations.connections import LiveConnections
+from shared.domain.accounts.principals import Principal
 from shared.store.pool import Database
+from shared.store.request_database import RequestDatabases, Scope
+
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The things that a route may use."""
+    """The things that a route may use.
+
+    Of a request its `db` sees what its principal may see, and so does all that stands on it;
+    `databases` is what makes it.
+    """
 
     settings: ControlSettings
     api_keys: ApiKeys
     db: Database
+    databases: RequestDatabases
     connections: LiveConnections
     dispatcher: Dispatcher
     outcomes: Outcomes
@@ -30,9 +40,31 @@ class Services:
     files: Files
     authorization: AuthorizationChanges
 
+    def of_request(self, principal: Principal, *, request_id: str, changes: bool) -> "Services":
+        """Return what one request may use.
+
+        Args:
+            principal: who sent it.
+            request_id: which it is, for the audit log.
+            changes: whether its method may change anything.
+        """
+        db = self.databases.of(Scope(principal=principal, request_id=request_id, changes=changes))
+        if db is self.db:
+            return self
+        return replace(self, db=db, dispatcher=self.dispatcher.on(db), files=self.files.on(db))
+
 
 def _services(request: Request) -> Services:
-    return cast("Services", request.app.state.services)
+    services = cast("Services", request.app.state.services)
+    # Nobody is behind a request with a signed URL, which says itself what it may do.
+    principal: Principal | None = getattr(request.state, "principal", None)
+    if principal is None:
+        return services
+    return services.of_request(
+        principal,
+        request_id=getattr(request.state, "request_id", None) or str(uuid4()),
+        changes=request.method not in _SAFE_METHODS,
+    )
 
 
 ServicesDep = Annotated[Services, Depends(_services)]

@@ -30,7 +30,7 @@ from shared.domain.stations.ocpp_log import (
     LogLevel,
 )
 from shared.store.judgement import is_away
-from shared.store.pool import Database
+from shared.store.pool import Pool
 from shared.store.retrying import try_again
 from shared.store.stations import ocpp_log as store
 from shared.telemetry import metrics
@@ -105,7 +105,7 @@ class OcppLog:
 
     def __init__(
         self,
-        db: Database,
+        db: Pool,
         settings: GatewaySettings,
         *,
         pod_id: str,

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from copy import copy
 
 from control.commands.outcomes import Outcomes
 from control.passwords import StationPasswords
@@ -50,6 +51,12 @@ class Dispatcher:
         self._control_id = control_id
         self._reconnect_wait_s = reconnect_wait_s
         self._max_queued = max_queued
+
+    def on(self, db: Database) -> "Dispatcher":
+        """Return the same on the database of one request: it commands whom that one sees."""
+        other = copy(self)
+        other._db = db  # noqa: SLF001 - its own
+        return other
 
     async def send(
         self,

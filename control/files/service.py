@@ -32,6 +32,10 @@ class Files:
         self._storage = storage
         self._links = links
 
+    def on(self, db: Database) -> "Files":
+        """Return the same on the database of one request: it has the files which that one sees."""
+        return Files(db, self._settings, storage=self._storage, links=self._links)
+
     @property
     def storage(self) -> Storage:
         """Where content stands.

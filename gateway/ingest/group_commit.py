@@ -22,7 +22,7 @@ from shared.store import facts as store
 from shared.store import write_probe
 from shared.store.facts import Fact
 from shared.store.judgement import Judgement, judge
-from shared.store.pool import Database, KeptConnection
+from shared.store.pool import KeptConnection, Pool
 from shared.telemetry import metrics
 from shared.telemetry.errors import describe_error
 
@@ -44,9 +44,7 @@ class Ingest:
         on_away: called when answers have been held for that long; sockets are to be closed then.
     """
 
-    def __init__(
-        self, db: Database, settings: GatewaySettings, *, on_away: Callable[[], None]
-    ) -> None:
+    def __init__(self, db: Pool, settings: GatewaySettings, *, on_away: Callable[[], None]) -> None:
         self._db = db
         self._quotas = settings.row_quotas
         self._hold_s = settings.ingest_hold_s

@@ -12,7 +12,7 @@ from shared.batching import Batcher, Later
 from shared.store import facts as store
 from shared.store.facts import Fact
 from shared.store.judgement import Judgement, judge
-from shared.store.pool import Database, KeptConnection
+from shared.store.pool import KeptConnection, Pool
 from shared.telemetry import metrics
 
 _RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -34,7 +34,7 @@ class Lane:
 
     def __init__(
         self,
-        db: Database,
+        db: Pool,
         settings: GatewaySettings,
         *,
         max_weight: int,

@@ -19,7 +19,7 @@ from shared.store import facts as store
 from shared.store import write_probe
 from shared.store.facts import Fact, SetAside
 from shared.store.judgement import Judgement, is_away, judge
-from shared.store.pool import Database, KeptConnection
+from shared.store.pool import KeptConnection, Pool
 from shared.store.quotas import RowQuotas
 from shared.telemetry import metrics
 from shared.telemetry.errors import describe_error
@@ -65,7 +65,7 @@ class Sifter:
 
     def __init__(
         self,
-        db: Database,
+        db: Pool,
         *,
         quotas: RowQuotas,
         hold_s: float,

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import TypeAlias
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, Protocol, TypeAlias
 
 import asyncpg
 import msgspec
@@ -18,14 +18,38 @@ from shared.store.server_connection import ServerPool, end_unless_usable
 
 log = structlog.get_logger()
 
-Database: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+
+
+class Database(Protocol):
+    """What stores use: the pool, or the pool as one request may use it."""
+
+    def acquire(self) -> AbstractAsyncContextManager[Connection]:
+        """Hold a connection for as long as the context lasts."""
+
+    async def fetch(
+        self,
+        query: str,
+        *args: object,
+        timeout: float | None = None,  # noqa: ASYNC109 - as asyncpg's
+    ) -> list[asyncpg.Record]:
+        """Return the rows of a statement, within a time other than that of the settings."""
+
+    async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
+        """Return the first row of a statement, or None."""
+
+    async def fetchval(self, query: str, *args: object) -> Any:  # noqa: ANN401 - as asyncpg's
+        """Return the first value of the first row of a statement, or None."""
+
+    async def execute(self, query: str, *args: object) -> str:
+        """Run a statement, and return what Postgres says of it."""
 
 
 @asynccontextmanager
 async def open_database(
     settings: DatabaseSettings, *, max_lock_timeout_s: float = float("inf")
-) -> AsyncIterator[Database]:
+) -> AsyncIterator[Pool]:
     """Hold a pool of connections for as long as the context lasts.
 
     Args:
@@ -97,7 +121,7 @@ class KeptConnection:
         lock_timeout_s: how long a statement waits for a lock, if not as long as all others.
     """
 
-    def __init__(self, db: Database, *, lock_timeout_s: float | None = None) -> None:
+    def __init__(self, db: Pool, *, lock_timeout_s: float | None = None) -> None:
         self._db = db
         self._lock_timeout_s = lock_timeout_s
         self._connection: Connection | None = None

@@ -16,7 +16,7 @@ from shared.domain.stations.ocpp_log import (
     LogFilter,
     LogPosition,
 )
-from shared.store.pool import Database
+from shared.store.pool import Database, Pool
 
 _TABLE = "ocpp_log"
 _COLUMNS = ", ".join(field.name for field in fields(LogEntry))
@@ -27,7 +27,7 @@ WRITTEN_COLUMNS = tuple(field.name for field in fields(LogEntry) if field.name !
 """What a row of `write` is made of, in this order."""
 
 
-async def write(db: Database, rows: Iterable[tuple[object, ...]], *, timeout_s: float) -> None:
+async def write(db: Pool, rows: Iterable[tuple[object, ...]], *, timeout_s: float) -> None:
     """Add rows. They are not waited for to reach the disk: a crash may cost the last second.
 
     Args:
