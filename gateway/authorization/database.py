@@ -44,10 +44,10 @@ class DatabaseAuthorizer:
         Raises:
             StoreAwayError: Postgres is away and not enough is remembered.
         """
-        known = await self._tokens.find(request.id_token)
+        rule = await self._tokens.find_rule(request.station_id)
+        known = tuple(filter(rule.knows, await self._tokens.find(request.id_token)))
         token = find_meant(known, request.presented_as)
         group = await self._tokens.find_group(token)
-        rule = await self._tokens.find_rule(request.station_id)
         authorization = decide(
             token,
             self._now(),

@@ -16,6 +16,8 @@ INDEXES = {
     "sessions_by_start": "sessions (started_at, session_id)",
     "sessions_by_end": f"sessions (({ENDED_AT}), session_id)",
     "sessions_by_update": "sessions (updated_at, session_id)",
+    # What requests of one organization see; most of an installation are small beside the whole.
+    "sessions_by_organization": "sessions (organization_id, started_at, session_id)",
     "sessions_by_token": "sessions (lower(id_token), session_id) WHERE id_token IS NOT NULL",
     "sessions_by_transaction": "sessions (transaction_id, session_id)",
     # Nearly all are billable sooner or later, and a list of these meets them soon.

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from shared.domain.errors import UnavailableError
-from shared.store import indexes
+from shared.store import indexes, scopes
 from shared.store.hosts import Hosts
 from shared.store.judgement import is_locked
 
@@ -37,8 +37,9 @@ async def migrate(
 
     So what one has locked is free again while the next one works; the code before lives with each
     of them. Pods may do this at the same time: an advisory lock lets one work and the others find
-    it done. A lock that somebody holds on a table is waited for in short tries. Indexes of tables
-    that grow come after that, without a lock that anybody notices.
+    it done. A lock that somebody holds on a table is waited for in short tries. Who sees which rows
+    comes after that, table by table, and then indexes of tables that grow, without a lock that
+    anybody notices.
 
     Args:
         database_url: `postgresql://…`, as in the settings.
@@ -46,7 +47,8 @@ async def migrate(
         lock_wait_s: how long to try while somebody holds a lock.
 
     Raises:
-        UnavailableError: somebody holds a lock for longer; what was done before stays.
+        UnavailableError: somebody holds a lock for longer, or the role of requests is missing and
+            cannot be made by whoever migrates; what was done before stays.
     """
     hosts = Hosts(
         database_url,
@@ -63,7 +65,11 @@ async def migrate(
     clock = asyncio.get_running_loop().time
     give_up_at = clock() + lock_wait_s
     try:
-        while not (await _try_to_migrate(engine) and await _build_indexes(hosts, lock_wait_s)):
+        while not (
+            await _try_to_migrate(engine)
+            and await _provide_scopes(hosts)
+            and await _build_indexes(hosts, lock_wait_s)
+        ):
             if clock() >= give_up_at:
                 raise UnavailableError(
                     "somebody holds a lock on what is to be changed for longer than "
@@ -94,6 +100,17 @@ async def _try_to_migrate(engine: AsyncEngine) -> bool:
         log.warning("a migration waits for a lock that somebody holds", error=str(cause))
         return False
     return True
+
+
+async def _provide_scopes(hosts: Hosts) -> bool:
+    connection = await hosts.connect()
+    try:
+        return await scopes.provide(connection)
+    except asyncpg.LockNotAvailableError as error:
+        log.warning("a policy waits for a lock that somebody holds", error=str(error))
+        return False
+    finally:
+        await connection.close()
 
 
 async def _build_indexes(hosts: Hosts, lock_wait_s: float) -> bool:

@@ -17,6 +17,7 @@ import asyncpg
 from shared.domain.accounts.organizations import DEFAULT_ORGANIZATION_ID
 from shared.domain.accounts.principals import Principal
 from shared.store.pool import Connection, Database
+from shared.store.scopes import ROLE
 from shared.store.server_connection import IsolationLevel
 
 # A role that is set for no longer than the transaction, and what the scope is. The organizations
@@ -30,18 +31,13 @@ _SCOPE = """
     )
     SELECT set_config('voltaro.principal', $1, true),
            set_config('voltaro.request_id', $2, true),
+           set_config('voltaro.organization', $4, true),
            set_config('voltaro.organizations',
                       (SELECT array_agg(organization_id)::text FROM below), true),
            set_config('role', $3, true)
 """
 _WHO = """
     SELECT set_config('voltaro.principal', $1, true), set_config('voltaro.request_id', $2, true)
-"""
-# The role that the policies are for. It is one of the whole server, so its name is that of the
-# database which it was made in, whatever that is called today.
-_ROLE = """
-    SELECT polroles[1]::regrole::text FROM pg_policy
-    WHERE polrelid = 'organizations'::regclass AND polname = 'organizations_in_scope'
 """
 
 
@@ -85,9 +81,9 @@ class RequestDatabases:
     async def role(self, connection: Connection) -> str:
         """Return the role of requests that do not see everything."""
         if self._role is None:
-            self._role = await connection.fetchval(_ROLE)
+            self._role = await connection.fetchval(ROLE)
         if self._role is None:
-            raise LookupError("the database has no policy organizations_in_scope: migrate it")
+            raise LookupError("the tables have no policies yet: run the migrations")
         return self._role
 
 

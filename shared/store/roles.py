@@ -6,6 +6,8 @@ neither read the server's files, nor run programs, nor see other databases or ch
 
 import asyncpg
 
+from shared.store.scopes import provide_role
+
 _TIMEOUT_S = 30.0
 
 # What a superuser has made in the database, apart from what came with Postgres or an extension. A
@@ -79,5 +81,7 @@ async def provide_owner(superuser_url: str, *, role: str, password: str) -> None
         # One by one, because a table of many partitions would need more locks than there are.
         for (statement,) in await connection.fetch(_NOT_OURS, role):
             await connection.execute(statement)
+        # It could not make this one by itself.
+        await provide_role(connection, member=role)
     finally:
         await connection.close()

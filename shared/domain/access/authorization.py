@@ -93,7 +93,8 @@ def decide(
     Args:
         token: the token as kept, or None if nobody registered it.
         at: now, aware.
-        group: the rules of the token's group, None if it has none.
+        group: the rules of the token's group, None if it has none. Those of an organization that
+            the station does not stand below are none of its business.
         rule: who may charge where the station stands.
         presented_as: the type that the station told. A token is an identifier together with its
             type (OCPP 2.0.1 part 2 C §1.1): a card's number typed in as a key code is no card.
@@ -101,8 +102,14 @@ def decide(
             is only shown, because ConcurrentTx is an answer to a start alone (OCPP 1.6 §7.2,
             OCPP 2.0.1 part 2 §3.3). A card that ends a charge must not be refused for it.
     """
-    if token is None or (presented_as is not None and not is_same_type(token.type, presented_as)):
+    if (
+        token is None
+        or not rule.knows(token)
+        or (presented_as is not None and not is_same_type(token.type, presented_as))
+    ):
         return Authorization(AuthorizationStatus.INVALID)
+    if group is not None and not rule.knows(group):
+        group = None
     status = _status(token, at, group, rule, open_sessions)
     return Authorization(status, token.expires_at, token.group_id_token)
 

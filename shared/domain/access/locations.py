@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.access.tokens import IdToken, id_token_key
+from shared.domain.access.tokens import IdToken, IdTokenGroup, id_token_key
+from shared.domain.accounts.organizations import DEFAULT_ORGANIZATION_ID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,16 +15,30 @@ class Location:
     name: str | None
     allowed_id_tokens: tuple[str, ...]
     allowed_group_id_tokens: tuple[str, ...]
+    organization_id: str = DEFAULT_ORGANIZATION_ID
     created_at: datetime
     updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class LocationRule:
-    """Who may charge at a location, ready to be asked often; both hold keys of tokens."""
+    """Who may charge at a station, ready to be asked often.
+
+    Attributes:
+        id_token_keys: of the tokens that its location names.
+        group_keys: likewise of groups; with both empty, everybody may.
+        organization_ids: that of the station and those above it. Tokens of all others are unknown
+            there: a site host's stations take its operator's drivers, and not the other way round.
+            None for a station that nobody has registered.
+    """
 
     id_token_keys: frozenset[str] = frozenset()
     group_keys: frozenset[str] = frozenset()
+    organization_ids: frozenset[str] | None = None
+
+    def knows(self, what: IdToken | IdTokenGroup) -> bool:
+        """Tell whether a token or a group is one of the station's organization or those above."""
+        return self.organization_ids is None or what.organization_id in self.organization_ids
 
     def allows(self, token: IdToken) -> bool:
         """Tell whether a token may charge there, by itself or as one of its group."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.accounts.organizations import DEFAULT_ORGANIZATION_ID
+
 
 class AuthorizationStatus(StrEnum):
     """AuthorizationStatusEnumType; OCPP 1.6 knows the first five."""
@@ -47,6 +49,7 @@ class IdToken:
     expires_at: datetime | None
     group_id_token: str | None
     max_concurrent_sessions: int | None = None
+    organization_id: str = DEFAULT_ORGANIZATION_ID
     created_at: datetime
     updated_at: datetime
 
@@ -62,6 +65,7 @@ class IdTokenGroup:
     name: str | None
     status: AuthorizationStatus
     max_concurrent_sessions: int | None
+    organization_id: str = DEFAULT_ORGANIZATION_ID
     created_at: datetime
     updated_at: datetime
 

@@ -17,6 +17,7 @@ from shared.domain.access.tokens import KEY_SUFFIXES, AuthorizationStatus, IdTok
 from shared.domain.commands import CommandState
 from shared.store.access.local_list_limits import SWITCHED_OFF
 from shared.store.access.local_lists import LIST_COLUMNS, to_local_list
+from shared.store.access.locations import ORGANIZATIONS_ABOVE
 from shared.store.pool import Database
 
 
@@ -152,22 +153,30 @@ class WantedEntries:
 # A list of OCPP 1.6 has each text once: it is that of the card, or of the only token that has it.
 # Tokens that may charge come first, if there is not room for all. Who may not charge at the
 # station's location is left out, so that the station asks.
-_WANTED = """
+_WANTED = f"""
     SELECT token.id_token, token.type, token.status, token.expires_at, token.group_id_token,
-           token.max_concurrent_sessions, token.created_at, token.updated_at,
+           token.max_concurrent_sessions, token.organization_id, token.created_at,
+           token.updated_at,
            rules.status AS group_status, count(*) OVER () AS found
     FROM id_tokens AS token
-    LEFT JOIN id_token_groups AS rules ON rules.group_key = lower(token.group_id_token)
-    CROSS JOIN (SELECT coalesce(allowed_id_tokens, '{}') AS id_tokens,
-                       coalesce(allowed_group_id_tokens, '{}') AS groups
+    CROSS JOIN (SELECT coalesce(allowed_id_tokens, '{{}}') AS id_tokens,
+                       coalesce(allowed_group_id_tokens, '{{}}') AS groups,
+                       {ORGANIZATIONS_ABOVE.format(organization_id="stations.organization_id")}
+                       AS organizations
                 FROM stations LEFT JOIN locations USING (location_id)
                 WHERE station_id = $1) AS allowed
-    WHERE ($2 OR lower(token.group_id_token) = ANY($3))
+    LEFT JOIN id_token_groups AS rules
+           ON rules.group_key = lower(token.group_id_token)
+          AND rules.organization_id = ANY(allowed.organizations)
+    WHERE token.organization_id = ANY(allowed.organizations)
+      AND ($2 OR lower(token.group_id_token) = ANY($3))
       AND token.type <> 'NoAuthorization'
       AND ($4::integer IS NULL OR length(token.id_token) <= $4)
       AND ($4::integer IS NULL OR token.type IN ('ISO14443', 'ISO15693') OR NOT EXISTS (
           SELECT FROM id_tokens AS other
-          WHERE other.id_token_key <> token.id_token_key AND other.id_token_key = ANY(ARRAY(
+          WHERE other.id_token_key <> token.id_token_key
+            AND other.organization_id = ANY(allowed.organizations)
+            AND other.id_token_key = ANY(ARRAY(
               SELECT split_part(token.id_token_key, E'\\x1f', 1) || suffix
               FROM unnest($6::text[]) AS suffix))))
       AND (cardinality(allowed.id_tokens) + cardinality(allowed.groups) = 0
@@ -176,7 +185,7 @@ _WANTED = """
                                               FROM unnest(allowed.groups) AS each))
     ORDER BY token.status <> 'Accepted', token.id_token_key
     LIMIT $5
-"""
+"""  # noqa: S608 - a part of the statement
 
 
 async def read_wanted(

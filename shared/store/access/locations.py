@@ -8,8 +8,23 @@ import asyncpg
 
 from shared.domain.access.locations import EVERYBODY, Location, LocationRule
 from shared.domain.access.tokens import id_token_key
+from shared.domain.accounts.organizations import DEFAULT_ORGANIZATION_ID
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.store.pool import Database
+
+ORGANIZATIONS_ABOVE = """
+    ARRAY(
+        WITH RECURSIVE above AS (
+            SELECT organization_id, parent_id FROM organizations
+            WHERE organization_id = {organization_id}
+            UNION ALL
+            SELECT parent.organization_id, parent.parent_id
+            FROM organizations AS parent JOIN above ON parent.organization_id = above.parent_id
+        )
+        SELECT organization_id FROM above
+    )
+"""
+"""SQL: an organization and those above it, whose tokens may charge at its stations."""
 
 _COLUMNS = ", ".join(field.name for field in fields(Location))
 _UPDATABLE = frozenset({"name", "allowed_id_tokens", "allowed_group_id_tokens"})
@@ -132,18 +147,28 @@ async def delete(db: Database, location_id: str) -> None:
 async def find_rules(db: Database, station_ids: Sequence[str]) -> list[LocationRule]:
     """Return who may charge at each station, in the same order."""
     records = await db.fetch(
-        """
-        SELECT station_id, allowed_id_tokens, allowed_group_id_tokens
-        FROM stations JOIN locations USING (location_id)
+        f"""
+        SELECT station_id, coalesce(allowed_id_tokens, '{{}}') AS id_tokens,
+               coalesce(allowed_group_id_tokens, '{{}}') AS groups,
+               {ORGANIZATIONS_ABOVE.format(organization_id="stations.organization_id")}
+               AS organizations
+        FROM stations LEFT JOIN locations USING (location_id)
         WHERE station_id = ANY($1)
-        """,
+        """,  # noqa: S608 - the text above
         station_ids,
     )
-    found = {
-        record["station_id"]: LocationRule(
-            frozenset(map(id_token_key, record["allowed_id_tokens"])),
-            frozenset(map(id_token_key, record["allowed_group_id_tokens"])),
-        )
-        for record in records
-    }
+    found = {record["station_id"]: _rule(record) for record in records}
     return [found.get(station_id, EVERYBODY) for station_id in station_ids]
+
+
+# Most stations stand nowhere in particular and belong to who runs the installation: one is enough.
+_OF_THE_INSTALLATION = LocationRule(organization_ids=frozenset({DEFAULT_ORGANIZATION_ID}))
+
+
+def _rule(record: asyncpg.Record) -> LocationRule:
+    rule = LocationRule(
+        frozenset(map(id_token_key, record["id_tokens"])),
+        frozenset(map(id_token_key, record["groups"])),
+        frozenset(record["organizations"]),
+    )
+    return _OF_THE_INSTALLATION if rule == _OF_THE_INSTALLATION else rule

@@ -161,7 +161,7 @@ _MERGE = f"""
             station_id, transaction_id, transaction_id_issuer, ocpp_version, evse_id, connector_id,
             reservation_id, started_at, ended_at, ended_by, stopped_reason,
             id_token, authorization_status, id_token_rank, end_id_token, end_id_token_rank,
-            meter_start_wh, meter_start_rank, meter_stop_wh, meter_stop_rank)
+            meter_start_wh, meter_start_rank, meter_stop_wh, meter_stop_rank, organization_id)
         SELECT station_id, transaction_id, $2, min(ocpp_version), min(evse_id), min(connector_id),
             min(reservation_id),
             min(occurred_at) FILTER (WHERE event_type = 'Started'),
@@ -179,7 +179,9 @@ _MERGE = f"""
             min(meter_start_rank),
             (array_agg(meter_stop_wh ORDER BY meter_stop_rank)
                 FILTER (WHERE meter_stop_rank IS NOT NULL))[1],
-            min(meter_stop_rank)
+            min(meter_stop_rank),
+            coalesce((SELECT organization_id FROM stations
+                      WHERE stations.station_id = event.station_id), 'default')
         FROM event
         GROUP BY station_id, transaction_id
         ORDER BY station_id, transaction_id

@@ -37,7 +37,7 @@ async def write_starts(connection: Connection, facts: Sequence[TransactionStarte
         """
         INSERT INTO sessions (station_id, evse_id, connector_id, ocpp_version, id_token,
                               authorization_status, started_at, meter_start_wh, reservation_id,
-                              transaction_id, transaction_id_issuer)
+                              transaction_id, transaction_id_issuer, organization_id)
         SELECT start.*, (
             -- An id that the station has made itself, when it spoke OCPP 2.0.1, is left out.
             SELECT transaction_id FROM (
@@ -47,7 +47,9 @@ async def write_starts(connection: Connection, facts: Sequence[TransactionStarte
             WHERE NOT EXISTS (SELECT FROM sessions AS other
                               WHERE other.station_id = start.station_id
                                 AND other.transaction_id = next.transaction_id)
-            LIMIT 1), $10
+            LIMIT 1), $10, coalesce((
+            SELECT organization_id FROM stations WHERE stations.station_id = start.station_id
+            ), 'default')
         FROM unnest($1::text[], $2::integer[], $3::integer[], $4::text[], $5::text[], $6::text[],
                     $7::timestamptz[], $8::numeric[], $9::integer[])
             AS start (station_id, evse_id, connector_id, ocpp_version, id_token,

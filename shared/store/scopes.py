@@ -1,0 +1,237 @@
+"""Whose rows a request sees: policies of row-level security, kept as they stand here.
+
+A request of the default organization, the gateway and the worker are the owner of the tables, whom
+no policy concerns. All others take a role without any rights but those on the tables below, and see
+of each what its condition lets through (`request_database.py`). So scope is in one place, and no
+statement can forget it: a table that is not named here is out of their reach.
+
+They are provided after the migrations, one table at a time: all at once would lock out whoever uses
+two of them in another order.
+"""
+
+import hashlib
+
+import asyncpg
+
+from shared.domain.errors import UnavailableError
+from shared.store.hosts import Server
+
+_POLICY_NAME = "scope"
+# Any number will do, as long as nothing else in the database locks on it.
+_LOCK = 6_801_600_203
+
+_OWN = "organization_id = ANY (organizations_in_scope())"
+
+
+def _of_station(table: str, since: str | None = None) -> str:
+    """Return what holds for a row of a station that is in sight.
+
+    Args:
+        table: whose row.
+        since: the column that says when it came. What came before the station belonged to its
+            organization stays out of sight, also where another one had a station of that id.
+    """
+    period = "" if since is None else f" AND organization_since <= {table}.{since}"
+    return f"EXISTS (SELECT FROM stations WHERE station_id = {table}.station_id{period})"
+
+
+def _of_transaction(table: str, since: str) -> str:
+    """Return the same for what tells of a transaction, which also goes with its session.
+
+    OFFSET keeps Postgres from reading all sessions that are in sight to find a few among them.
+    """
+    return f"""{_of_station(table, since)} OR EXISTS (
+        SELECT FROM sessions
+        WHERE station_id = {table}.station_id AND transaction_id = {table}.transaction_id
+        OFFSET 0)"""
+
+
+SCOPES: dict[str, str] = {
+    "stations": _OWN,
+    "locations": _OWN,
+    "id_tokens": _OWN,
+    "id_token_groups": _OWN,
+    "files": _OWN,
+    "command_batches": _OWN,
+    "sessions": _OWN,
+    "session_history": "EXISTS ("
+    "SELECT FROM sessions WHERE session_id = session_history.session_id)",
+    # What a station is and has now goes with it.
+    **{
+        table: _of_station(table)
+        for table in (
+            "agreed_security_profiles",
+            "charging_profiles",
+            "client_certificates",
+            "composite_schedules",
+            "configuration_keys",
+            "connector_status_changes",
+            "connectors",
+            "installed_certificates",
+            "local_list_entries",
+            "local_lists",
+            "maintenance_windows",
+            "reservations",
+            "station_connections",
+            "station_variables",
+        )
+    },
+    # What it once said and was asked stays with whom it belonged to then.
+    **{
+        table: _of_station(table, since)
+        for table, since in {
+            "certificate_signing_requests": "requested_at",
+            "commands": "created_at",
+            "dead_letters": "received_at",
+            "firmware_updates": "created_at",
+            "log_requests": "created_at",
+            "ocpp_log": "called_at",
+            "security_events": "received_at",
+            "station_events": "received_at",
+        }.items()
+    },
+    "firmware_statuses": "EXISTS (SELECT FROM firmware_updates"
+    " WHERE firmware_update_id = firmware_statuses.firmware_update_id)",
+    "log_statuses": "EXISTS (SELECT FROM log_requests"
+    " WHERE log_request_id = log_statuses.log_request_id)",
+    **{
+        table: _of_transaction(table, "received_at")
+        for table in (
+            "meter_values",
+            "transaction_ends",
+            "transaction_events",
+            "transaction_events_of_same_number",
+        )
+    },
+    # Whoever connects without being registered belongs to nobody yet, and what a make does wrong is
+    # shown by a message of any station: both are for who runs the installation.
+    "unknown_stations": "false",
+    "quirks": "false",
+    # The organizations below are those that stood there when the transaction began, so that a new
+    # one is known by where it stands.
+    "organizations": f"{_OWN} OR parent_id = ANY (organizations_in_scope())",
+}
+"""By table, what holds for the rows that a request sees, makes and leaves behind."""
+
+OPEN: dict[str, tuple[str, str]] = {
+    "all_transaction_events": ("SELECT", "a view, which has the rights of whoever asks it"),
+    "authorization_revision": ("SELECT, UPDATE", "a number that any change of a token raises"),
+    "pods": ("SELECT", "the processes of the installation: whose lease says who is online"),
+}
+"""Tables and views that requests may use as a whole: how, and why that shows nothing of others."""
+
+CLOSED: dict[str, str] = {
+    "alembic_version": "is the migrations' own",
+    "write_probes": "is how a pod learns that Postgres takes writes again",
+}
+"""Tables that no request needs."""
+
+ROLE = """
+    SELECT rolname::text FROM pg_policy JOIN pg_roles ON pg_roles.oid = polroles[1]
+    WHERE polrelid = to_regclass('public.organizations') AND polname = 'scope'
+"""
+"""SQL: the role that the policies are for, whatever the database was called when it was made."""
+_NEW_ROLE = "SELECT ('voltaro_requests_' || current_database())::name::text"
+
+
+async def provide_role(connection: Server, *, member: str) -> str:
+    """Make the role of requests unless it is there, let `member` take it, and return its name.
+
+    It is of the whole server, so each database has its own: no other installation of the same
+    server is let in by it. A database that was copied or renamed keeps the one it had.
+
+    Raises:
+        UnavailableError: whoever is connected may not make it; the message says what to do.
+    """
+    known = await connection.fetchval(ROLE)
+    role: str = known or await connection.fetchval(_NEW_ROLE)
+    create = await connection.fetchval("SELECT format('CREATE ROLE %I NOLOGIN', $1::text)", role)
+    grant = await connection.fetchval(
+        "SELECT format('GRANT %I TO %I WITH INHERIT FALSE, SET TRUE', $1::text, $2::text)",
+        role,
+        member,
+    )
+    missing = []
+    if not await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role):
+        missing.append(create)
+        missing.append(grant)
+    elif not await connection.fetchval(
+        "SELECT pg_has_role($1::name, $2::name, 'SET')", member, role
+    ):
+        missing.append(grant)
+    try:
+        for statement in missing:
+            await connection.execute(statement)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise UnavailableError(
+            f"the database needs a role for requests of organizations, and {member} may not make "
+            f"it ({error}): have a superuser run this once, then migrate again: "
+            f"{'; '.join(missing)};"
+        ) from error
+    return role
+
+
+async def provide(connection: Server) -> bool:
+    """Give every table the policy that stands here.
+
+    Args:
+        connection: the owner's, outside of any transaction.
+
+    Returns:
+        False if somebody else does it now.
+
+    Raises:
+        UnavailableError: the role is missing and cannot be made.
+        asyncpg.LockNotAvailableError: somebody holds a lock on a table; what was done stays.
+    """
+    if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+        return False
+    role = await provide_role(
+        connection, member=await connection.fetchval("SELECT current_user::text")
+    )
+    quoted = await connection.fetchval("SELECT quote_ident($1)", role)
+    done = {tuple(record) for record in await connection.fetch(_DONE, _POLICY_NAME, role)}
+    for table, condition in SCOPES.items():
+        digest = hashlib.sha256(condition.encode()).hexdigest()
+        if (table, digest) not in done:
+            async with connection.transaction():
+                await connection.execute(
+                    _POLICY.format(table=table, role=quoted, condition=condition, digest=digest)
+                )
+    for table, (privileges, _) in OPEN.items():
+        if not await connection.fetchval(_HAS_PRIVILEGES, role, table, privileges):
+            await connection.execute(f"GRANT {privileges} ON {table} TO {quoted}")
+    if await connection.fetchval(_LACKS_SEQUENCES, role):
+        await connection.execute(
+            f"GRANT USAGE ON SCHEMA public TO {quoted};"
+            f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {quoted}"
+        )
+    await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+    return True
+
+
+_DONE = """
+    SELECT relname, obj_description(pg_policy.oid, 'pg_policy')
+    FROM pg_policy JOIN pg_class ON pg_class.oid = polrelid
+    WHERE relnamespace = 'public'::regnamespace AND relrowsecurity AND polname = $1
+      AND polroles = ARRAY(SELECT oid FROM pg_roles WHERE rolname = $2)
+"""
+_POLICY = f"""
+    DROP POLICY IF EXISTS {_POLICY_NAME} ON {{table}};
+    CREATE POLICY {_POLICY_NAME} ON {{table}} TO {{role}} USING ({{condition}});
+    COMMENT ON POLICY {_POLICY_NAME} ON {{table}} IS '{{digest}}';
+    ALTER TABLE {{table}} ENABLE ROW LEVEL SECURITY;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON {{table}} TO {{role}}
+"""
+# Of several privileges in one word one is enough for Postgres.
+_HAS_PRIVILEGES = """
+    SELECT bool_and(has_table_privilege($1::name, $2::text, privilege))
+    FROM unnest(string_to_array($3, ', ')) AS privilege
+"""
+_LACKS_SEQUENCES = """
+    SELECT EXISTS (
+        SELECT FROM pg_sequences
+        WHERE schemaname = 'public' AND NOT has_sequence_privilege(
+            $1::name, format('%I.%I', schemaname, sequencename), 'USAGE')
+    )
+"""
