@@ -12,7 +12,9 @@ from fastapi import Depends, FastAPI
 
 from control import docs_page, openapi, query_names
 from control.access.changes import AuthorizationChanges
+from control.accounts.api_keys import ApiKeys
 from control.api.access import id_token_groups, id_tokens, local_lists, locations
+from control.api.accounts import api_keys
 from control.api.charging import charging_profiles, reservations
 from control.api.commands import batches, commands
 from control.api.sessions import dead_letters, meter_values, sessions
@@ -27,7 +29,7 @@ from control.api.stations import (
 )
 from control.api.trust import certificates, client_certificates, security_events
 from control.api.upkeep import file_links, files, firmware_updates, logs
-from control.auth import ApiKeys, RequireApiKey
+from control.auth import RequireCredentials
 from control.body_limit import BodyLimit
 from control.commands.dispatch import Dispatcher
 from control.commands.outcomes import Outcomes
@@ -88,6 +90,7 @@ def create_api() -> FastAPI:
         certificates,
         client_certificates,
         security_events,
+        api_keys,
     ):
         app.include_router(
             resource.router,
@@ -104,7 +107,7 @@ def create_api() -> FastAPI:
     app.add_middleware(HeadRequests)
     app.add_middleware(JsonEncoding)
     app.add_middleware(BodyLimit)
-    app.add_middleware(RequireApiKey, prefix="/v1/")
+    app.add_middleware(RequireCredentials, prefix="/v1/")
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(HttpMetrics)
     return app
@@ -131,12 +134,14 @@ async def running_api(settings: ControlSettings) -> AsyncIterator[FastAPI]:
             poll_interval_s=settings.command_poll_interval_s,
             max_waiting=settings.command_max_waiting,
         )
+        keys = ApiKeys(db, (key.get_secret_value() for key in settings.api_keys), settings)
         tasks = await opened.enter_async_context(asyncio.TaskGroup())
-        opened.callback(tasks.create_task(outcomes.run()).cancel)
+        for run in (outcomes.run, *keys.tasks):
+            opened.callback(tasks.create_task(run()).cancel)
         app = create_api()
         app.state.services = Services(
             settings=settings,
-            api_keys=ApiKeys(key.get_secret_value() for key in settings.api_keys),
+            api_keys=keys,
             db=db,
             databases=RequestDatabases(db),
             connections=LiveConnections(registry, sender),

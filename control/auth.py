@@ -1,48 +1,30 @@
-"""Who may use the API: callers with one of its keys, and who each of them is."""
+"""Who may use the API, and who each caller is: nothing is read of a request before."""
 
-import hashlib
-import hmac
-from collections.abc import Iterable
 from typing import Annotated, cast
 
+import structlog
 from fastapi import Depends, Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from control import problems
-from control.problems import problem_response
-from shared.domain.accounts.principals import ROOT, Principal
+from control.accounts.api_keys import ApiKeys
+from control.problems import ProblemResponse, problem_response
+from shared.domain.accounts.principals import Principal
+from shared.store.judgement import is_away
+from shared.telemetry.errors import describe_error
+
+log = structlog.get_logger()
 
 _SCHEME = "bearer"
 
 
-class ApiKeys:
-    """The keys that are accepted, kept as digests.
-
-    Digests have one length, so that comparing them in constant time tells nothing about a key.
-    """
-
-    def __init__(self, keys: Iterable[str]) -> None:
-        self._digests = [_digest(key) for key in keys]
-
-    def accept(self, key: str) -> bool:
-        """Tell whether `key` is one of them, in a time that does not depend on which."""
-        digest = _digest(key)
-        # A list, so that every key is compared.
-        matches = [hmac.compare_digest(digest, known) for known in self._digests]
-        return any(matches)
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
-
-
-class RequireApiKey:
-    """ASGI middleware: below `prefix` nothing is read, parsed or looked up without a key.
+class RequireCredentials:
+    """ASGI middleware: below `prefix` nothing is read, parsed or looked up for nobody.
 
     Args:
         app: what is protected.
-        prefix: first part of the paths that need a key.
+        prefix: first part of the paths that need credentials.
     """
 
     def __init__(self, app: ASGIApp, *, prefix: str) -> None:
@@ -50,25 +32,44 @@ class RequireApiKey:
         self._prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the request through, or answer 401."""
+        """Let the request through with its principal, or answer 401."""
         if scope["type"] != "http" or not scope["path"].startswith(self._prefix):
             await self._app(scope, receive, send)
             return
-        scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
-        keys: ApiKeys = scope["app"].state.services.api_keys
-        if scheme.lower() == _SCHEME and keys.accept(key.strip()):
-            scope.setdefault("state", {})["principal"] = ROOT
+        found = await _find_principal(scope)
+        if isinstance(found, Principal):
+            scope.setdefault("state", {})["principal"] = found
             await self._app(scope, receive, send)
             return
-        detail = (
-            "this API key is not known"
-            if scheme
-            else "the header Authorization is missing: send `Authorization: Bearer <API key>`"
+        await found(scope, receive, send)
+
+
+async def _find_principal(scope: Scope) -> Principal | ProblemResponse:
+    """Return who sent a request, or what is answered to nobody."""
+    scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
+    if not scheme:
+        return _refusal(
+            "the header Authorization is missing: send `Authorization: Bearer <API key>`"
         )
-        response = problem_response(
-            problems.UNAUTHORIZED, detail, headers={"WWW-Authenticate": 'Bearer realm="voltaro"'}
+    keys: ApiKeys = scope["app"].state.services.api_keys
+    try:
+        principal = await keys.principal_of(key.strip()) if scheme.lower() == _SCHEME else None
+    except Exception as error:
+        if not is_away(error):
+            raise
+        log.warning("an API key cannot be looked up", error=describe_error(error))
+        return problem_response(
+            problems.UNAVAILABLE,
+            "Postgres does not answer, so that nobody knows whether this API key counts: "
+            "try again in a moment",
         )
-        await response(scope, receive, send)
+    return principal or _refusal("this API key is not known, or its time is over")
+
+
+def _refusal(detail: str) -> ProblemResponse:
+    return problem_response(
+        problems.UNAUTHORIZED, detail, headers={"WWW-Authenticate": 'Bearer realm="voltaro"'}
+    )
 
 
 def _principal(request: Request) -> Principal:

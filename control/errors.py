@@ -18,6 +18,7 @@ from control.problems import InvalidField, ProblemResponse, ProblemType, problem
 from shared.domain.errors import (
     CommandQueueFullError,
     ConflictError,
+    ForbiddenError,
     InvalidInputError,
     NotFoundError,
     StationOfflineError,
@@ -51,6 +52,7 @@ _PROBLEM_OF: tuple[tuple[type[VoltaroError], ProblemType], ...] = (
     (CommandQueueFullError, problems.COMMAND_QUEUE_FULL),
     (ConflictError, problems.CONFLICT),
     (NotFoundError, problems.NOT_FOUND),
+    (ForbiddenError, problems.MISSING_PERMISSION),
     (InvalidInputError, problems.INVALID_INPUT),
 )
 

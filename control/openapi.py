@@ -41,6 +41,7 @@ TAGS = [
         "description": "What stations may draw, and what that comes to over time.",
     },
     {"name": "reservations", "description": "EVSEs kept free for one driver."},
+    {"name": "API keys", "description": "What programs prove with who they are."},
 ]
 DESCRIPTION = """
 Back end of EV-charging networks. Words are those of OCPP 2.0.1 and OCPI, energy is in Wh. Times

@@ -37,7 +37,10 @@ MALFORMED_JSON = ProblemType(
 MALFORMED_REQUEST = ProblemType(
     "malformed-request", HTTPStatus.BAD_REQUEST, "The request cannot be understood"
 )
-UNAUTHORIZED = ProblemType("unauthorized", HTTPStatus.UNAUTHORIZED, "No valid API key")
+UNAUTHORIZED = ProblemType("unauthorized", HTTPStatus.UNAUTHORIZED, "No valid credentials")
+MISSING_PERMISSION = ProblemType(
+    "missing-permission", HTTPStatus.FORBIDDEN, "The caller has not the permission for this"
+)
 FORBIDDEN = ProblemType("forbidden", HTTPStatus.FORBIDDEN, "The URL does not allow this")
 NOT_FOUND = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no such thing")
 METHOD_NOT_ALLOWED = ProblemType(

@@ -7,7 +7,7 @@ from uuid import uuid4
 from fastapi import Depends, Request
 
 from control.access.changes import AuthorizationChanges
-from control.auth import ApiKeys
+from control.accounts.api_keys import ApiKeys
 from control.commands.dispatch import Dispatcher
 from control.commands.outcomes import Outcomes
 from control.files.service import Files

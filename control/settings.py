@@ -5,13 +5,14 @@ from typing import Annotated
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
+from control.accounts.settings import AccountSettings
 from control.files.settings import FileSettings
 from control.http_settings import HttpSettings
 
 _API_KEY_MIN_LENGTH = 16
 
 
-class ControlSettings(FileSettings, HttpSettings):
+class ControlSettings(FileSettings, AccountSettings, HttpSettings):
     """What `voltaro control` reads from the environment.
 
     A station's password is random and at least 16 characters long (OCPP 2.0.1 A00.FR.205), so that
@@ -34,7 +35,9 @@ class ControlSettings(FileSettings, HttpSettings):
         description="and its port, which need not be reachable from where the API's callers are",
     )
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        description="comma separated; each at least 16 characters, such as `openssl rand -hex 32`"
+        description="comma separated; each at least 16 characters, such as `openssl rand -hex 32`. "
+        "They may do everything, also while Postgres is away; give programs keys of "
+        "`POST /v1/api-keys`, which may do less and can be revoked"
     )
     http_max_body_bytes: PositiveInt = Field(
         default=262_144, description="a longer request body is refused with 413"

@@ -5,6 +5,7 @@ command line into an exit code with a sentence::
 
     VoltaroError
     ├── InvalidInputError    the caller said something that cannot be
+    ├── ForbiddenError       the caller has not the permission for it
     ├── NotFoundError        there is no such station, session, id token or command
     ├── ConflictError        it exists already, or its state does not allow this
     │   └── CommandQueueFullError
@@ -19,6 +20,10 @@ class VoltaroError(Exception):
 
 class InvalidInputError(VoltaroError):
     """The caller said something that cannot be; saying it again will not help."""
+
+
+class ForbiddenError(VoltaroError):
+    """The caller has not the permission that this needs."""
 
 
 class NotFoundError(VoltaroError):

@@ -1,0 +1,114 @@
+"""API keys: what programs prove with who sent a request."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from uuid import UUID
+
+from fastapi import APIRouter, Response, status
+
+from control import problems
+from control.accounts.grants import require_all, require_sight
+from control.accounts.secrets import digest, new_key
+from control.api.accounts.api_keys_schemas import ApiKey, ApiKeyCreate, ApiKeyUpdate, NewApiKey
+from control.auth import PrincipalDep
+from control.errors import InvalidFieldError
+from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
+from control.services import ServicesDep
+from shared.domain.accounts import api_keys as domain
+from shared.store.accounts import api_keys
+
+router = APIRouter(prefix="/v1/api-keys", tags=["API keys"])
+
+_RESOURCE = "api-keys"
+
+
+def _told(key: domain.ApiKey) -> dict[str, object]:
+    return {**asdict(key), "scopes": sorted(key.scopes)}
+
+
+def _require_future(expires_at: datetime | None) -> None:
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise InvalidFieldError(
+            "body", "expires_at", "this is past, and the key would never count: name a later time"
+        )
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=problems.responses(problems.MISSING_PERMISSION, problems.NOT_FOUND),
+)
+async def create_api_key(
+    body: ApiKeyCreate, principal: PrincipalDep, services: ServicesDep, response: Response
+) -> NewApiKey:
+    """Make a key. The answer is the only one that shows it: only its hash is stored."""
+    require_all(principal, body.scopes)
+    organization_id = body.organization_id or principal.organization_id
+    await require_sight(services.db, principal, organization_id)
+    _require_future(body.expires_at)
+    key, prefix = new_key()
+    made = await api_keys.create(
+        services.db,
+        organization_id=organization_id,
+        name=body.name,
+        prefix=prefix,
+        key_hash=digest(key),
+        scopes=body.scopes,
+        expires_at=body.expires_at,
+        created_by=principal.name,
+    )
+    response.headers["Location"] = f"/v1/api-keys/{made.api_key_id}"
+    response.headers["Cache-Control"] = "no-store"
+    return NewApiKey.model_validate({**_told(made), "key": key})
+
+
+@router.get("")
+async def list_api_keys(
+    services: ServicesDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> Page[ApiKey]:
+    """List the keys, the oldest first. Those of VOLTARO_API_KEYS are not among them."""
+    rows, next_cursor = cut_page(
+        await api_keys.list_after(
+            services.db, after=decode_uuid(_RESOURCE, cursor), limit=limit + 1
+        ),
+        limit=limit,
+        cursor_of=lambda key: encode_cursor(_RESOURCE, key.api_key_id),
+    )
+    return Page(items=[ApiKey.model_validate(_told(row)) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/{api_key_id}", responses=problems.responses(problems.NOT_FOUND))
+async def get_api_key(api_key_id: UUID, services: ServicesDep) -> ApiKey:
+    """Return what is known of one key."""
+    return ApiKey.model_validate(_told(await api_keys.get(services.db, str(api_key_id))))
+
+
+@router.patch(
+    "/{api_key_id}",
+    responses=problems.responses(problems.NOT_FOUND, problems.MISSING_PERMISSION),
+)
+async def update_api_key(
+    api_key_id: UUID, body: ApiKeyUpdate, principal: PrincipalDep, services: ServicesDep
+) -> ApiKey:
+    """Change a key. It counts at once here, and within seconds in every other process.
+
+    Whoever does so has all permissions that the key has, before and after.
+    """
+    key = await api_keys.get(services.db, str(api_key_id))
+    require_all(principal, key.scopes | body.scopes)
+    _require_future(body.expires_at)
+    changes = body.model_dump(exclude_unset=True)
+    changed = await api_keys.update(services.db, key.api_key_id, changes)
+    services.api_keys.forget(key.api_key_id)
+    return ApiKey.model_validate(_told(changed))
+
+
+@router.delete(
+    "/{api_key_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems.responses(problems.NOT_FOUND),
+)
+async def delete_api_key(api_key_id: UUID, services: ServicesDep) -> None:
+    """Revoke a key. It is refused at once here, and within seconds by every other process."""
+    await api_keys.delete(services.db, str(api_key_id))
+    services.api_keys.forget(str(api_key_id))
