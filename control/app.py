@@ -13,6 +13,7 @@ from fastapi import Depends, FastAPI
 from control import docs_page, openapi, query_names
 from control.access.changes import AuthorizationChanges
 from control.accounts.api_keys import ApiKeys
+from control.accounts.rules import RouteRules
 from control.api.access import id_token_groups, id_tokens, local_lists, locations
 from control.api.accounts import api_keys
 from control.api.charging import charging_profiles, reservations
@@ -103,11 +104,12 @@ def create_api() -> FastAPI:
     app.include_router(docs_page.router)
     install_error_handlers(app)
     openapi.describe(app)
+    app.state.rules = RouteRules(app)
     # The last one added is the first to see a request.
     app.add_middleware(HeadRequests)
     app.add_middleware(JsonEncoding)
     app.add_middleware(BodyLimit)
-    app.add_middleware(RequireCredentials, prefix="/v1/")
+    app.add_middleware(RequireCredentials)
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(HttpMetrics)
     return app

@@ -9,8 +9,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from control import problems
 from control.accounts.api_keys import ApiKeys
+from control.accounts.rules import PREFIX, Access, RouteRules, Rule
 from control.problems import ProblemResponse, problem_response
-from shared.domain.accounts.principals import Principal
+from shared.domain.accounts.permissions import Permission
+from shared.domain.accounts.principals import Principal, PrincipalKind
 from shared.store.judgement import is_away
 from shared.telemetry.errors import describe_error
 
@@ -20,28 +22,42 @@ _SCHEME = "bearer"
 
 
 class RequireCredentials:
-    """ASGI middleware: below `prefix` nothing is read, parsed or looked up for nobody.
+    """ASGI middleware: below `/v1/` nothing is read, parsed or looked up for nobody.
 
-    Args:
-        app: what is protected.
-        prefix: first part of the paths that need credentials.
+    Nor for those who lack the permission: they are told which.
     """
 
-    def __init__(self, app: ASGIApp, *, prefix: str) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the request through with its principal, or answer 401."""
-        if scope["type"] != "http" or not scope["path"].startswith(self._prefix):
-            await self._app(scope, receive, send)
-            return
-        found = await _find_principal(scope)
-        if isinstance(found, Principal):
-            scope.setdefault("state", {})["principal"] = found
-            await self._app(scope, receive, send)
-            return
-        await found(scope, receive, send)
+        """Let the request through with its principal, or answer 401 or 403."""
+        refusal = None
+        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+            rules: RouteRules = scope["app"].state.rules
+            rule = rules.find(scope["method"], scope["path"])
+            if rule is not Access.PUBLIC:
+                refusal = await _admit(scope, rule)
+        await (self._app if refusal is None else refusal)(scope, receive, send)
+
+
+async def _admit(scope: Scope, rule: Rule | None) -> ProblemResponse | None:
+    """Note who sent a request; return what is answered to who may not."""
+    found = await _find_principal(scope)
+    if isinstance(found, ProblemResponse):
+        return found
+    if isinstance(rule, Permission) and rule not in found.permissions:
+        return problem_response(
+            problems.MISSING_PERMISSION,
+            f"{found.name!r} has not the permission {rule}, which this needs: ask an administrator",
+        )
+    if rule is Access.SIGNED_IN and found.kind is not PrincipalKind.USER:
+        return problem_response(
+            problems.MISSING_PERMISSION,
+            "this is about the user who is signed in, and an API key is nobody: sign in",
+        )
+    scope.setdefault("state", {})["principal"] = found
+    return None
 
 
 async def _find_principal(scope: Scope) -> Principal | ProblemResponse:

@@ -58,7 +58,11 @@ is `409`.
 """
 
 EVERY_ROUTE = problems.responses(
-    problems.UNAUTHORIZED, problems.INVALID_INPUT, problems.INTERNAL_ERROR, problems.UNAVAILABLE
+    problems.UNAUTHORIZED,
+    problems.MISSING_PERMISSION,
+    problems.INVALID_INPUT,
+    problems.INTERNAL_ERROR,
+    problems.UNAVAILABLE,
 )
 """The problems that any route may answer with."""
 

@@ -36,7 +36,7 @@ def _require_future(expires_at: datetime | None) -> None:
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=problems.responses(problems.MISSING_PERMISSION, problems.NOT_FOUND),
+    responses=problems.responses(problems.NOT_FOUND),
 )
 async def create_api_key(
     body: ApiKeyCreate, principal: PrincipalDep, services: ServicesDep, response: Response
@@ -85,7 +85,7 @@ async def get_api_key(api_key_id: UUID, services: ServicesDep) -> ApiKey:
 
 @router.patch(
     "/{api_key_id}",
-    responses=problems.responses(problems.NOT_FOUND, problems.MISSING_PERMISSION),
+    responses=problems.responses(problems.NOT_FOUND),
 )
 async def update_api_key(
     api_key_id: UUID, body: ApiKeyUpdate, principal: PrincipalDep, services: ServicesDep
