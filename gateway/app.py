@@ -14,7 +14,13 @@ from websockets.frames import CloseCode
 
 from gateway.admission import FailureLimit, HandshakeFailures, HandshakeRate
 from gateway.authentication import Authenticator
-from gateway.authorization import DatabaseAuthorizer, ExternalAuthorizer, Tokens, external_api
+from gateway.authorization import (
+    DatabaseAuthorizer,
+    DecisionLog,
+    ExternalAuthorizer,
+    Tokens,
+    external_api,
+)
 from gateway.client_certificates import ClientCertificates
 from gateway.commands import CommandRunner
 from gateway.door import Door
@@ -123,6 +129,12 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
             pod_id=pod_id,
             grant_kib=lambda station_id, kib: quotas.take(station_id, Quota.OCPP_LOG_KIB, kib),
         )
+        decisions = DecisionLog(
+            db,
+            settings,
+            pod_id=pod_id,
+            grant=lambda station_id, count: quotas.take(station_id, Quota.AUTHORIZATIONS, count),
+        )
         quirks = QuirkCounter(
             db,
             interval_s=settings.quirks_interval_s,
@@ -142,6 +154,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
             settings=settings,
             ingest=ingest,
             authorize=await _authorizer(stack, db, tokens, settings),
+            decisions=decisions,
             find_id_tokens=tokens.find,
             lookups=Lookups(db, hold_s=settings.ingest_hold_s),
             quotas=quotas,
@@ -216,6 +229,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
                 leases.run,
                 runner.run,
                 ocpp_log.run,
+                decisions.run,
                 quirks.run,
                 reconciler.run,
                 Replayer(db, PROTOCOLS.values(), services, quirks).run,
@@ -249,9 +263,8 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
                     await server.drain()
                     await runner.drain(timeout_s=settings.drain_commands_s)
                     await ingest.drain()
-                    await ocpp_log.flush()
-                    await quirks.flush()
-                    await unknown_stations.flush()
+                    for written in (ocpp_log, decisions, quirks, unknown_stations):
+                        await written.flush()
 
 
 async def _why_not_ready(draining: asyncio.Event, ingest: Ingest) -> str | None:

@@ -1,16 +1,23 @@
 """What the handlers of every version stand on: their station, and what they may use of the pod."""
 
 import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from gateway.authorization.log import Decided, DecisionLog
 from gateway.ingest import Ingest
 from gateway.lookups import Lookups
 from gateway.quotas import Quota, StationQuotas
 from gateway.security_reports import SecurityReports
 from gateway.settings import GatewaySettings
-from shared.domain.access.authorization import Authorization, AuthorizationRequest, TransactionStart
+from shared.domain.access.authorization import (
+    Authorization,
+    AuthorizationRequest,
+    TransactionStart,
+    TransactionStop,
+)
 from shared.domain.access.tokens import IdToken, IdTokenType
 from shared.domain.charging.charging_profiles import ChargingProfile, ChargingProfileAccepted
 from shared.domain.commands import Command
@@ -56,14 +63,15 @@ class ConnectedStation:
 class Services:
     """What handlers may use of their pod.
 
-    `authorize` decides about tokens; `find_id_tokens` looks up those of a text; `lookups` are
-    for what is asked rarely; `quotas` bound what one station can make us keep; `reports` tell
-    operators what is odd about one.
+    `authorize` decides about tokens, and `decisions` keeps it; `find_id_tokens` looks up those of a
+    text; `lookups` are for what is asked rarely; `quotas` bound what one station can make us keep;
+    `reports` tell operators what is odd about one.
     """
 
     settings: GatewaySettings
     ingest: Ingest
     authorize: Callable[[AuthorizationRequest], Awaitable[Authorization]]
+    decisions: DecisionLog
     find_id_tokens: Callable[[str], Awaitable[tuple[IdToken, ...]]]
     lookups: Lookups
     quotas: StationQuotas
@@ -86,25 +94,42 @@ class Handlers:
         presented_as: IdTokenType | None = None,
         *,
         start: TransactionStart | None = None,
+        stop: TransactionStop | None = None,
     ) -> Authorization:
-        """Decide whether a token may charge here and now.
+        """Decide whether a token may charge here and now, and keep what was decided.
 
         Args:
             id_token: as the station told it.
             presented_as: its type; None if the version tells none.
             start: the transaction that it starts; None if it is only shown.
+            stop: the transaction that it is shown to end.
 
         Raises:
             StoreAwayError: nobody can tell now, so the station must not be answered.
         """
-        return await self.services.authorize(
-            AuthorizationRequest(
-                station_id=self.station.station_id,
-                id_token=id_token,
-                presented_as=presented_as,
-                start=start,
-            )
+        decided = await self.decide(id_token, presented_as, start=start, stop=stop)
+        self.services.decisions.add(decided)
+        return decided.answer
+
+    async def decide(
+        self,
+        id_token: str,
+        presented_as: IdTokenType | None = None,
+        *,
+        start: TransactionStart | None = None,
+        stop: TransactionStop | None = None,
+    ) -> Decided:
+        """Decide likewise, and leave it to the caller to keep that, with what it knows later."""
+        asked_at_s = time.monotonic()
+        request = AuthorizationRequest(
+            station_id=self.station.station_id,
+            id_token=id_token,
+            presented_as=presented_as,
+            start=start,
+            stop=stop,
         )
+        answer = await self.services.authorize(request)
+        return Decided(request, answer, asked_at_s, time.monotonic())
 
     async def complete(self, command: Command) -> Command:
         """Fill in what a command left to us to look up; called before its `@sends` method."""

@@ -87,6 +87,16 @@ class QuotaSettings(ServiceSettings):
     station_transfer_steps_per_hour: PositiveFloat = Field(
         default=60.0, description="and in the long run; an update has about six"
     )
+    station_authorizations_burst: PositiveInt = Field(
+        default=2000,
+        description="decisions about tokens that are kept of one station at once, such as those of "
+        "charges that it tells of after days without a connection; each is answered all the same",
+    )
+    station_authorizations_per_hour: PositiveFloat = Field(
+        default=1000.0,
+        description="and in the long run: 40 EVSEs with a driver every five minutes, each of whom "
+        "shows a card at the start and at the end",
+    )
     station_ocpp_log_burst_kib: PositiveInt = Field(
         default=51_200,
         description="KiB of the OCPP log that one station fills at once; what is more is dropped "

@@ -40,6 +40,8 @@ class Quota(StrEnum):
     """Of firmware and logs."""
     SIGNING_REQUESTS = "signing_requests"
     OCPP_LOG_KIB = "ocpp_log_kib"
+    AUTHORIZATIONS = "authorizations"
+    """Decisions that are kept; every question is answered."""
     CONNECTORS = "connectors"
     VARIABLES = "variables"
     CONFIGURATION_KEYS = "configuration_keys"
@@ -128,6 +130,10 @@ class StationQuotas:
             Quota.OCPP_LOG_KIB: (
                 settings.station_ocpp_log_burst_kib,
                 settings.station_ocpp_log_kib_per_hour,
+            ),
+            Quota.AUTHORIZATIONS: (
+                settings.station_authorizations_burst,
+                settings.station_authorizations_per_hour,
             ),
             Quota.SIGNING_REQUESTS: (
                 settings.station_signing_requests_burst,

@@ -1,36 +1,26 @@
 """Settings of a gateway pod; docs/reference/settings.md argues the defaults."""
 
 import socket
-from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
 from pydantic import (
-    AnyHttpUrl,
     Field,
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
-    SecretStr,
     field_validator,
     model_validator,
 )
 
 from gateway.admission import Network, parse_networks
+from gateway.authorization_settings import AuthorizationSettings
 from gateway.length_settings import LengthSettings
 from gateway.quota_settings import QuotaSettings
 from shared.domain.stations.ocpp_log import LogLevel
 
 
-class AuthorizationFailurePolicy(StrEnum):
-    """What is answered when the external authorization API gives no answer."""
-
-    DENY = "deny"
-    ACCEPT = "accept"
-    CACHED = "cached"
-
-
-class GatewaySettings(LengthSettings, QuotaSettings):
+class GatewaySettings(AuthorizationSettings, LengthSettings, QuotaSettings):
     """What a gateway pod can be told, beside what every service can."""
 
     pod_name: str = Field(
@@ -305,48 +295,6 @@ class GatewaySettings(LengthSettings, QuotaSettings):
         description="how long a remote start may take to become a charge, from a station that has "
         "not told its ConnectionTimeOut (else that and a minute): after that the charging profile "
         "it brought is not shown any more. Drivers plug in within a few minutes",
-    )
-    authorization_cache_size: PositiveInt = Field(
-        default=50_000,
-        description="tokens remembered in the process, and as many groups; about 1 kB each",
-    )
-    authorization_cache_ttl_s: PositiveFloat = Field(
-        default=60.0,
-        description="how long a token is remembered in the process. Changes are told at once; this "
-        "is how long a pod goes by the old if that word was lost",
-    )
-    authorization_shared_cache_ttl_s: PositiveFloat = Field(
-        default=300.0, description="likewise in Redis, for all pods"
-    )
-    authorization_url: AnyHttpUrl | None = Field(
-        default=None,
-        description="an API of your own that decides who may charge, instead of the tokens kept "
-        "here; see docs/how-to/external-authorization.md",
-    )
-    authorization_bearer_token: SecretStr | None = Field(
-        default=None, description="sent to that API as `Authorization: Bearer …`"
-    )
-    authorization_timeout_s: PositiveFloat = Field(
-        default=5.0,
-        le=20.0,
-        description="how long that API may take: a driver waits beside the station, which itself "
-        "gives up after about 30 s",
-    )
-    authorization_failure_policy: AuthorizationFailurePolicy = Field(
-        default=AuthorizationFailurePolicy.CACHED,
-        description="what counts when that API gives no answer: `deny`; `accept`; `cached`, which "
-        "is its last answer for the token, and deny if there is none",
-    )
-    authorization_answer_validity_s: PositiveFloat = Field(
-        default=86_400.0, description="how long its last answer may stand in under `cached`"
-    )
-    authorization_max_requests: PositiveInt = Field(
-        default=64, description="requests to that API at the same time; more wait for their turn"
-    )
-    authorization_retry_interval_s: PositiveFloat = Field(
-        default=10.0,
-        description="after 5 failures in a row that API is asked again only so often, so that "
-        "drivers do not wait for it in vain",
     )
     drain_delay_s: NonNegativeFloat = Field(
         default=2.0,

@@ -1,10 +1,11 @@
-"""What is kept day by day: partitions made ahead, and days of the OCPP log dropped."""
+"""What is kept day by day: partitions made ahead, and days that are too old dropped."""
 
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from shared.store import partitions
+from shared.store.access import decisions
 from shared.store.partitions import DailyTable
 from shared.store.pool import Database
 from shared.store.stations import ocpp_log
@@ -43,3 +44,19 @@ async def keep_ocpp_log(db: Database, *, ahead_days: int, retention_days: int) -
     await make_partitions(db, DailyTable.OCPP_LOG, days=ahead_days)
     first_kept = datetime.now(UTC).date() - timedelta(days=retention_days)
     return await ocpp_log.drop_before(db, first_kept)
+
+
+async def keep_authorizations(db: Database, *, ahead_days: int, retention_days: int) -> int:
+    """Make the days ahead of the decisions about tokens, and drop those that are too old.
+
+    Args:
+        db: the pool.
+        ahead_days: for how many days, today included, partitions are made.
+        retention_days: how many whole days are kept beside today; days are UTC days.
+
+    Returns:
+        How many days were dropped.
+    """
+    await make_partitions(db, DailyTable.AUTHORIZATIONS, days=ahead_days)
+    first_kept = datetime.now(UTC).date() - timedelta(days=retention_days)
+    return await decisions.drop_days_before(db, first_kept)

@@ -233,13 +233,20 @@ class WorkerSettings(FileStorageSettings, HttpSettings):
     )
     partitions_interval_s: PositiveFloat = Field(
         default=3600.0,
-        description="how often partitions of meter values and of the OCPP log are made; what a "
-        "lock is in the way of is tried again then",
+        description="how often partitions of meter values, of the OCPP log and of authorizations "
+        "are made; what a lock is in the way of is tried again then",
     )
     partitions_ahead_days: PositiveInt = Field(
         default=8,
         description="for how many days, today included, partitions are made: a lock, such as a "
         "backup's, may be in the way for a week before any is missing",
+    )
+    authorizations_retention_days: PositiveInt = Field(
+        default=30,
+        description="whole days that decisions about tokens are kept beside today. A driver who "
+        "complains does so within days, and after the month's bill at the latest; tokens are "
+        "personal data, which is not to be kept longer than it is of use. 10,000 charges a day "
+        "with two decisions each fill 250 MB in that time",
     )
     ocpp_log_retention_days: PositiveInt = Field(
         default=7,

@@ -8,7 +8,7 @@ from control.files.storage import open_storage
 from control.jobs.access.local_lists import LocalListKeeper
 from control.jobs.commands.batches import send_due
 from control.jobs.periodic import Job
-from control.jobs.retention import keep_ocpp_log, make_partitions
+from control.jobs.retention import keep_authorizations, keep_ocpp_log, make_partitions
 from control.jobs.sessions.settling import settle_due
 from control.jobs.settings import WorkerSettings
 from control.jobs.trust.certificates import CertificateKeeper
@@ -81,6 +81,16 @@ def sweep_jobs(
                 db,
                 ahead_days=settings.partitions_ahead_days,
                 retention_days=settings.ocpp_log_retention_days,
+            ),
+        ),
+        Job(
+            "authorization_days",
+            settings.partitions_interval_s,
+            partial(
+                keep_authorizations,
+                db,
+                ahead_days=settings.partitions_ahead_days,
+                retention_days=settings.authorizations_retention_days,
             ),
         ),
         Job(

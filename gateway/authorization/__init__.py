@@ -2,6 +2,7 @@
 
 from gateway.authorization.database import DatabaseAuthorizer
 from gateway.authorization.external import ExternalAuthorizer, external_api
+from gateway.authorization.log import DecisionLog
 from gateway.authorization.tokens import Tokens
 
-__all__ = ["DatabaseAuthorizer", "ExternalAuthorizer", "Tokens", "external_api"]
+__all__ = ["DatabaseAuthorizer", "DecisionLog", "ExternalAuthorizer", "Tokens", "external_api"]

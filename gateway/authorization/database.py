@@ -6,18 +6,25 @@ from datetime import datetime
 from gateway.authorization.lookup import hold
 from gateway.authorization.tokens import Tokens
 from shared.domain.access.authorization import (
-    NO_OPEN_SESSIONS,
     Authorization,
     AuthorizationRequest,
-    OpenSessions,
     TransactionStart,
     decide,
-    needs_open_sessions,
 )
+from shared.domain.access.decisions import DecisionSource
+from shared.domain.access.rules import NO_OPEN_SESSIONS, OpenSessions, needs_open_sessions
 from shared.domain.access.tokens import IdToken, IdTokenGroup, find_meant
 from shared.store.access.authorization import find_open_sessions
 from shared.store.pool import Database
 from shared.telemetry import metrics
+
+# What is farther away says why an answer took its time.
+_DISTANCE = {
+    DecisionSource.MEMORY: 0,
+    DecisionSource.REDIS: 1,
+    DecisionSource.DATABASE: 2,
+    DecisionSource.STALE_MEMORY: 3,
+}
 
 
 class DatabaseAuthorizer:
@@ -44,17 +51,25 @@ class DatabaseAuthorizer:
         Raises:
             StoreAwayError: Postgres is away and not enough is remembered.
         """
-        rule = await self._tokens.find_rule(request.station_id)
-        known = tuple(filter(rule.knows, await self._tokens.find(request.id_token)))
+        rule, rule_source = await self._tokens.find_rule(request.station_id)
+        tokens, source = await self._tokens.look_up(request.id_token)
+        known = tuple(filter(rule.knows, tokens or ()))
         token = find_meant(known, request.presented_as)
-        group = await self._tokens.find_group(token)
+        group, group_source = await self._tokens.find_group(token)
+        open_sessions = await self._open_sessions(request, known, token, group)
+        if not source is group_source is rule_source is DecisionSource.MEMORY:
+            source = max(source, group_source, rule_source, key=_DISTANCE.__getitem__)
+        if open_sessions is not None and open_sessions is not NO_OPEN_SESSIONS:
+            source = max(source, DecisionSource.DATABASE, key=_DISTANCE.__getitem__)
         authorization = decide(
             token,
             self._now(),
             group=group,
             rule=rule,
             presented_as=request.presented_as,
-            open_sessions=await self._open_sessions(request, known, token, group),
+            open_sessions=open_sessions,
+            known=() if token is not None else tuple(each.type for each in known),
+            source=source,
         )
         metrics.authorizations.labels("database", authorization.status).inc()
         return authorization

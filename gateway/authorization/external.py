@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 
 import httpx
@@ -14,9 +15,12 @@ import msgspec
 import structlog
 
 from gateway.authorization.memory import Memory
-from gateway.settings import AuthorizationFailurePolicy, GatewaySettings
+from gateway.authorization_settings import AuthorizationFailurePolicy
+from gateway.settings import GatewaySettings
 from gateway.translation import format_time
-from shared.domain.access.authorization import Authorization, AuthorizationRequest, has_expired
+from shared.domain.access.authorization import Authorization, AuthorizationRequest
+from shared.domain.access.decisions import DecisionReason, DecisionSource
+from shared.domain.access.rules import day_and_time, has_expired
 from shared.domain.access.tokens import AuthorizationStatus, id_token_key, typed_key
 from shared.telemetry import metrics
 from shared.telemetry.errors import describe_error
@@ -110,8 +114,8 @@ class ExternalAuthorizer:
             id_token_key(request.id_token) if type_ is None else typed_key(request.id_token, type_)
         )
         answer = await self._ask(request)
-        if answer is None:
-            authorization, source = self._without_answer(key), "policy"
+        if isinstance(answer, str):
+            authorization, source = self._without_answer(key, answer), "policy"
         else:
             authorization, source = answer, "external"
             if authorization.status in _ABOUT_THE_TOKEN:
@@ -120,13 +124,13 @@ class ExternalAuthorizer:
         metrics.authorizations.labels(source, authorization.status).inc()
         return authorization
 
-    async def _ask(self, request: AuthorizationRequest) -> Authorization | None:
-        """Return the API's answer, or None if it gives none in time."""
+    async def _ask(self, request: AuthorizationRequest) -> Authorization | str:
+        """Return the API's answer, or why there is none, in words."""
         began_s = self._clock()
         if self._failures >= _FAILURES_TO_PAUSE:
             if began_s < self._paused_until_s:
                 metrics.external_authorization_seconds.labels("not_asked").observe(0)
-                return None
+                return f"the external API failed {self._failures} times in a row and rests"
             self._paused_until_s = began_s + self._retry_interval_s  # this one request tries
         outcome = "answered"
         try:
@@ -134,20 +138,20 @@ class ExternalAuthorizer:
             async with asyncio.timeout(self._timeout_s), self._slots:
                 answer = await self._post(request)
         except (TimeoutError, httpx.TimeoutException) as error:
-            outcome = "timed_out"
+            outcome, why = "timed_out", f"did not answer in {self._timeout_s:g} s"
             self._count_failure(request, error)
         except _UnusableAnswerError as error:
-            outcome = "unusable"
+            outcome, why = "unusable", f"did not decide: {error}"
             self._count_failure(request, error)
         except httpx.HTTPError as error:
-            outcome = "unreachable"
+            outcome, why = "unreachable", f"cannot be reached ({type(error).__name__})"
             self._count_failure(request, error)
         else:
             self._failures = 0
             return answer
         finally:
             metrics.external_authorization_seconds.labels(outcome).observe(self._clock() - began_s)
-        return None
+        return f"the external API {why}"
 
     async def _post(self, request: AuthorizationRequest) -> Authorization:
         async with self._client.stream("POST", self._url, json=_body(request)) as response:
@@ -164,7 +168,14 @@ class ExternalAuthorizer:
             raise _UnusableAnswerError(f"its answer cannot be read: {error}") from error
         if answer.expires_at is not None and answer.expires_at.tzinfo is None:
             raise _UnusableAnswerError("expires_at has no zone")
-        return Authorization(answer.status, answer.expires_at, answer.group_id_token)
+        return Authorization(
+            answer.status,
+            answer.expires_at,
+            answer.group_id_token,
+            DecisionReason.EXTERNAL_ANSWER,
+            f"the external API answered {answer.status}",
+            DecisionSource.EXTERNAL_API,
+        )
 
     def _count_failure(self, request: AuthorizationRequest, error: Exception) -> None:
         self._failures += 1
@@ -178,23 +189,36 @@ class ExternalAuthorizer:
             failures_in_a_row=self._failures,
         )
 
-    def _without_answer(self, key: str) -> Authorization:
+    def _without_answer(self, key: str, why: str) -> Authorization:
+        reason = DecisionReason.EXTERNAL_FAILURE
+        status = AuthorizationStatus.INVALID
         match self._policy:
             case AuthorizationFailurePolicy.ACCEPT:
-                return Authorization(AuthorizationStatus.ACCEPTED)
+                status = AuthorizationStatus.ACCEPTED
+                words = f"{why}, and every token is accepted then"
             case AuthorizationFailurePolicy.CACHED if known := self._known.find(key):
-                return known[0]
+                words = f"{why}, and its last answer for this token counts then"
+                return replace(
+                    known[0], reason=reason, explanation=words, source=DecisionSource.MEMORY
+                )
+            case AuthorizationFailurePolicy.CACHED:
+                words = f"{why}, and tokens that it has not decided about lately are refused then"
             case _:
-                return Authorization(AuthorizationStatus.INVALID)
+                words = f"{why}, and every token is refused then"
+        return Authorization(status, reason=reason, explanation=words)
 
     def _unless_expired(self, authorization: Authorization) -> Authorization:
-        if authorization.accepted and has_expired(authorization.expires_at, self._now()):
-            return Authorization(
-                AuthorizationStatus.EXPIRED,
-                authorization.expires_at,
-                authorization.group_id_token,
-            )
-        return authorization
+        expires_at = authorization.expires_at
+        if not authorization.accepted or expires_at is None:
+            return authorization
+        if not has_expired(expires_at, self._now()):
+            return authorization
+        return replace(
+            authorization,
+            status=AuthorizationStatus.EXPIRED,
+            reason=DecisionReason.EXTERNAL_ANSWER_EXPIRED,
+            explanation=f"{authorization.explanation}, until {day_and_time(expires_at)}",
+        )
 
 
 def _body(request: AuthorizationRequest) -> dict[str, object]:

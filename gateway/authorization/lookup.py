@@ -3,12 +3,13 @@
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from gateway.authorization.memory import Memory
 from gateway.errors import StoreAwayError
 from gateway.patience import Patience
 from shared.batching import Batcher
+from shared.domain.access.decisions import DecisionSource
 from shared.store.judgement import is_away, is_refused
 from shared.telemetry import metrics
 
@@ -41,6 +42,13 @@ async def hold(read: Callable[[], Awaitable[Value]], *, hold_s: float) -> Value:
     raise AssertionError("unreachable: the loop above does not end by itself")
 
 
+class Found(NamedTuple, Generic[Value]):
+    """What belongs to a key, and where that was found."""
+
+    value: Value
+    source: DecisionSource
+
+
 class Lookup(Generic[Value]):
     """One kind of thing by key: from memory without any waiting, else read together with others.
 
@@ -55,20 +63,20 @@ class Lookup(Generic[Value]):
     def __init__(
         self,
         kind: str,
-        read: Callable[[list[str]], Awaitable[Sequence[Value]]],
+        read: Callable[[list[str]], Awaitable[Sequence[Found[Value]]]],
         *,
         max_items: int,
         ttl_s: float,
         hold_s: float,
     ) -> None:
         self._memory: Memory[Value] = Memory(max_items=max_items, ttl_s=ttl_s)
-        self._batcher: Batcher[str, Value] = Batcher(read)
+        self._batcher: Batcher[str, Found[Value]] = Batcher(read)
         self._hold_s = hold_s
         self._changes = 0
         self._from_memory = metrics.authorization_lookups.labels(kind, "memory")
         self._stale = metrics.authorization_lookups.labels(kind, "stale")
 
-    async def get(self, key: str) -> Value:
+    async def get(self, key: str) -> Found[Value]:
         """Return what belongs to a key.
 
         While Postgres is away this is what was known last, if anything was.
@@ -79,13 +87,13 @@ class Lookup(Generic[Value]):
         remembered = self._memory.find(key)
         if remembered is not None:
             self._from_memory.inc()
-            return remembered[0]
+            return Found(remembered[0], DecisionSource.MEMORY)
         changes = self._changes
-        value = await hold(lambda: self._read(key), hold_s=self._hold_s)
+        found = await hold(lambda: self._read(key), hold_s=self._hold_s)
         # What changed while it was read may have been read before the change.
         if changes == self._changes:
-            self._memory.keep(key, value)
-        return value
+            self._memory.keep(key, found.value)
+        return found
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -101,7 +109,7 @@ class Lookup(Generic[Value]):
         self._changes += 1
         self._memory.forget_all()
 
-    async def _read(self, key: str) -> Value:
+    async def _read(self, key: str) -> Found[Value]:
         try:
             return await self._batcher.submit(key)
         except Exception as error:
@@ -110,4 +118,4 @@ class Lookup(Generic[Value]):
             if known is None or is_refused(error):
                 raise
             self._stale.inc()
-            return known[0]
+            return Found(known[0], DecisionSource.STALE_MEMORY)

@@ -9,9 +9,10 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from gateway.authorization.lookup import Lookup
+from gateway.authorization.lookup import Found, Lookup
 from gateway.settings import GatewaySettings
 from shared.bus.authorization import Change, ChangeListener, Kind, SharedCache
+from shared.domain.access.decisions import DecisionSource
 from shared.domain.access.locations import LocationRule
 from shared.domain.access.tokens import IdToken, IdTokenGroup, id_token_key
 from shared.domain.errors import UnavailableError
@@ -27,6 +28,7 @@ _BACKOFF_MIN_S = 0.1
 _BACKOFF_MAX_S = 5.0
 # How long Redis is left alone after it did not answer: each try may take its time-out.
 _REDIS_PAUSE_S = 5.0
+_NO_GROUP: Found[IdTokenGroup | None] = Found(None, DecisionSource.MEMORY)
 
 
 class _ReadThrough(Generic[Value]):
@@ -44,7 +46,7 @@ class _ReadThrough(Generic[Value]):
         self._from_redis = metrics.authorization_lookups.labels(kind, "redis")
         self._from_database = metrics.authorization_lookups.labels(kind, "database")
 
-    async def __call__(self, keys: list[str]) -> list[Value | None]:
+    async def __call__(self, keys: list[str]) -> list[Found[Value | None]]:
         shared = await self._look_up_shared(keys)
         missing = [key for key, found in zip(keys, shared, strict=True) if found is None]
         # One key may be asked for several times in a batch.
@@ -55,7 +57,9 @@ class _ReadThrough(Generic[Value]):
         if read:
             await self._share(list(read.items()))
         return [
-            read.get(key) if found is None else found[0]
+            Found(read.get(key), DecisionSource.DATABASE)
+            if found is None
+            else Found(found[0], DecisionSource.REDIS)
             for key, found in zip(keys, shared, strict=True)
         ]
 
@@ -77,6 +81,11 @@ class _ReadThrough(Generic[Value]):
     def _pause(self, error: UnavailableError) -> None:
         self._paused_until_s = time.monotonic() + _REDIS_PAUSE_S
         log.warning("tokens are looked up in Postgres alone", error=str(error))
+
+
+async def _read_rules(db: Database, station_ids: list[str]) -> list[Found[LocationRule]]:
+    rules = await locations.find_rules(db, station_ids)
+    return [Found(rule, DecisionSource.DATABASE) for rule in rules]
 
 
 class Tokens:
@@ -114,7 +123,7 @@ class Tokens:
             Kind.GROUP, _ReadThrough(Kind.GROUP, shared_groups, partial(id_token_groups.find, db))
         )
         # A station stays with its pod, so there is nothing to share.
-        self._rules: Lookup[LocationRule] = lookup(Kind.RULES, partial(locations.find_rules, db))
+        self._rules: Lookup[LocationRule] = lookup(Kind.RULES, partial(_read_rules, db))
 
     async def find(self, id_token: str) -> tuple[IdToken, ...]:
         """Return the tokens of a text, one of each type that somebody registered.
@@ -122,19 +131,27 @@ class Tokens:
         Raises:
             StoreAwayError: Postgres is away.
         """
-        return await self._tokens.get(id_token_key(id_token)) or ()
+        return (await self.look_up(id_token)).value or ()
 
-    async def find_group(self, token: IdToken | None) -> IdTokenGroup | None:
+    async def look_up(self, id_token: str) -> Found[tuple[IdToken, ...] | None]:
+        """Return the tokens of a text, or None, and where they were found.
+
+        Raises:
+            StoreAwayError: Postgres is away.
+        """
+        return await self._tokens.get(id_token_key(id_token))
+
+    async def find_group(self, token: IdToken | None) -> Found[IdTokenGroup | None]:
         """Return the rules of a token's group, or None if there are none.
 
         Raises:
             StoreAwayError: Postgres is away.
         """
         if token is None or token.group_id_token is None:
-            return None
+            return _NO_GROUP
         return await self._groups.get(id_token_key(token.group_id_token))
 
-    async def find_rule(self, station_id: str) -> LocationRule:
+    async def find_rule(self, station_id: str) -> Found[LocationRule]:
         """Return who may charge at a station.
 
         Raises:

@@ -25,7 +25,7 @@ from gateway.ocpp16.smart_charging import from_wire, to_wire
 from gateway.routing import AnsweredCall, answered, on, sends
 from gateway.translation import format_time, in_turns, parse_optional_time, parse_time
 from shared.domain import commands
-from shared.domain.access.authorization import TransactionStart
+from shared.domain.access.authorization import TransactionStart, TransactionStop
 from shared.domain.charging.charging_profiles import parse_start_document
 from shared.domain.charging.reservations import ReservationsGivenUp
 from shared.domain.redaction import shown_value
@@ -175,12 +175,13 @@ class Core(Handlers):
             started_at = await self._start_of_untimed(connector_id, id_token, meter_start_wh)
         else:
             started_at = parse_time(timestamp)
-        authorization = await self.authorize(
+        decided = await self.decide(
             id_token,
             start=TransactionStart(
                 evse_id=connector_id, started_at=started_at, meter_start_wh=meter_start_wh
             ),
         )
+        # Never 0: a start that could not be kept gets an id as well.
         transaction_id = await self.services.ingest.submit(
             TransactionStarted(
                 station_id=self.station.station_id,
@@ -188,16 +189,16 @@ class Core(Handlers):
                 connector_id=1,
                 ocpp_version="1.6",
                 id_token=id_token,
-                authorization_status=authorization.status,
+                authorization_status=decided.answer.status,
                 started_at=started_at,
                 meter_start_wh=meter_start_wh,
                 reservation_id=reservation_id,
             )
         )
+        self.services.decisions.add(decided._replace(transaction_id=transaction_id))
         return call_result.StartTransaction(
-            # Never 0: a start that could not be kept has got an id as well.
             transaction_id=int(cast("str", transaction_id)),
-            id_tag_info=to_id_tag_info(authorization),
+            id_tag_info=to_id_tag_info(decided.answer),
         )
 
     async def _start_of_untimed(
@@ -271,8 +272,9 @@ class Core(Handlers):
         )
         if id_token is None:
             return call_result.StopTransaction()
+        stop = TransactionStop(transaction_id=str(transaction_id))
         return call_result.StopTransaction(
-            id_tag_info=to_id_tag_info(await self.authorize(id_token))
+            id_tag_info=to_id_tag_info(await self.authorize(id_token, stop=stop))
         )
 
     @on(Action.data_transfer)

@@ -1,11 +1,13 @@
 """C. Authorization: who may charge."""
 
+import time
 from typing import Any
 
 from ocpp.v201 import call, call_result
 from ocpp.v201.datatypes import IdTokenInfoType, IdTokenType
 from ocpp.v201.enums import Action, AuthorizationStatusEnumType, IdTokenEnumType
 
+from gateway.authorization.log import Decided
 from gateway.errors import CannotBeSaidError
 from gateway.handlers import Handlers
 from gateway.routing import on, sends
@@ -13,7 +15,8 @@ from gateway.translation import format_time
 from shared.domain import commands
 from shared.domain.access import authorization as domain
 from shared.domain.access import tokens
-from shared.domain.access.authorization import TransactionStart
+from shared.domain.access.authorization import TransactionStart, TransactionStop
+from shared.domain.access.decisions import DecisionReason
 
 
 class Authorization(Handlers):
@@ -36,7 +39,11 @@ class Authorization(Handlers):
 
 
 async def authorize_id_token(
-    handlers: Handlers, id_token: dict[str, Any], *, start: TransactionStart | None = None
+    handlers: Handlers,
+    id_token: dict[str, Any],
+    *,
+    start: TransactionStart | None = None,
+    stop: TransactionStop | None = None,
 ) -> domain.Authorization:
     """Decide whether an IdTokenType may charge; a start button always may (C02.FR.02).
 
@@ -44,11 +51,36 @@ async def authorize_id_token(
         handlers: of the connection.
         id_token: as it was on the wire.
         start: what it starts, None if it is only shown.
+        stop: what it is shown to end.
     """
     type_ = tokens.IdTokenType(id_token["type"])
     if type_ is tokens.IdTokenType.NO_AUTHORIZATION:
-        return domain.Authorization(tokens.AuthorizationStatus.ACCEPTED)
-    return await handlers.authorize(id_token["idToken"], type_, start=start)
+        return _start_button(handlers, id_token, start=start, stop=stop)
+    return await handlers.authorize(id_token["idToken"], type_, start=start, stop=stop)
+
+
+def _start_button(
+    handlers: Handlers,
+    id_token: dict[str, Any],
+    *,
+    start: TransactionStart | None,
+    stop: TransactionStop | None,
+) -> domain.Authorization:
+    request = domain.AuthorizationRequest(
+        station_id=handlers.station.station_id,
+        id_token=id_token["idToken"],
+        presented_as=tokens.IdTokenType.NO_AUTHORIZATION,
+        start=start,
+        stop=stop,
+    )
+    answer = domain.Authorization(
+        tokens.AuthorizationStatus.ACCEPTED,
+        reason=DecisionReason.START_BUTTON,
+        explanation="the station let somebody charge without a token (NoAuthorization)",
+    )
+    now_s = time.monotonic()
+    handlers.services.decisions.add(Decided(request, answer, now_s, now_s))
+    return answer
 
 
 async def find_type(handlers: Handlers, id_token: str) -> tokens.IdTokenType:

@@ -10,7 +10,7 @@ from gateway.ocpp201.authorization import authorize_id_token, to_id_token_info
 from gateway.ocpp201.meter_values import to_meter_values
 from gateway.routing import on
 from gateway.translation import in_turns, parse_time
-from shared.domain.access.authorization import TransactionStart
+from shared.domain.access.authorization import TransactionStart, TransactionStop
 from shared.domain.access.tokens import IdTokenType
 from shared.domain.sessions import TransactionEventReported, TransactionEventType
 
@@ -52,12 +52,22 @@ class Transactions(Handlers):
         if id_token is not None:
             # Whoever ends a charge starts none (E07.FR.02). A token may come after the start (E03).
             ends = type_ is TransactionEventType.ENDED or trigger_reason == "StopAuthorized"
-            start = TransactionStart(
-                evse_id=(evse or {}).get("id"),
-                started_at=occurred_at,
-                transaction_id=transaction_info["transactionId"],
-            )
-            authorization = await authorize_id_token(self, id_token, start=None if ends else start)
+            start, stop = None, None
+            where, transaction_id = evse or {}, transaction_info["transactionId"]
+            if ends:
+                stop = TransactionStop(
+                    transaction_id=transaction_id,
+                    evse_id=where.get("id"),
+                    connector_id=where.get("connectorId"),
+                )
+            else:
+                start = TransactionStart(
+                    evse_id=where.get("id"),
+                    connector_id=where.get("connectorId"),
+                    started_at=occurred_at,
+                    transaction_id=transaction_id,
+                )
+            authorization = await authorize_id_token(self, id_token, start=start, stop=stop)
         stopped_reason = transaction_info.get("stoppedReason")
         if type_ is TransactionEventType.ENDED and stopped_reason is None:
             stopped_reason = "Local"  # E06.FR.09

@@ -91,6 +91,7 @@ async def _try_to_migrate(engine: AsyncEngine) -> bool:
             for ensure in (
                 f"ensure_meter_value_partitions({today}, {_PARTITIONS_AHEAD_DAYS})",
                 f"ensure_daily_partitions('ocpp_log', {today}, {_PARTITIONS_AHEAD_DAYS})",
+                f"ensure_daily_partitions('authorizations', {today}, {_PARTITIONS_AHEAD_DAYS})",
             ):
                 await connection.execute(text(f"SELECT {ensure}"))
     except DBAPIError as error:

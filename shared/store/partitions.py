@@ -1,5 +1,6 @@
 """The daily partitions of what grows by the day."""
 
+from datetime import date
 from enum import StrEnum
 
 from shared.store.pool import Database
@@ -10,6 +11,7 @@ class DailyTable(StrEnum):
 
     METER_VALUES = "meter_values"
     OCPP_LOG = "ocpp_log"
+    AUTHORIZATIONS = "authorizations"
 
 
 async def make_ahead(db: Database, table: DailyTable, *, days: int) -> int:
@@ -34,3 +36,25 @@ async def make_ahead(db: Database, table: DailyTable, *, days: int) -> int:
         if not made:
             return days - day
     return 0
+
+
+async def drop_before(db: Database, table: DailyTable, day: date, *, time: str) -> int:
+    """Drop every day before this one.
+
+    Args:
+        db: the pool.
+        table: whose days.
+        day: the first that stays.
+        time: the column that the days are of.
+
+    Returns:
+        How many partitions went; one that is in use now goes the next time.
+    """
+    dropped = await db.fetchval("SELECT drop_daily_partitions($1, $2)", table, day)
+    # Rows of days that have no partition, because no worker ran when they began. There are none
+    # as a rule, and then this costs nothing.
+    await db.execute(
+        f"DELETE FROM {table}_default WHERE {time} < $1::date::timestamp AT TIME ZONE 'UTC'",  # noqa: S608 - names of our own
+        day,
+    )
+    return int(dropped)

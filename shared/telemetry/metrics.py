@@ -154,6 +154,14 @@ authorization_lookups = Counter(
     "Look-ups of tokens, groups and rules, by where they were found; stale: Postgres was away",
     ["kind", "source"],
 )
+authorizations_kept = Counter(
+    "voltaro_authorizations_kept", "Decisions about tokens that were written down"
+)
+authorizations_dropped = Counter(
+    "voltaro_authorizations_dropped",
+    "Decisions about tokens that were answered and not written down, by why",
+    ["reason"],
+)
 external_authorization_seconds = Histogram(
     "voltaro_authorization_external_seconds",
     "Questions to the external authorization API, by their outcome",

@@ -4,14 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from shared.domain.access.decisions import DecisionReason, DecisionSource
 from shared.domain.access.locations import EVERYBODY, LocationRule
-from shared.domain.access.tokens import (
-    AuthorizationStatus,
-    IdToken,
-    IdTokenGroup,
-    IdTokenType,
-    is_same_type,
-)
+from shared.domain.access.rules import Case, OpenSessions, judge
+from shared.domain.access.tokens import AuthorizationStatus, IdToken, IdTokenGroup, IdTokenType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +22,16 @@ class TransactionStart:
     started_at: datetime
     meter_start_wh: Decimal | None = None
     transaction_id: str | None = None
+    connector_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionStop:
+    """The end of a transaction that a token is shown for."""
+
+    transaction_id: str
+    evse_id: int | None = None
+    connector_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,22 +39,31 @@ class AuthorizationRequest:
     """A station asks whether a token may charge.
 
     `presented_as` is the type it told, None where the version tells none. `start` is None where
-    the token is only shown (Authorize, and the end of a charge).
+    the token is only shown (Authorize, and the end of a charge); `stop` tells of which charge it is
+    the end. Nothing is decided by `stop`: it says in the record of the decision what that was for.
     """
 
     station_id: str
     id_token: str
     presented_as: IdTokenType | None = None
     start: TransactionStart | None = None
+    stop: TransactionStop | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """The answer to "may this token charge?" (IdTokenInfoType)."""
+    """The answer to "may this token charge?" (IdTokenInfoType), and why it is so.
+
+    `explanation` says `reason` in words for an operator; `source` is what it stands on. Stations
+    are told neither.
+    """
 
     status: AuthorizationStatus
     expires_at: datetime | None = None
     group_id_token: str | None = None
+    reason: DecisionReason = DecisionReason.ALLOWED
+    explanation: str = ""
+    source: DecisionSource = DecisionSource.RULE
 
     @property
     def accepted(self) -> bool:
@@ -56,27 +71,13 @@ class Authorization:
         return self.status is AuthorizationStatus.ACCEPTED
 
 
-@dataclass(frozen=True, slots=True)
-class OpenSessions:
-    """What else a token and its group charge when one more session starts.
-
-    A session of the same EVSE is not among them: it is the same start told again, or its end was
-    lost. `told_before` is what was answered to this very start, None if it is new.
-    """
-
-    of_token: int = 0
-    of_group: int = 0
-    told_before: AuthorizationStatus | None = None
-
-
-NO_OPEN_SESSIONS = OpenSessions()
-
-
-def needs_open_sessions(token: IdToken | None, group: IdTokenGroup | None) -> bool:
-    """Tell whether the decision about a start depends on what goes on elsewhere."""
-    return (token is not None and token.max_concurrent_sessions is not None) or (
-        group is not None and group.max_concurrent_sessions is not None
-    )
+_NOT_THIS_TOKEN = frozenset(
+    {
+        DecisionReason.TOKEN_UNKNOWN,
+        DecisionReason.TOKEN_OF_OTHER_TYPE,
+        DecisionReason.TOKEN_AMBIGUOUS,
+    }
+)
 
 
 def decide(
@@ -87,6 +88,8 @@ def decide(
     rule: LocationRule = EVERYBODY,
     presented_as: IdTokenType | None = None,
     open_sessions: OpenSessions | None = None,
+    known: tuple[IdTokenType, ...] = (),
+    source: DecisionSource = DecisionSource.RULE,
 ) -> Authorization:
     """Decide whether `token` may charge at the time `at`.
 
@@ -101,53 +104,14 @@ def decide(
         open_sessions: what else goes on, if this is the start of a transaction; None if the token
             is only shown, because ConcurrentTx is an answer to a start alone (OCPP 1.6 §7.2,
             OCPP 2.0.1 part 2 §3.3). A card that ends a charge must not be refused for it.
+        known: the types of all tokens with this text; they tell why none of them is meant.
+        source: where all this was found.
     """
-    if (
-        token is None
-        or not rule.knows(token)
-        or (presented_as is not None and not is_same_type(token.type, presented_as))
-    ):
-        return Authorization(AuthorizationStatus.INVALID)
-    if group is not None and not rule.knows(group):
-        group = None
-    status = _status(token, at, group, rule, open_sessions)
-    return Authorization(status, token.expires_at, token.group_id_token)
-
-
-def _status(
-    token: IdToken,
-    at: datetime,
-    group: IdTokenGroup | None,
-    rule: LocationRule,
-    open_sessions: OpenSessions | None,
-) -> AuthorizationStatus:
-    if token.status is not AuthorizationStatus.ACCEPTED:
-        return token.status
-    if group is not None and group.status is not AuthorizationStatus.ACCEPTED:
-        return group.status
-    if has_expired(token.expires_at, at):
-        return AuthorizationStatus.EXPIRED
-    if not rule.allows(token):
-        return AuthorizationStatus.NOT_AT_THIS_LOCATION
-    if open_sessions is not None and _is_one_too_many(token, group, open_sessions):
-        return AuthorizationStatus.CONCURRENT_TX
-    return AuthorizationStatus.ACCEPTED
-
-
-def _is_one_too_many(
-    token: IdToken, group: IdTokenGroup | None, open_sessions: OpenSessions
-) -> bool:
-    if open_sessions.told_before is not None:
-        return open_sessions.told_before is AuthorizationStatus.CONCURRENT_TX
-    return _reaches(open_sessions.of_token, token.max_concurrent_sessions) or (
-        group is not None and _reaches(open_sessions.of_group, group.max_concurrent_sessions)
+    status, reason, explanation = judge(
+        Case(token, at, group, rule, presented_as, open_sessions, known)
     )
-
-
-def _reaches(count: int, limit: int | None) -> bool:
-    return limit is not None and count >= limit
-
-
-def has_expired(expires_at: datetime | None, at: datetime) -> bool:
-    """Tell whether a validity has ended; the moment of its end is outside."""
-    return expires_at is not None and expires_at <= at
+    if token is None or reason in _NOT_THIS_TOKEN:
+        return Authorization(status, None, None, reason, explanation, source)
+    return Authorization(
+        status, token.expires_at, token.group_id_token, reason, explanation, source
+    )

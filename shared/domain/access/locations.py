@@ -30,11 +30,13 @@ class LocationRule:
         organization_ids: that of the station and those above it. Tokens of all others are unknown
             there: a site host's stations take its operator's drivers, and not the other way round.
             None for a station that nobody has registered.
+        location_id: where it stands; None for nowhere in particular.
     """
 
     id_token_keys: frozenset[str] = frozenset()
     group_keys: frozenset[str] = frozenset()
     organization_ids: frozenset[str] | None = None
+    location_id: str | None = None
 
     def knows(self, what: IdToken | IdTokenGroup) -> bool:
         """Tell whether a token or a group is one of the station's organization or those above."""
@@ -48,6 +50,29 @@ class LocationRule:
         return id_token_key(token.id_token) in self.id_token_keys or (
             group is not None and id_token_key(group) in self.group_keys
         )
+
+    def in_words(self) -> str:
+        """Say who may charge there, naming a few of those that are named."""
+        if self.location_id is None:
+            return "the station stands at no location"
+        allowed = [
+            f"the {what} {_list_some(keys)}"
+            for what, keys in (("tokens", self.id_token_keys), ("groups", self.group_keys))
+            if keys
+        ]
+        if not allowed:
+            return f"location {self.location_id} allows every token"
+        return f"location {self.location_id} allows only {' and '.join(allowed)}"
+
+
+_NAMED = 5
+
+
+def _list_some(keys: frozenset[str]) -> str:
+    """Name a few; letter case does not count in tokens, and cards and groups are capitals."""
+    named = sorted(keys)[:_NAMED]
+    more = len(keys) - len(named)
+    return ", ".join(named).upper() + (f" and {more} more" if more else "")
 
 
 EVERYBODY = LocationRule()

@@ -1,6 +1,7 @@
 """What goes on elsewhere, for the limits of concurrent sessions."""
 
-from shared.domain.access.authorization import AuthorizationRequest, OpenSessions, TransactionStart
+from shared.domain.access.authorization import AuthorizationRequest, TransactionStart
+from shared.domain.access.rules import OpenSessions
 from shared.domain.access.tokens import KEY_SUFFIXES, AuthorizationStatus, IdToken, IdTokenType
 from shared.store.pool import Database
 from shared.store.session_tokens import TYPE_TOLD

@@ -148,7 +148,7 @@ async def find_rules(db: Database, station_ids: Sequence[str]) -> list[LocationR
     """Return who may charge at each station, in the same order."""
     records = await db.fetch(
         f"""
-        SELECT station_id, coalesce(allowed_id_tokens, '{{}}') AS id_tokens,
+        SELECT station_id, location_id, coalesce(allowed_id_tokens, '{{}}') AS id_tokens,
                coalesce(allowed_group_id_tokens, '{{}}') AS groups,
                {ORGANIZATIONS_ABOVE.format(organization_id="stations.organization_id")}
                AS organizations
@@ -170,5 +170,6 @@ def _rule(record: asyncpg.Record) -> LocationRule:
         frozenset(map(id_token_key, record["id_tokens"])),
         frozenset(map(id_token_key, record["groups"])),
         frozenset(record["organizations"]),
+        record["location_id"],
     )
     return _OF_THE_INSTALLATION if rule == _OF_THE_INSTALLATION else rule

@@ -16,9 +16,10 @@ from shared.domain.stations.ocpp_log import (
     LogFilter,
     LogPosition,
 )
+from shared.store import partitions
+from shared.store.partitions import DailyTable
 from shared.store.pool import Database, Pool
 
-_TABLE = "ocpp_log"
 _COLUMNS = ", ".join(field.name for field in fields(LogEntry))
 _EXPORT_CHUNK = 500
 
@@ -38,7 +39,7 @@ async def write(db: Pool, rows: Iterable[tuple[object, ...]], *, timeout_s: floa
     async with db.acquire(timeout=timeout_s) as connection, connection.transaction():
         await connection.execute("SET LOCAL synchronous_commit = off")
         await connection.copy_records_to_table(
-            _TABLE, records=rows, columns=WRITTEN_COLUMNS, timeout=timeout_s
+            DailyTable.OCPP_LOG, records=rows, columns=WRITTEN_COLUMNS, timeout=timeout_s
         )
 
 
@@ -104,13 +105,7 @@ async def drop_before(db: Database, day: date) -> int:
     Returns:
         How many partitions went; one that is in use now goes the next time.
     """
-    dropped = await db.fetchval("SELECT drop_daily_partitions($1, $2)", _TABLE, day)
-    # Rows of days that have no partition, because no worker ran when they began. There are none
-    # as a rule, and then this costs nothing.
-    await db.execute(
-        "DELETE FROM ocpp_log_default WHERE called_at < $1::date::timestamp AT TIME ZONE 'UTC'", day
-    )
-    return int(dropped)
+    return await partitions.drop_before(db, DailyTable.OCPP_LOG, day, time="called_at")
 
 
 def _select(found: LogFilter, before: LogPosition | None, limit: int) -> tuple[str, list[Any]]:

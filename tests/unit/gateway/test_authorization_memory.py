@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway.authorization.lookup import Lookup
+from gateway.authorization.lookup import Found, Lookup
 from gateway.authorization.memory import Memory
 from gateway.errors import StoreAwayError
+from shared.domain.access.decisions import DecisionSource
 
 
 class Clock:
@@ -58,13 +59,13 @@ class Database:
         self.gate.set()
         self.away = False
 
-    async def read(self, keys: list[str]) -> Sequence[str]:
+    async def read(self, keys: list[str]) -> Sequence[Found[str]]:
         self.reads.append(keys)
         value = self.value
         await self.gate.wait()
         if self.away:
             raise ConnectionRefusedError
-        return [value] * len(keys)
+        return [Found(value, DecisionSource.DATABASE)] * len(keys)
 
 
 @asynccontextmanager
@@ -82,7 +83,11 @@ async def looking_up(
 async def test_what_is_remembered_is_not_read_again() -> None:
     database = Database()
     async with looking_up(database) as lookup:
-        assert [await lookup.get("a") for _ in range(3)] == ["old"] * 3
+        assert [await lookup.get("a") for _ in range(3)] == [
+            ("old", DecisionSource.DATABASE),
+            ("old", DecisionSource.MEMORY),
+            ("old", DecisionSource.MEMORY),
+        ]
     assert database.reads == [["a"]]
 
 
@@ -92,7 +97,7 @@ async def test_a_change_is_seen_at_once() -> None:
         await lookup.get("a")
         database.value = "new"
         lookup.forget("a")
-        assert await lookup.get("a") == "new"
+        assert (await lookup.get("a")).value == "new"
 
 
 async def test_what_was_read_before_a_change_is_not_remembered_after_it() -> None:
@@ -105,8 +110,8 @@ async def test_what_was_read_before_a_change_is_not_remembered_after_it() -> Non
         database.value = "new"
         lookup.forget("a")
         database.gate.set()
-        assert await reading == "old"
-        assert await lookup.get("a") == "new"
+        assert (await reading).value == "old"
+        assert (await lookup.get("a")).value == "new"
 
 
 async def test_while_the_database_is_away_what_is_known_counts_however_old() -> None:
@@ -114,7 +119,7 @@ async def test_while_the_database_is_away_what_is_known_counts_however_old() -> 
     async with looking_up(database, ttl_s=0) as lookup:
         await lookup.get("a")
         database.away = True
-        assert await lookup.get("a") == "old"
+        assert await lookup.get("a") == ("old", DecisionSource.STALE_MEMORY)
 
 
 async def test_without_database_and_memory_nobody_is_answered() -> None:
@@ -134,4 +139,4 @@ async def test_a_database_that_comes_back_in_time_answers() -> None:
         while not database.reads:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0)
         database.away = False
-        assert await reading == "old"
+        assert (await reading).value == "old"

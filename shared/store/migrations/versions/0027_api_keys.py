@@ -3,7 +3,7 @@
 from shared.store.migrations.statements import execute, refuse
 
 revision = "0027"
-down_revision = "0024"
+down_revision = "0025"
 
 STATEMENTS = (
     """

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.access.authorization import OpenSessions, decide, needs_open_sessions
+from shared.domain.access.authorization import decide
 from shared.domain.access.locations import LocationRule
+from shared.domain.access.rules import OpenSessions, needs_open_sessions
 from shared.domain.access.tokens import AuthorizationStatus, IdToken, IdTokenGroup, IdTokenType
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
