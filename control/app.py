@@ -14,7 +14,13 @@ from control import docs_page, openapi, query_names
 from control.access.changes import AuthorizationChanges
 from control.accounts.api_keys import ApiKeys
 from control.accounts.rules import RouteRules
-from control.api.access import id_token_groups, id_tokens, local_lists, locations
+from control.api.access import (
+    authorizations,
+    id_token_groups,
+    id_tokens,
+    local_lists,
+    locations,
+)
 from control.api.accounts import api_keys
 from control.api.charging import charging_profiles, reservations
 from control.api.commands import batches, commands
@@ -79,6 +85,7 @@ def create_api() -> FastAPI:
         meter_values,
         id_tokens,
         id_token_groups,
+        authorizations,
         locations,
         local_lists,
         charging_profiles,

@@ -34,6 +34,10 @@ TAGS = [
         "description": "What stations said that fits nowhere, until somebody decides upon it.",
     },
     {"name": "id tokens", "description": "Who may charge, and rules for groups of tokens."},
+    {
+        "name": "authorizations",
+        "description": "What stations were answered about tokens, and why a driver was refused.",
+    },
     {"name": "locations", "description": "Places with stations, and who may charge there."},
     {"name": "local lists", "description": "What stations may decide by themselves."},
     {
