@@ -120,6 +120,8 @@ def _restore_nulls(example: object, schema: dict[str, Any], schemas: dict[str, A
         for item in example:
             _restore_nulls(item, schema.get("items", {}), schemas)
     elif isinstance(example, dict):
+        for branch in schema.get("anyOf", ()):
+            _restore_nulls(example, branch, schemas)
         for name, member in schema.get("properties", {}).items():
             if name in example:
                 _restore_nulls(example[name], member, schemas)

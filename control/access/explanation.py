@@ -76,12 +76,13 @@ async def explain_authorization(
     request = AuthorizationRequest(
         station_id=station_id, id_token=id_token, presented_as=presented_as, start=start
     )
-    known = (await id_tokens.find_all(db, [id_token_key(id_token)]))[0] or ()
+    (rule,) = await locations.find_rules(db, [station_id])
+    found = (await id_tokens.find_all(db, [id_token_key(id_token)]))[0] or ()
+    known = tuple(filter(rule.knows, found))
     token = find_meant(known, presented_as)
     group = None
     if token is not None and token.group_id_token is not None:
         group = (await id_token_groups.find(db, [id_token_key(token.group_id_token)]))[0]
-    (rule,) = await locations.find_rules(db, [station_id])
     open_sessions = NO_OPEN_SESSIONS
     if token is not None and needs_open_sessions(token, group):
         open_sessions = await _open_sessions(db, request, start, token, known)

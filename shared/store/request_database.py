@@ -72,6 +72,11 @@ class RequestDatabases:
         self._db = db
         self._role: str | None = None
 
+    @property
+    def whole(self) -> Database:
+        """What sees all of the installation: for what a decision stands on, behind a check."""
+        return self._db
+
     def of(self, scope: Scope) -> Database:
         """Return the pool itself where there is nothing to say, which costs nothing."""
         if scope.is_whole and not scope.changes:

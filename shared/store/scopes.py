@@ -47,6 +47,7 @@ def _of_transaction(table: str, since: str) -> str:
 
 
 SCOPES: dict[str, str] = {
+    "api_keys": _OWN,
     "stations": _OWN,
     "locations": _OWN,
     "id_tokens": _OWN,
@@ -80,6 +81,7 @@ SCOPES: dict[str, str] = {
     **{
         table: _of_station(table, since)
         for table, since in {
+            "authorizations": "decided_at",
             "certificate_signing_requests": "requested_at",
             "commands": "created_at",
             "dead_letters": "received_at",

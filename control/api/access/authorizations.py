@@ -144,7 +144,8 @@ async def explain_authorization_now(
     await stations.get(services.db, station_id)  # raises if there is none
     return AuthorizationExplanation.of(
         await explain_authorization(
-            services.db,
+            # Tokens of the organizations above charge there as well.
+            services.databases.whole,
             station_id=station_id,
             id_token=id_token,
             presented_as=type_,
