@@ -65,6 +65,7 @@ class Dispatcher:
         *,
         timeout_s: float,
         idempotency_key: str | None = None,
+        wait_for_station: bool = False,
     ) -> CommandRecord:
         """Keep a command and hand it to the pod that holds the station.
 
@@ -74,6 +75,8 @@ class Dispatcher:
             timeout_s: it is not sent to the station later than this.
             idempotency_key: the caller's own; the same key again gives the first command back,
                 whatever has become of it and of the station since.
+            wait_for_station: keep it also where no pod holds the station, or nobody can tell: it is
+                parked as those of batches are, and goes on its way when the station is back.
 
         Raises:
             NotFoundError: there is no such station.
@@ -91,8 +94,12 @@ class Dispatcher:
             )
             if first is not None:
                 return first
-        route = await self._find_route(station_id, wait_s=min(self._reconnect_wait_s, timeout_s))
-        if route is None:
+        route = await self._route_of(
+            station_id,
+            wait_s=min(self._reconnect_wait_s, timeout_s),
+            wait_for_station=wait_for_station,
+        )
+        if route is None and not wait_for_station:
             raise StationOfflineError(
                 f"station {station_id!r} is offline: no gateway holds its connection; "
                 "try again when it is online"
@@ -106,16 +113,28 @@ class Dispatcher:
             max_queued=self._max_queued,
             password_hash=await self._passwords.hash_of(command),
         )
-        if new:
+        if new and route is not None:
             request = RunCommand(record.command_id, station_id, self._control_id)
             try:
                 await self._sender.send(route.pod_id, request)
             except UnavailableError:
                 # Otherwise the worker would send later what the caller believes refused. If the
                 # request has arrived all the same, the command is under way and stays.
-                if await commands.withdraw(self._db, record.command_id):
+                # One that may wait is routed by the worker, which knows no difference.
+                if not wait_for_station and await commands.withdraw(self._db, record.command_id):
                     raise
         return record
+
+    async def _route_of(
+        self, station_id: str, *, wait_s: float, wait_for_station: bool
+    ) -> Route | None:
+        """Return where a command goes; None if it waits, or if the station is offline."""
+        if not wait_for_station:
+            return await self._find_route(station_id, wait_s=wait_s)
+        try:
+            return (await self._registry.find_routes([station_id])).get(station_id)
+        except UnavailableError:
+            return None
 
     async def _find_route(self, station_id: str, *, wait_s: float) -> Route | None:
         """Return where a station's commands go, or None if it is offline.

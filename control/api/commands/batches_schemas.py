@@ -85,7 +85,7 @@ class CommandBatchCreate(BaseModel):
     )
 
     command: AnyCommandRequest = Field(
-        description="as for one station, without `timeout_s` and `wait_s`"
+        description="as for one station, without `timeout_s`, `wait_s` and `if_offline`"
     )
     station_ids: Annotated[list[StationId], Field(min_length=1, max_length=_MAX_NAMED)] | None = (
         Field(default=None, description="whom; a station named twice is asked once")
@@ -108,9 +108,11 @@ class CommandBatchCreate(BaseModel):
     @field_validator("command")
     @classmethod
     def _is_for_many(cls, command: AnyCommandRequest) -> AnyCommandRequest:
-        if command.timeout_s is not None or command.wait_s is not None:
+        if command.model_fields_set & {"timeout_s", "wait_s", "if_offline"}:
             raise PydanticCustomError(
-                "not_here", "a batch has one timeout_s of its own and nobody waits for it"
+                "not_here",
+                "a batch has one timeout_s of its own, all its commands wait for their stations, "
+                "and nobody waits for it",
             )
         if isinstance(command, RemoteStop | CertificateSigned) or (
             isinstance(command, SetChargingProfile)

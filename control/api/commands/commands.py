@@ -15,14 +15,17 @@ from control.api.commands.schemas import (
     WAIT_MAX_S,
     AnyCommandRequest,
     Command,
+    IfOffline,
     RemoteStop,
     SetChargingProfile,
 )
 from control.api.types import StationId
+from control.api.waiting import TIMEOUT_MAX_S
 from control.disconnect import unless_disconnected
+from control.errors import InvalidFieldError
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
 from control.services import Services, ServicesDep
-from shared.domain.commands import CommandRecord, CommandState
+from shared.domain.commands import CommandRecord, CommandState, QueuedReason
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.store.charging import charging_profiles
 from shared.store.commands import commands
@@ -76,23 +79,25 @@ async def create_command(
 
     200 when the command has ended, whichever way: its `state` tells a yes from a no, an error or a
     missing answer. 202 when the wait ended first. A station that is offline is a 409 and keeps no
-    command; one that was online a moment ago is waited for. 429 means that as many commands wait
-    for the station as may.
+    command, unless `if_offline` says that it waits; one that was online a moment ago is waited for.
+    429 means that as many commands wait for the station as may.
     """
     began = perf_counter()
     if isinstance(body, RemoteStop) and body.session_id is not None:
         body.transaction_id = await _transaction_id(services, station_id, str(body.session_id))
     if isinstance(body, SetChargingProfile):
         await _require_transaction(services, station_id, body, idempotency_key)
-    timeout_s = services.settings.command_timeout_s if body.timeout_s is None else body.timeout_s
-    wait_s = (
-        timeout_s + services.settings.command_wait_grace_s if body.wait_s is None else body.wait_s
-    )
+    timeout_s = _timeout_s(services, body)
     command = body.to_command()
     services.files.locations.check_command(command)
     record = await services.dispatcher.send(
-        station_id, command, timeout_s=timeout_s, idempotency_key=idempotency_key
+        station_id,
+        command,
+        timeout_s=timeout_s,
+        idempotency_key=idempotency_key,
+        wait_for_station=body.if_offline is IfOffline.WAIT,
     )
+    wait_s = _wait_s(services, body, record, timeout_s)
     if not record.state.final:
         try:
             record = await unless_disconnected(
@@ -108,6 +113,40 @@ async def create_command(
         response.status_code = HTTPStatus.ACCEPTED
     response.headers["Location"] = f"/v1/commands/{record.command_id}"
     return Command.of(record)
+
+
+def _timeout_s(services: Services, body: AnyCommandRequest) -> float:
+    """Return the deadline of a command.
+
+    Raises:
+        InvalidFieldError: it is one for commands that wait for their station.
+    """
+    waits = body.if_offline is IfOffline.WAIT
+    if body.timeout_s is not None:
+        if body.timeout_s > TIMEOUT_MAX_S and not waits:
+            raise InvalidFieldError(
+                "body",
+                f"{body.type}.timeout_s",
+                f"more than {TIMEOUT_MAX_S:g} seconds are for commands that wait for their "
+                "station: say if_offline = wait",
+            )
+        return body.timeout_s
+    if waits:
+        return services.settings.command_batch_timeout_s
+    return services.settings.command_timeout_s
+
+
+def _wait_s(
+    services: Services, body: AnyCommandRequest, record: CommandRecord, timeout_s: float
+) -> float:
+    """Return how long the call waits: not for a station that is away, unless it says so."""
+    if body.wait_s is not None:
+        return body.wait_s
+    if body.if_offline is IfOffline.WAIT:
+        if record.queued_reason is QueuedReason.STATION_OFFLINE:
+            return 0.0
+        timeout_s = min(timeout_s, services.settings.command_timeout_s)
+    return timeout_s + services.settings.command_wait_grace_s
 
 
 async def _transaction_id(services: Services, station_id: str, session_id: str) -> str:

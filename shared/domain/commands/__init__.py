@@ -22,6 +22,7 @@ from shared.domain.commands.command import (
     CommandRecord,
     CommandState,
     Outcome,
+    QueuedReason,
     outcome_of_malformed_answer,
     outcome_without_answer,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "MessageTrigger",
     "OperationalStatus",
     "Outcome",
+    "QueuedReason",
     "RemoteStart",
     "RemoteStop",
     "ReserveNow",

@@ -34,6 +34,17 @@ class CommandState(StrEnum):
         return self not in (CommandState.QUEUED, CommandState.SENT)
 
 
+class QueuedReason(StrEnum):
+    """Why a command is still queued."""
+
+    STATION_OFFLINE = "station_offline"
+    """It is sent when its station is back, unless its deadline comes first."""
+    BATCH_PACE = "batch_pace"
+    """Others of its batch go before it."""
+    ON_ITS_WAY = "on_its_way"
+    """It goes to the pod that holds the station, or waits there for its turn."""
+
+
 FILLED_IN_LATER = {"filled_in_later": True}
 """Metadata of a command's field that nobody asks for: it is filled in when the command is sent."""
 
@@ -66,7 +77,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandRecord:
-    """A command as it is kept, from `queued` to its outcome; `batch_id` is of which batch it is."""
+    """A command as it is kept, from `queued` to its outcome.
+
+    `batch_id` is of which batch it is; `queued_reason` is None once it has left the queue.
+    """
 
     command_id: str
     station_id: str
@@ -84,6 +98,7 @@ class CommandRecord:
     error_code: str | None
     error_description: str | None
     batch_id: str | None
+    queued_reason: QueuedReason | None = None
 
 
 def outcome_without_answer(command: Command, description: str) -> Outcome:

@@ -16,6 +16,7 @@ from shared.domain.commands import (
     CommandRecord,
     CommandState,
     Outcome,
+    QueuedReason,
     command_params,
 )
 from shared.domain.errors import CommandQueueFullError, ConflictError, NotFoundError
@@ -24,10 +25,12 @@ from shared.store import password_changes
 from shared.store.commands import parked
 from shared.store.pool import Database
 
-COLUMNS = ", ".join(
-    f"{field.name}::text" if field.name in {"command_id", "batch_id"} else field.name
-    for field in fields(CommandRecord)
-)
+_COMPUTED = {
+    "command_id": "command_id::text",
+    "batch_id": "batch_id::text",
+    "queued_reason": parked.QUEUED_REASON,
+}
+COLUMNS = ", ".join(_COMPUTED.get(field.name, field.name) for field in fields(CommandRecord))
 """What a statement selects that reads whole commands."""
 _NAMES = ", ".join(field.name for field in fields(CommandRecord))
 _TAKEN_COLUMNS = COLUMNS.replace("params", "old.params", 1)
@@ -44,7 +47,14 @@ _NOT_REPEATABLE = [name for name, command in COMMANDS.items() if not command.rep
 
 def to_record(record: asyncpg.Record) -> CommandRecord:
     """Return the command in a row of `COLUMNS`."""
-    return CommandRecord(**{**record, "state": CommandState(record["state"])})
+    reason = record["queued_reason"]
+    return CommandRecord(
+        **{
+            **record,
+            "state": CommandState(record["state"]),
+            "queued_reason": reason and QueuedReason(reason),
+        }
+    )
 
 
 async def create(

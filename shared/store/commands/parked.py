@@ -7,7 +7,19 @@ has to ask again and again.
 
 from collections.abc import Sequence
 
+from shared.domain.commands import QueuedReason
 from shared.store.pool import Connection, Database
+
+QUEUED_REASON = f"""
+    CASE WHEN commands.state <> 'queued' THEN NULL
+         WHEN NOT coalesce((SELECT online FROM stations
+                            WHERE stations.station_id = commands.station_id), false)
+             THEN '{QueuedReason.STATION_OFFLINE}'
+         WHEN commands.batch_id IS NOT NULL AND commands.routed_at IS NULL
+             THEN '{QueuedReason.BATCH_PACE}'
+         ELSE '{QueuedReason.ON_ITS_WAY}' END AS queued_reason
+"""  # noqa: S608 - words of our own
+"""What a statement selects that tells why a row of `commands` is still queued."""
 
 
 async def park(db: "Database | Connection", command_ids: Sequence[str]) -> int:

@@ -15,7 +15,7 @@ from control.api.commands.schemas import (
 )
 from control.api.commands.schemas.core import RemoteStop
 from control.api.commands.schemas.record import Command
-from control.api.commands.schemas.request import CommandRequest
+from control.api.commands.schemas.request import CommandRequest, IfOffline
 from control.api.commands.schemas.smart_charging import SetChargingProfile
 from control.api.waiting import WAIT_MAX_S
 
@@ -26,6 +26,7 @@ __all__ = [
     "AnyCommandRequest",
     "Command",
     "CommandRequest",
+    "IfOffline",
     "RemoteStop",
     "SetChargingProfile",
 ]

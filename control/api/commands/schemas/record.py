@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.domain.commands import CommandRecord, CommandState
+from shared.domain.commands import CommandRecord, CommandState, QueuedReason
 from shared.domain.redaction import find_secrets, hide, redact
 
 _RECORD_EXAMPLE: dict[str, Any] = {
@@ -25,6 +25,7 @@ _RECORD_EXAMPLE: dict[str, Any] = {
     "finished_at": "2025-06-01T09:00:00.131Z",
     "pod_id": "gateway-0-3fa1c2",
     "batch_id": None,
+    "queued_reason": None,
 }
 
 
@@ -68,6 +69,11 @@ class Command(BaseModel):
     finished_at: datetime | None = Field(description="when its outcome was known")
     pod_id: str | None = Field(description="the gateway pod that sent it")
     batch_id: str | None = Field(description="the batch that it belongs to")
+    queued_reason: QueuedReason | None = Field(
+        description="why it is still queued. `station_offline`: it is sent when the station is "
+        "back until then; `batch_pace`: others of its batch go first; `on_its_way`: a pod has it, "
+        "or gets it within seconds. null once it has left the queue"
+    )
 
     @classmethod
     def of(cls, record: CommandRecord) -> Self:
