@@ -4,10 +4,13 @@ All come from the environment, with the prefix `VOLTARO_`; docs/reference/settin
 defaults.
 """
 
+import os
 from enum import StrEnum
 
 from pydantic import Field, PositiveFloat, PositiveInt
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+_PREFIX = "VOLTARO_"
 
 
 class LogFormat(StrEnum):
@@ -20,7 +23,21 @@ class LogFormat(StrEnum):
 class LoggingSettings(BaseSettings):
     """What is logged, and how."""
 
-    model_config = SettingsConfigDict(env_prefix="VOLTARO_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the base class calls it so
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment, and no files: each place costs 5 ms, also if nothing is there."""
+        if any(name.upper().startswith(_PREFIX) for name in os.environ):
+            return init_settings, env_settings
+        return (init_settings,)
 
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
     log_format: LogFormat = Field(
