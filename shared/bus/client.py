@@ -13,6 +13,7 @@ from redis.asyncio.client import PubSub
 from redis.asyncio.connection import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo
 
 from shared.bus import keys
 from shared.bus.cluster import SCHEME, keys_on_masters, open_cluster
@@ -23,6 +24,8 @@ PROBE_MS = 1000
 """How long a probe is kept."""
 _SCRIPT = re.compile(r"\s+script: [0-9a-f]{40}, on .*", re.DOTALL)
 _CAUSED = " of pipeline caused error: "
+# Else each connection reads from the disk, for 5 ms, which version of the client it is.
+_DRIVER = DriverInfo()
 
 
 @asynccontextmanager
@@ -39,6 +42,7 @@ async def open_redis(settings: ServiceSettings) -> AsyncIterator[Redis]:
         "socket_timeout": settings.redis_timeout_s,
         "socket_connect_timeout": settings.redis_timeout_s,
         "health_check_interval": 0,
+        "driver_info": _DRIVER,
     }
     if SCHEME in settings.redis_url:
         cluster = open_cluster(settings.redis_url, options)
