@@ -123,10 +123,16 @@ def create_api() -> FastAPI:
 
 
 @asynccontextmanager
-async def running_api(settings: ControlSettings) -> AsyncIterator[FastAPI]:
+async def running_api(
+    settings: ControlSettings, app: FastAPI | None = None
+) -> AsyncIterator[FastAPI]:
     """Hold the API with everything it stands on for as long as the context lasts.
 
     What its management port serves is in `app.state.management`.
+
+    Args:
+        settings: what it is to stand on.
+        app: what `create_api` has returned, and nobody holds now; else it is made here.
 
     Raises:
         UnavailableError: Postgres cannot be reached now. Redis may be away.
@@ -147,7 +153,7 @@ async def running_api(settings: ControlSettings) -> AsyncIterator[FastAPI]:
         tasks = await opened.enter_async_context(asyncio.TaskGroup())
         for run in (outcomes.run, *keys.tasks):
             opened.callback(tasks.create_task(run()).cancel)
-        app = create_api()
+        app = app or create_api()
         app.state.services = Services(
             settings=settings,
             api_keys=keys,

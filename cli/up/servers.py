@@ -30,7 +30,9 @@ _INITDB_TIMEOUT_S = 60.0
 _POSTMASTER_STATUS_LINE = 7
 
 
-def create_postgres(directory: Path, password: str) -> None:
+def create_postgres(
+    directory: Path, password: str, *, settings: Mapping[str, str] = _NO_SETTINGS
+) -> None:
     """Make a new Postgres cluster holding one empty database.
 
     It is made beside its place and then renamed, so a directory of that name is always whole.
@@ -38,6 +40,7 @@ def create_postgres(directory: Path, password: str) -> None:
     Args:
         directory: Where the cluster is to be; must not exist.
         password: Of POSTGRES_SUPERUSER.
+        settings: Of the server, name to value, which it keeps, and is made with.
 
     Raises:
         UpError: `initdb` refused; the message holds its words.
@@ -62,6 +65,7 @@ def create_postgres(directory: Path, password: str) -> None:
                 *("--auth=scram-sha-256", "--no-instructions", "--encoding=UTF8"),
                 # The builtin provider sorts alike on every machine, whatever its C library.
                 *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+                *(f"--set={name}={value}" for name, value in settings.items()),
             ),
             paths=(unfinished, password_file),
         )

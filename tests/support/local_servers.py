@@ -27,7 +27,8 @@ class PostgresServer:
     pid: int
 
     def url(self, database: str) -> str:
-        return servers.postgres_url(self.port, _PASSWORD, database)
+        # It speaks no TLS; to ask for that first is a third of what a connection costs us.
+        return f"{servers.postgres_url(self.port, _PASSWORD, database)}?sslmode=disable"
 
     async def create_database(self, name: str, *, template: str = "template1") -> None:
         # Copied as files it takes 46 ms to make and to drop, and 72 ms through the log.
@@ -102,7 +103,8 @@ def running_postgres(
     whenever it likes.
     """
     cluster = directory / "postgres"
-    servers.create_postgres(cluster, password)
+    # A guess is to be slow to check; with 4096 rounds each connection takes 1 ms longer.
+    servers.create_postgres(cluster, password, settings={"scram_iterations": "1"})
     (port,) = free_ports(1)
     quick = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
     settings = {} if durable else quick
