@@ -1,6 +1,9 @@
 """The processes of a deployment, as sub-commands. Their settings come from the environment."""
 
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
@@ -14,7 +17,8 @@ if TYPE_CHECKING:
 def gateway() -> None:
     """Hold the WebSocket connections of charging stations (one pod)."""
     with explained_settings_errors():
-        from gateway.__main__ import main
+        with _loading():
+            from gateway.__main__ import main
 
         main()
 
@@ -22,7 +26,8 @@ def gateway() -> None:
 def control() -> None:
     """Serve the REST API and the dashboard."""
     with explained_settings_errors():
-        from control.__main__ import main
+        with _loading():
+            from control.__main__ import main
 
         main()
 
@@ -30,7 +35,8 @@ def control() -> None:
 def worker() -> None:
     """Run the background jobs: webhooks, invoices, alerts, sweepers."""
     with explained_settings_errors():
-        from control.jobs.__main__ import main
+        with _loading():
+            from control.jobs.__main__ import main
 
         main()
 
@@ -64,3 +70,16 @@ async def _migrate(settings: "MigrateSettings") -> None:
             connect_timeout_s=settings.database_connect_timeout_s,
             lock_wait_s=settings.migrate_lock_wait_s,
         )
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Have nobody look for garbage while modules are loaded, nor in them afterwards.
+
+    They make none and stay for as long as the process does, and to look is a fifth of the
+    processor time that a pod starts in.
+    """
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
