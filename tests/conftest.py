@@ -6,6 +6,7 @@ meet, a test may stop a server without disturbing other workers, and a killed py
 process behind.
 """
 
+import gc
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -141,6 +142,17 @@ class ClustersInRows(LoadScopeScheduling):
 
 def _row_of(nodeid: str) -> str | None:
     return next((row for start, row in _ROWS.items() if nodeid.startswith(start)), None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Have nobody look for garbage while tests are collected, nor afterwards in what stays."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
