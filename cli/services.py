@@ -16,37 +16,38 @@ if TYPE_CHECKING:
 
 def gateway() -> None:
     """Hold the WebSocket connections of charging stations (one pod)."""
-    with explained_settings_errors():
-        with _loading():
-            from gateway.__main__ import main
+    with _loading():
+        from gateway.__main__ import main
 
+    with explained_settings_errors():
         main()
 
 
 def control() -> None:
     """Serve the REST API and the dashboard."""
-    with explained_settings_errors():
-        with _loading():
-            from control.__main__ import main
+    with _loading():
+        from control.__main__ import main
 
+    with explained_settings_errors():
         main()
 
 
 def worker() -> None:
     """Run the background jobs: webhooks, invoices, alerts, sweepers."""
-    with explained_settings_errors():
-        with _loading():
-            from control.jobs.__main__ import main
+    with _loading():
+        from control.jobs.__main__ import main
 
+    with explained_settings_errors():
         main()
 
 
 def migrate() -> None:
     """Bring the database's schema up to date; changes nothing when it is."""
-    import asyncio
+    with _loading():
+        import asyncio
 
-    from shared.domain.errors import UnavailableError
-    from shared.settings import MigrateSettings
+        from shared.domain.errors import UnavailableError
+        from shared.settings import MigrateSettings
 
     with explained_settings_errors():
         # The values come from the environment, which mypy cannot know.
@@ -60,11 +61,17 @@ def migrate() -> None:
 
 
 async def _migrate(settings: "MigrateSettings") -> None:
-    from shared.store.migrate import migrate as bring_up_to_date
-    from shared.store.pool import open_database
+    with _loading():
+        from shared.store import schema
+        from shared.store.pool import open_database
 
     # Tells a server that is away or refuses us from a migration that fails.
-    async with open_database(settings):
+    async with open_database(settings) as db:
+        if await schema.is_current(db):
+            return
+        with _loading():
+            from shared.store.migrate import migrate as bring_up_to_date
+
         await bring_up_to_date(
             settings.database_url,
             connect_timeout_s=settings.database_connect_timeout_s,

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from shared.domain.errors import UnavailableError
-from shared.store import indexes, scopes
+from shared.store import indexes, schema, scopes
 from shared.store.hosts import Hosts
 from shared.store.judgement import is_locked
 
@@ -27,7 +27,6 @@ _MIGRATION_LOCK = 6_801_600_201
 # this, and then nobody until the next try.
 _LOCK_TIMEOUT_S = 0.5
 _BETWEEN_TRIES_S = 2.0
-_PARTITIONS_AHEAD_DAYS = 8
 
 
 async def migrate(
@@ -87,13 +86,8 @@ async def _try_to_migrate(engine: AsyncEngine) -> bool:
         while await _take_a_step(engine):
             pass
         async with engine.begin() as connection:  # what a lock is in the way of, the worker makes
-            today = "(now() AT TIME ZONE 'UTC')::date"
-            for ensure in (
-                f"ensure_meter_value_partitions({today}, {_PARTITIONS_AHEAD_DAYS})",
-                f"ensure_daily_partitions('ocpp_log', {today}, {_PARTITIONS_AHEAD_DAYS})",
-                f"ensure_daily_partitions('authorizations', {today}, {_PARTITIONS_AHEAD_DAYS})",
-            ):
-                await connection.execute(text(f"SELECT {ensure}"))
+            for statement in schema.PARTITIONS_AHEAD:
+                await connection.execute(text(statement))
     except DBAPIError as error:
         cause = error.orig and error.orig.__cause__
         if cause is None or not is_locked(cause):

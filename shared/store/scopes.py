@@ -15,6 +15,7 @@ import asyncpg
 
 from shared.domain.errors import UnavailableError
 from shared.store.hosts import Server
+from shared.store.pool import Database
 
 _POLICY_NAME = "scope"
 # Any number will do, as long as nothing else in the database locks on it.
@@ -194,7 +195,7 @@ async def provide(connection: Server) -> bool:
     quoted = await connection.fetchval("SELECT quote_ident($1)", role)
     done = {tuple(record) for record in await connection.fetch(_DONE, _POLICY_NAME, role)}
     for table, condition in SCOPES.items():
-        digest = hashlib.sha256(condition.encode()).hexdigest()
+        digest = _digest(condition)
         if (table, digest) not in done:
             async with connection.transaction():
                 await connection.execute(
@@ -210,6 +211,24 @@ async def provide(connection: Server) -> bool:
         )
     await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
     return True
+
+
+async def are_provided(db: Database) -> bool:
+    """Tell whether every table has the policy that stands here, and the role its rights."""
+    role = await db.fetchval(ROLE)
+    if role is None:
+        return False
+    done = {tuple(record) for record in await db.fetch(_DONE, _POLICY_NAME, role)}
+    if not done.issuperset((table, _digest(condition)) for table, condition in SCOPES.items()):
+        return False
+    for table, (privileges, _) in OPEN.items():
+        if not await db.fetchval(_HAS_PRIVILEGES, role, table, privileges):
+            return False
+    return not await db.fetchval(_LACKS_SEQUENCES, role)
+
+
+def _digest(condition: str) -> str:
+    return hashlib.sha256(condition.encode()).hexdigest()
 
 
 _DONE = """

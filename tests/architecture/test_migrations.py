@@ -11,6 +11,10 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from shared.store.schema import newest_revision
 
 VERSIONS = Path(__file__).parents[2] / "shared/store/migrations/versions"
 SPINE = "0001_spine"
@@ -133,6 +137,12 @@ def test_no_reason_is_left_over() -> None:
     made = {index for each in statements for _, index, _ in _INDEX.findall(each)}
     made |= {column for each in statements for column, _ in _ADDED_COLUMN.findall(each)}
     assert REASONS.keys() <= made
+
+
+def test_the_newest_migration_is_known_by_the_number_of_its_file() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(VERSIONS.parent))
+    assert ScriptDirectory.from_config(config).get_heads() == [newest_revision()]
 
 
 @pytest.mark.parametrize(
