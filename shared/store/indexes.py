@@ -12,6 +12,11 @@ from shared.store.sessions.sessions import ENDED_AT, NOT_BILLABLE
 _BUILDING_LOCK = 6_801_600_202
 
 INDEXES = {
+    # What lists and batches of stations go by and few have in common. A station that boots with the
+    # words it had changes nothing in them. One that connects or leaves adds to them, as to every
+    # index of its row since there is one of those that are online: microseconds beside a handshake.
+    "stations_by_model": "stations (vendor, model, station_id)",
+    "stations_by_firmware_version": "stations (firmware_version, station_id)",
     # The lists of sessions that are asked for by time are in the order of that time.
     "sessions_by_start": "sessions (started_at, session_id)",
     "sessions_by_end": f"sessions (({ENDED_AT}), session_id)",

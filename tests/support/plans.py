@@ -40,6 +40,12 @@ class Asked:
                 read += rows * scan["Actual Loops"]
         return round(read)
 
+    async def tables_planned(self) -> set[str]:
+        """Return the tables and partitions that stand in the plan of the last statement."""
+        statement, parameters = self._statements[-1]
+        explained = await self._db.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *parameters)
+        return {scan["Relation Name"] for scan in _scans(json.loads(explained)[0]["Plan"])}
+
 
 def _scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if "Relation Name" in plan:

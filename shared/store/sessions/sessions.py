@@ -44,11 +44,11 @@ NOT_BILLABLE = f"(CASE WHEN {' AND '.join(_BILLABLE)} THEN 0 ELSE 1 END) = 1"
 """The opposite of `Session.billable`, in the words by which its index is found."""
 
 # While a session goes on its energy is the latest register's. For 1.6 that is looked up when
-# somebody asks, so that a meter value costs one insert and no update; among the newest of its EVSE
-# only, lest for a session that nobody ended all is read that came after it. A register below the
-# start is perhaps of another counter, which only settling looks into. In 2.0.1 registers come
-# in events, which the session is merged from: meter_stop_wh is the latest one before the end too.
-# Once it is settled its energy is what the worker found, or what an operator put in its place.
+# somebody asks, so that a meter value costs one insert and no update; by a function, as a statement
+# that names meter_values is planned for each of its days. A register below the start is perhaps of
+# another counter, which only settling looks into. In 2.0.1 registers come in events, which the
+# session is merged from: meter_stop_wh is the latest one before the end too. Once it is settled its
+# energy is what the worker found, or what an operator put in its place.
 _SELECT = f"""
     SELECT session_id::text, session.station_id, session.evse_id, connector_id,
            session.transaction_id, ocpp_version, id_token, authorization_status, reservation_id,
@@ -58,25 +58,21 @@ _SELECT = f"""
            CASE WHEN ended_at IS NOT NULL THEN meter_stop_wh END AS meter_stop_wh,
            CASE WHEN corrects_energy THEN reviewed_energy_wh
                 WHEN ended_at IS NOT NULL AND settled_at IS NOT NULL THEN session.energy_wh
-                WHEN coalesce(meter_stop_wh, latest.register_wh) >= meter_start_wh
-                THEN coalesce(meter_stop_wh, latest.register_wh) - meter_start_wh
+                WHEN latest.register_wh >= meter_start_wh
+                THEN latest.register_wh - meter_start_wh
                 END AS energy_wh,
            CASE WHEN corrects_energy THEN 'operator' ELSE energy_method END AS energy_method,
            stopped_reason, ended_by, CASE WHEN ended_by = 'rule' THEN end_rule END AS end_rule,
            settled_at, needs_review, review_reasons, review_decision, review_note, reviewed_at,
            reviewed_by, created_at, updated_at
     FROM sessions AS session
-    LEFT JOIN LATERAL (
-        SELECT energy_wh AS register_wh FROM (
-            SELECT sampled_at, transaction_id, energy_wh FROM meter_values
-            WHERE ended_at IS NULL AND meter_stop_wh IS NULL
-              AND station_id = session.station_id AND evse_id = session.evse_id
-              AND sampled_at >= session.started_at
-            ORDER BY sampled_at DESC LIMIT 1000
-        ) AS newest
-        WHERE transaction_id = session.transaction_id AND energy_wh IS NOT NULL
-        ORDER BY sampled_at DESC LIMIT 1
-    ) AS latest ON true
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN meter_stop_wh IS NOT NULL OR ended_at IS NOT NULL THEN meter_stop_wh
+            ELSE latest_register_wh(session.station_id, session.evse_id, session.transaction_id,
+                                    started_at) END AS register_wh
+        OFFSET 0  -- looked up once, though it stands above twice
+    ) AS latest
 """  # noqa: S608 - an expression of our own
 
 _SELECT_ONE = f"{_SELECT} WHERE session_id = $1"

@@ -135,8 +135,8 @@ async def list_after(
 ) -> list[Station]:
     """Return up to `limit` stations in the order of their ids, from the one behind `after` on.
 
-    What few of them have in common is looked for among the whole fleet, which is bounded; indexes
-    for that would cost each station something whenever it connects.
+    Those that are online, or speak a version of OCPP, have no index of their own: they are found
+    among those that the other criteria leave, or soon met because they are many.
     """
     conditions = Conditions(limit)
     conditions.compare("station_id >", after)

@@ -8,8 +8,10 @@ import httpx
 import pytest
 
 from shared.domain.sessions import SessionFilter
+from shared.domain.stations.stations import StationFilter
 from shared.store.pool import Database
 from shared.store.sessions import dead_letters, sessions
+from shared.store.stations import stations
 from shared.store.trust import security_events
 from tests.integration.control.players import assert_problem, register
 from tests.support.plans import Asked
@@ -121,6 +123,42 @@ async def test_two_filters_together_read_what_the_narrower_one_finds(full: Datab
         asked = Asked(full)
         await sessions.list_before(asked.db, before=None, limit=PAGE, found=SessionFilter(**words))
         assert await asked.rows_read("sessions") <= at_most + PAGE, words
+
+
+async def test_sessions_are_shown_without_planning_a_look_into_every_day(full: Database) -> None:
+    """With 90 days that would take longer than all the rest of it."""
+    asked = Asked(full)
+    await sessions.list_before(asked.db, before=None, limit=PAGE)
+    assert await asked.tables_planned() == {"sessions", "transaction_events"}
+
+
+@pytest.mark.parametrize(
+    ("found", "at_most"),
+    [
+        (StationFilter(firmware_version="trial"), 5),
+        (StationFilter(vendor="V7", model="M7"), COUNT // 100),
+        (StationFilter(vendor="V7", model="M7", online=False), COUNT // 100),
+        (StationFilter(firmware_version="trial", ocpp_version="2.0.1"), 5),
+        (StationFilter(vendor="V7", firmware_version="gone"), 0),
+    ],
+    ids=["version", "model", "model, offline", "version, OCPP", "no such version"],
+)
+async def test_stations_are_found_by_what_few_of_them_have(
+    db: Database, found: StationFilter, at_most: int
+) -> None:
+    await db.execute(
+        """
+        INSERT INTO stations (station_id, vendor, model, firmware_version, ocpp_version, online)
+        SELECT 'CS-' || n, 'V' || n % 100, 'M' || n % 100,
+               CASE WHEN n % 1000 = 7 THEN 'trial' ELSE '1.0' END, '1.6', n % 20 <> 0
+        FROM generate_series(1, $1::integer) AS n
+        """,
+        COUNT,
+    )
+    await db.execute("ANALYZE stations")
+    asked = Asked(db)
+    await stations.list_after(asked.db, after=None, limit=PAGE, found=found)
+    assert await asked.rows_read("stations") <= at_most
 
 
 async def listed(client: httpx.AsyncClient, path: str, **params: Any) -> list[dict[str, Any]]:
