@@ -84,6 +84,10 @@ bench: $(READY) ## Measure everything beside yardsticks of the same run: ten min
 bench-quick: $(READY) ## Measure for two minutes, and compare with the baseline
 	@$(BIN)/python -m loadtest.bench --quick --compare docs/performance/baseline.json $(ARGS)
 
+.PHONY: bench-data
+bench-data: $(READY) ## Fill a large database and time what reads it; all of it: ARGS='--scale 1'
+	@$(BIN)/python -P -m loadtest.data $(ARGS)
+
 .PHONY: load
 load: $(READY) ## Load a running `make up` with simulated stations; ARGS=--headful for the web page
 	@$(BIN)/python -P -m loadtest.locust --headless $(ARGS)

@@ -25,13 +25,8 @@ def to_dict(run: Run) -> dict[str, Any]:
         "plan": run.plan.name,
         "ended_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": run.seconds,
-        "commit": _commit(),
-        "machine": {
-            "processor": _processor(),
-            "processors": os.cpu_count(),
-            "memory_gib": psutil.virtual_memory().total / _GIB,
-            "system": platform.platform(),
-        },
+        "commit": commit(),
+        "machine": machine(),
         "versions": {
             "python": platform.python_version(),
             **run.servers,
@@ -53,9 +48,8 @@ def to_markdown(
         report: what `to_dict` made of it.
         compared: each figure's ratio over that of a baseline, by name; None without a baseline.
     """
-    machine, versions = report["machine"], report["versions"]
+    versions = report["versions"]
     what = f"Run `{report['plan']}` of commit {report['commit']}, {report['ended_at']}"
-    where = f"{machine['processors']} x {machine['processor']}, {machine['memory_gib']:.0f} GiB"
     lines = [
         "# Benchmark report",
         "",
@@ -63,7 +57,7 @@ def to_markdown(
         "",
         f"{what}, {report['seconds']:.0f} s.",
         "",
-        f"- Machine: {where}, {machine['system']}",
+        f"- Machine: {describe_machine(report['machine'])}",
         "- Versions: " + ", ".join(f"{name} {number}" for name, number in versions.items()),
         f"- Other programs used {run.others_share:.0%} of all processors meanwhile.",
         *(f"- Left out: {reason}" for reason in run.left_out),
@@ -132,7 +126,24 @@ def _percent(share: float | None) -> str:
     return "" if share is None else f"{share:.0%}"
 
 
-def _commit() -> str:
+def machine() -> dict[str, Any]:
+    """Return what was measured on."""
+    return {
+        "processor": _processor(),
+        "processors": os.cpu_count(),
+        "memory_gib": psutil.virtual_memory().total / _GIB,
+        "system": platform.platform(),
+    }
+
+
+def describe_machine(measured_on: Mapping[str, Any]) -> str:
+    """Return what `machine` has found, for people."""
+    processors = f"{measured_on['processors']} x {measured_on['processor']}"
+    return f"{processors}, {measured_on['memory_gib']:.0f} GiB, {measured_on['system']}"
+
+
+def commit() -> str:
+    """Return which commit this is, as git calls it."""
     answer = subprocess.run(
         ["git", "describe", "--always", "--dirty"],  # noqa: S607 - whichever git is there
         capture_output=True,
