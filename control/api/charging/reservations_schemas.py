@@ -1,13 +1,12 @@
 """Reservations in the words of the API."""
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from control.api.access.id_tokens_schemas import GroupIdToken, IdTokenValue
-from control.api.types import ONE_LINE, Ordinal, UtcTime
+from control.api.types import ONE_LINE, Ordinal, UtcTime, members_of
 from control.api.waiting import Waiting
 from shared.domain.access.tokens import IdTokenType
 from shared.domain.charging import reservations as domain
@@ -115,5 +114,5 @@ class Reservation(BaseModel):
     @classmethod
     def of(cls, reservation: domain.Reservation) -> Self:
         """Return the reservation as it is answered."""
-        members = asdict(reservation)
-        return cls.model_validate({**members.pop("request"), **members})
+        members = members_of(reservation)
+        return cls.model_validate({**members_of(members.pop("request")), **members})

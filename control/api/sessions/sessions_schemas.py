@@ -1,6 +1,5 @@
 """Sessions and meter values in the words of the API."""
 
-from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Self
@@ -8,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from control.api.types import FREE_TEXT, Number, UtcTime
+from control.api.types import FREE_TEXT, Number, UtcTime, members_of
 from shared.domain import sessions as domain
 from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
 from shared.domain.sessions import (
@@ -136,7 +135,7 @@ class Session(BaseModel):
 def columns_of(session: domain.Session) -> dict[str, Any]:
     """Return a session's members, those that are worked out included."""
     return {
-        **asdict(session),
+        **members_of(session),
         "active": session.ended_at is None,
         "billable": session.billable,
     }
