@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control import problems
 from control.problems import InvalidField, ProblemResponse, ProblemType, problem_response
+from shared.domain.error_codes import ErrorCode
 from shared.domain.errors import (
     CommandQueueFullError,
     ConflictError,
@@ -77,15 +78,34 @@ class ProblemError(VoltaroError):
     Args:
         problem: which kind.
         detail: what happened, to what, and what to do.
+        code: what it is more exactly.
         headers: further headers of the answer.
     """
 
     def __init__(
-        self, problem: ProblemType, detail: str, *, headers: Mapping[str, str] | None = None
+        self,
+        problem: ProblemType,
+        detail: str,
+        *,
+        code: ErrorCode | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.problem = problem
+        self.code = code
         self.headers = headers
+
+
+def problem_of(error: type[VoltaroError]) -> ProblemType:
+    """Return the kind of problem that errors of a class are told as.
+
+    Raises:
+        KeyError: nobody is told of such an error.
+    """
+    for error_class, problem in _PROBLEM_OF:
+        if issubclass(error, error_class):
+            return problem
+    raise KeyError(error)
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -99,14 +119,15 @@ def install_error_handlers(app: FastAPI) -> None:
 
 async def _on_domain_error(_: Request, error: VoltaroError) -> ProblemResponse:
     if isinstance(error, ProblemError):
-        return problem_response(error.problem, str(error), headers=error.headers)
-    for error_class, problem in _PROBLEM_OF:
-        if isinstance(error, error_class):
-            if problem is problems.UNAVAILABLE:
-                log.warning("a dependency is away", error=str(error))
-            fields = [error.field] if isinstance(error, InvalidFieldError) else None
-            return problem_response(problem, str(error), errors=fields)
-    raise error
+        return problem_response(error.problem, str(error), code=error.code, headers=error.headers)
+    try:
+        problem = problem_of(type(error))
+    except KeyError:
+        raise error from None
+    if problem is problems.UNAVAILABLE:
+        log.warning("a dependency is away", error=str(error))
+    fields = [error.field] if isinstance(error, InvalidFieldError) else None
+    return problem_response(problem, str(error), code=error.code, errors=fields)
 
 
 async def _on_invalid_request(request: Request, error: RequestValidationError) -> ProblemResponse:

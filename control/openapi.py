@@ -1,5 +1,6 @@
 """The OpenAPI document, as clients are generated from it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -7,7 +8,6 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from control import problems
-from control.problems import PROBLEM_MEDIA_TYPE
 
 TAGS = [
     {"name": "stations", "description": "Charging stations, their connectors and connections."},
@@ -56,9 +56,10 @@ Every call needs the header `Authorization: Bearer <API key>`.
 Lists come in pages: send `next_cursor` of one page as `cursor` for the next. A query parameter
 that an operation does not know is refused, as a member of a body is.
 
-Errors are problem details (RFC 9457, `application/problem+json`); tell them apart by `type`. `503`
-means that Postgres or Redis is away and that trying again later may help; a station that is offline
-is `409`.
+Errors are problem details (RFC 9457, `application/problem+json`). Tell them apart by `code`: each
+operation lists its codes under its answers. Take a code that you do not know for what its `status`
+says: there may be new ones. `503` means that Postgres or Redis is away and that trying again later
+may help; a station that is offline is `409`.
 """
 
 EVERY_ROUTE = problems.responses(
@@ -130,21 +131,16 @@ def _restore_nulls(example: object, schema: dict[str, Any], schemas: dict[str, A
 
 
 def _describe_problems(operation: dict[str, Any]) -> None:
+    """Say of each error which codes it may have, with an example of each."""
     responses: dict[str, Any] = operation["responses"]
-    if "requestBody" in operation:
-        for status, response in _BODY_ROUTE.items():
-            responses.setdefault(
-                str(status),
-                {
-                    "description": response["description"],
-                    "content": {
-                        "application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}
-                    },
-                },
+    codes: dict[str, dict[str, None]] = {}  # ordered sets
+    said: Mapping[Any, Any]
+    for said in (responses, EVERY_ROUTE, _BODY_ROUTE if "requestBody" in operation else {}):
+        for status, response in said.items():
+            codes.setdefault(str(status), {}).update(
+                dict.fromkeys(response.get(problems.CODES, ()))
             )
-    for status, response in responses.items():
-        content = response.get("content", {})
-        if int(status) >= problems.MALFORMED_JSON.status and content:
-            # FastAPI files a problem under the media type of the route's own answer.
-            content[PROBLEM_MEDIA_TYPE] = content.pop(next(iter(content)))
+    for status, found in codes.items():
+        if found:
+            responses[status] = problems.describe(found.keys())
     operation["responses"] = dict(sorted(responses.items()))

@@ -1,12 +1,18 @@
-"""What the API says when it cannot do what was asked: RFC 9457 problem details."""
+"""What the API says when it cannot do what was asked: RFC 9457 problem details.
 
-from collections.abc import Mapping
+A problem has a type, which is its kind, and a code, which is as exact as a program can need it.
+What the domain has no code for is coded by its kind.
+"""
+
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
+
+from shared.domain.error_codes import ConflictCode, ErrorCode, NotFoundCode
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
@@ -24,71 +30,144 @@ DETAIL_MAX_LENGTH = 2000
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """One kind of problem: the name clients switch on, the status, the title people read."""
+    """One kind of problem: its name, the status, the title people read, and an example's detail."""
 
     name: str
     status: HTTPStatus
     title: str
+    example: str = ""
+
+    @property
+    def code(self) -> str:
+        """Return the code of problems that the domain has none for."""
+        return self.name.replace("-", "_")
 
 
 MALFORMED_JSON = ProblemType(
-    "malformed-json", HTTPStatus.BAD_REQUEST, "The body cannot be read as JSON"
+    "malformed-json",
+    HTTPStatus.BAD_REQUEST,
+    "The body cannot be read as JSON",
+    "the body is not JSON: Expecting value at character 9",
 )
 MALFORMED_REQUEST = ProblemType(
-    "malformed-request", HTTPStatus.BAD_REQUEST, "The request cannot be understood"
+    "malformed-request",
+    HTTPStatus.BAD_REQUEST,
+    "The request cannot be understood",
+    "the request cannot be read: illegal request line",
 )
-UNAUTHORIZED = ProblemType("unauthorized", HTTPStatus.UNAUTHORIZED, "No valid credentials")
+UNAUTHORIZED = ProblemType(
+    "unauthorized",
+    HTTPStatus.UNAUTHORIZED,
+    "No valid credentials",
+    "this API key is not known",
+)
 MISSING_PERMISSION = ProblemType(
-    "missing-permission", HTTPStatus.FORBIDDEN, "The caller has not the permission for this"
+    "missing-permission",
+    HTTPStatus.FORBIDDEN,
+    "The caller has not the permission for this",
+    "this needs the permission stations:write, which key 'dashboard' has not",
 )
-FORBIDDEN = ProblemType("forbidden", HTTPStatus.FORBIDDEN, "The URL does not allow this")
-NOT_FOUND = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no such thing")
+FORBIDDEN = ProblemType(
+    "forbidden",
+    HTTPStatus.FORBIDDEN,
+    "The URL does not allow this",
+    "the URL has expired: ask for a new one",
+)
+NOT_FOUND = ProblemType(
+    "not-found",
+    HTTPStatus.NOT_FOUND,
+    "There is no such thing",
+    "there is nothing at /v1/station: see /docs for what there is",
+)
 METHOD_NOT_ALLOWED = ProblemType(
-    "method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "This method is not allowed here"
+    "method-not-allowed",
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    "This method is not allowed here",
+    "PUT is not allowed here: use GET, HEAD, POST",
 )
 REQUEST_TIMEOUT = ProblemType(
-    "request-timeout", HTTPStatus.REQUEST_TIMEOUT, "The request came too slowly"
+    "request-timeout",
+    HTTPStatus.REQUEST_TIMEOUT,
+    "The request came too slowly",
+    "nothing came for 30 s: send it again",
 )
-CONFLICT = ProblemType("conflict", HTTPStatus.CONFLICT, "The state of things does not allow this")
-STATION_OFFLINE = ProblemType("station-offline", HTTPStatus.CONFLICT, "The station is offline")
+CONFLICT = ProblemType(
+    "conflict",
+    HTTPStatus.CONFLICT,
+    "The state of things does not allow this",
+    "the state of things does not allow this",
+)
+STATION_OFFLINE = ProblemType(
+    "station-offline",
+    HTTPStatus.CONFLICT,
+    "The station is offline",
+    "station 'CS-0042' is offline: no command was kept",
+)
 COMMAND_QUEUE_FULL = ProblemType(
-    "command-queue-full", HTTPStatus.TOO_MANY_REQUESTS, "Too many commands wait for the station"
+    "command-queue-full",
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "Too many commands wait for the station",
+    "100 commands wait for station 'CS-0042' already: wait for their outcomes, or cancel some",
 )
 BODY_TOO_LARGE = ProblemType(
-    "body-too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"
+    "body-too-large",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "The body is too large",
+    "the body is larger than this server accepts",
 )
 RANGE_NOT_SATISFIABLE = ProblemType(
     "range-not-satisfiable",
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     "The file has no such part",
+    "the file has 1024 bytes",
 )
 UNSUPPORTED_MEDIA_TYPE = ProblemType(
     "unsupported-media-type",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "The body is not sent as JSON",
+    "the body came as text/plain: send JSON with the header Content-Type: application/json",
 )
 INVALID_INPUT = ProblemType(
-    "invalid-input", HTTPStatus.UNPROCESSABLE_ENTITY, "The request says something that cannot be"
+    "invalid-input",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "The request says something that cannot be",
+    "query field limit: Input should be less than or equal to 1000",
 )
 HEAD_TOO_LARGE = ProblemType(
     "head-too-large",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     "The request line or a header is too long",
+    "the request line and the headers have more than 65536 bytes",
 )
 NOT_IMPLEMENTED = ProblemType(
-    "not-implemented", HTTPStatus.NOT_IMPLEMENTED, "The server does not know this of HTTP"
+    "not-implemented",
+    HTTPStatus.NOT_IMPLEMENTED,
+    "The server does not know this of HTTP",
+    "the server does not know this of HTTP",
 )
 TOO_MANY_CONNECTIONS = ProblemType(
-    "too-many-connections", HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections are open"
+    "too-many-connections",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Too many connections are open",
+    "too many connections are open: try again in a moment",
 )
 INTERNAL_ERROR = ProblemType(
-    "internal-error", HTTPStatus.INTERNAL_SERVER_ERROR, "A fault of the server"
+    "internal-error",
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "A fault of the server",
+    "this is a fault of the server, not of the request; its log says more",
 )
 STORAGE_FULL = ProblemType(
-    "storage-full", HTTPStatus.INSUFFICIENT_STORAGE, "There is no room for this file"
+    "storage-full",
+    HTTPStatus.INSUFFICIENT_STORAGE,
+    "There is no room for this file",
+    "there is no room for this file: remove some, or raise the quota",
 )
 UNAVAILABLE = ProblemType(
-    "unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Something the server needs is away"
+    "unavailable",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Something the server needs is away",
+    "Postgres does not answer: nothing can be read or kept now",
 )
 
 BY_STATUS: dict[int, ProblemType] = {
@@ -128,6 +207,7 @@ class Problem(BaseModel):
                     "type": "urn:voltaro:problem:not-found",
                     "title": "There is no such thing",
                     "status": 404,
+                    "code": "station_not_found",
                     "detail": "there is no station 'CS-0042'",
                 }
             ]
@@ -137,6 +217,11 @@ class Problem(BaseModel):
     type: str = Field(description="kind of problem; the same kind always has the same name")
     title: str = Field(description="the kind of problem in words")
     status: int = Field(description="HTTP status of this answer")
+    code: str = Field(
+        pattern="^[a-z0-9_]+$",
+        description="what it is, for programs: each operation lists its codes, a code keeps its "
+        "meaning, and there may be new ones",
+    )
     detail: str = Field(description="what happened, to what, and what to do")
     errors: list[InvalidField] | None = Field(
         default=None,
@@ -160,6 +245,7 @@ def problem_response(
     problem: ProblemType,
     detail: str,
     *,
+    code: ErrorCode | None = None,
     errors: list[InvalidField] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> ProblemResponse:
@@ -168,6 +254,7 @@ def problem_response(
     Args:
         problem: which kind.
         detail: what happened, to what, and what to do.
+        code: what it is more exactly.
         errors: the fields that are wrong; the first of them are told.
         headers: further headers, such as `Allow`.
     """
@@ -175,6 +262,7 @@ def problem_response(
         type=_TYPE_PREFIX + problem.name,
         title=problem.title,
         status=problem.status,
+        code=problem.code if code is None else code,
         detail=shorten(_printable(detail), DETAIL_MAX_LENGTH),
         errors=None if errors is None else [_bounded(each) for each in errors[:ERRORS_MAX]],
     )
@@ -199,15 +287,58 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
+_KIND_OF: tuple[tuple[type[ErrorCode], ProblemType], ...] = (
+    (NotFoundCode, NOT_FOUND),
+    (ConflictCode, CONFLICT),
+)
+CODES = "x-error-codes"
+"""Beside a response in the document: the codes that it may have."""
+
+
+def kinds() -> dict[str, ProblemType]:
+    """Return the kind of problem that each code is of."""
+    plain = {each.code: each for each in globals().values() if isinstance(each, ProblemType)}
+    return plain | {code.value: kind for codes, kind in _KIND_OF for code in codes}
+
+
+def responses(*found: ProblemType | ErrorCode) -> dict[int | str, dict[str, Any]]:
     """Return the `responses` of a route that may answer with these problems.
 
+    The document makes a description and examples of the codes (control/openapi.py).
+
     Args:
-        kinds: beside those that every route has.
+        found: beside those that every route has. A kind stands for what has no code of its own.
     """
-    found: dict[int | str, dict[str, Any]] = {}
-    for kind in kinds:
-        known = found.get(int(kind.status))
-        titles = f"{known['description']}; {kind.title}" if known else kind.title
-        found[int(kind.status)] = {"model": Problem, "description": titles}
-    return found
+    said: dict[int | str, dict[str, Any]] = {}
+    of = kinds()
+    for each in found:
+        code = each.value if isinstance(each, ErrorCode) else each.code
+        response = said.setdefault(int(of[code].status), {"model": Problem, CODES: []})
+        response[CODES].append(code)
+    return said
+
+
+def describe(codes: Collection[str]) -> dict[str, Any]:
+    """Return what the document says of the problems of one status, with an example of each."""
+    of, details = kinds(), {code.value: code.example for codes, _ in _KIND_OF for code in codes}
+    return {
+        "description": "; ".join(dict.fromkeys(of[code].title for code in codes)),
+        CODES: list(codes),
+        "content": {
+            PROBLEM_MEDIA_TYPE: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "examples": {
+                    code: {
+                        "value": {
+                            "type": _TYPE_PREFIX + of[code].name,
+                            "title": of[code].title,
+                            "status": int(of[code].status),
+                            "code": code,
+                            "detail": details.get(code, of[code].example),
+                        }
+                    }
+                    for code in codes
+                },
+            }
+        },
+    }

@@ -7,6 +7,7 @@ from control.files.locations import Locations
 from control.files.settings import FileSettings
 from control.files.storage import Storage, open_storage
 from control.files.uploads import Uploads
+from shared.domain.error_codes import ConflictCode
 from shared.domain.errors import ConflictError
 from shared.domain.upkeep.files import File, FilePurpose, FileState, clean_name
 from shared.store.pool import Database
@@ -46,7 +47,8 @@ class Files:
         if self._storage is None:
             raise ConflictError(
                 "no storage of files is set up here: set VOLTARO_FILES_DIRECTORY or "
-                "VOLTARO_FILES_S3_BUCKET"
+                "VOLTARO_FILES_S3_BUCKET",
+                code=ConflictCode.FILE_STORAGE_NOT_SET_UP,
             )
         return self._storage
 
@@ -60,7 +62,8 @@ class Files:
         if self._links is None:
             raise ConflictError(
                 "stations cannot be given URLs of ours: set VOLTARO_PUBLIC_URL and "
-                "VOLTARO_FILES_SIGNING_KEY, or name a `location` elsewhere"
+                "VOLTARO_FILES_SIGNING_KEY, or name a `location` elsewhere",
+                code=ConflictCode.FILE_URLS_NOT_SET_UP,
             )
         return self._links
 
@@ -89,7 +92,10 @@ class Files:
             ConflictError: it is no firmware, its content is not there, or files are not set up.
         """
         if file.purpose is not FilePurpose.FIRMWARE or file.state is not FileState.STORED:
-            raise ConflictError(f"file {file.file_id} is no firmware that is stored here")
+            raise ConflictError(
+                f"file {file.file_id} is no firmware that is stored here",
+                code=ConflictCode.FILE_NOT_FIRMWARE,
+            )
         return self.links.make(
             Allows.DOWNLOAD, file.file_id, file.name, self._station_expiry(retrieve_at)
         )

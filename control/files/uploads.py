@@ -16,6 +16,7 @@ from control.errors import ProblemError
 from control.files.multipart import find_boundary, read_form
 from control.files.settings import FileSettings
 from control.files.storage import Storage
+from shared.domain.error_codes import ConflictCode
 from shared.domain.errors import ConflictError, InvalidInputError, UnavailableError
 from shared.domain.upkeep.files import File, FilePurpose, FileState, clean_name
 from shared.store.pool import Database
@@ -121,6 +122,7 @@ class Uploads:
             raise ProblemError(
                 problems.CONFLICT,
                 str(error),
+                code=ConflictCode.FILE_UPLOAD_UNDER_WAY,
                 headers={**_CLOSE, "Retry-After": str(problems.RETRY_AFTER_S)},
             ) from error
         return room
@@ -147,10 +149,12 @@ class Uploads:
             return file
         if file.state is not FileState.STORED:
             raise ConflictError(
-                f"file {file.file_id} was removed or expired meanwhile: ask for a new URL"
+                f"file {file.file_id} was removed or expired meanwhile: ask for a new URL",
+                code=ConflictCode.FILE_CONTENT_CLOSED,
             )
         raise ConflictError(
-            f"file {file.file_id} has its content already, and this is another: ask for a new URL"
+            f"file {file.file_id} has its content already, and this is another: ask for a new URL",
+            code=ConflictCode.FILE_CONTENT_CLOSED,
         )
 
     async def _discard(self, upload: Upload) -> None:

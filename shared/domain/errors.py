@@ -13,9 +13,16 @@ command line into an exit code with a sentence::
         └── StationOfflineError
 """
 
+from shared.domain.error_codes import ConflictCode, ErrorCode, NotFoundCode
+
 
 class VoltaroError(Exception):
-    """The root. Its message says what happened, to what, and what to do."""
+    """The root. Its message says what happened, to what, and what to do.
+
+    Its code tells programs what the error is, more closely than its class; None adds nothing to it.
+    """
+
+    code: ErrorCode | None = None
 
 
 class InvalidInputError(VoltaroError):
@@ -27,11 +34,29 @@ class ForbiddenError(VoltaroError):
 
 
 class NotFoundError(VoltaroError):
-    """There is no such thing."""
+    """There is no such thing.
+
+    Args:
+        message: what is not there.
+        code: which kind of thing that is.
+    """
+
+    def __init__(self, message: str, *, code: NotFoundCode | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ConflictError(VoltaroError):
-    """It exists already, or the state it is in does not allow this."""
+    """It exists already, or the state it is in does not allow this.
+
+    Args:
+        message: what is in the way, and what to do.
+        code: which kind of obstacle that is.
+    """
+
+    def __init__(self, message: str, *, code: ConflictCode | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class CommandQueueFullError(ConflictError):

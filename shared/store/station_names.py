@@ -1,5 +1,6 @@
 """What stations are called in certificates: by their id, or as an operator says."""
 
+from shared.domain.error_codes import ConflictCode
 from shared.domain.errors import ConflictError
 from shared.store.pool import Connection, Database
 
@@ -46,7 +47,8 @@ async def check(db: Database, station_id: str, certificate_serial_number: str | 
     if other is not None:
         raise ConflictError(
             f"certificates of station {other!r} have this id or serial number as their common "
-            "name: no two stations may be called alike"
+            "name: no two stations may be called alike",
+            code=ConflictCode.CERTIFICATE_NAME_TAKEN,
         )
 
 

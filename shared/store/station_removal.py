@@ -1,5 +1,6 @@
 """Removing a station, and all that waits for it: its id may be another box's tomorrow."""
 
+from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.domain.stations.stations import Ownership
 from shared.store.commands.commands import WITHOUT_SECRETS
@@ -36,7 +37,7 @@ async def delete(db: Database, station_id: str) -> Ownership | None:
             station_id,
         )
         if station is None:
-            raise NotFoundError(f"there is no station {station_id!r}")
+            raise NotFoundError(f"there is no station {station_id!r}", code=NotFoundCode.STATION)
         await connection.execute(_CANCEL, station_id)
         await connection.execute(
             """

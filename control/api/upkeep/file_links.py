@@ -14,6 +14,7 @@ from control.errors import ProblemError
 from control.files.links import Allows, LinkError
 from control.files.ranges import ByteRange, UnsatisfiableRangeError, parse_range
 from control.services import Services, ServicesDep
+from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.domain.upkeep.files import File, FileState
 from shared.store.upkeep import files
@@ -45,7 +46,10 @@ async def download(
     _require(services, Allows.DOWNLOAD, file_id, name, given)
     file = await files.get(services.db, str(file_id))
     if file.state is not FileState.STORED or file.storage_key is None or file.size_bytes is None:
-        raise NotFoundError(f"file {file_id} has no content: it was removed, or is still to come")
+        raise NotFoundError(
+            f"file {file_id} has no content: it was removed, or is still to come",
+            code=NotFoundCode.FILE_CONTENT,
+        )
     headers = {
         "Accept-Ranges": "bytes",
         "ETag": f'"{file.sha256}"',

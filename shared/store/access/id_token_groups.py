@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 
 from shared.domain.access.tokens import AuthorizationStatus, IdTokenGroup, id_token_key
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.store.pool import Database
 
@@ -19,7 +20,9 @@ def _group(record: asyncpg.Record) -> IdTokenGroup:
 
 
 def _not_found(group_id_token: str) -> NotFoundError:
-    return NotFoundError(f"there are no rules of a group {group_id_token!r}")
+    return NotFoundError(
+        f"there are no rules of a group {group_id_token!r}", code=NotFoundCode.ID_TOKEN_GROUP
+    )
 
 
 async def create(
@@ -50,7 +53,9 @@ async def create(
         max_concurrent_sessions,
     )
     if record is None:
-        raise ConflictError(f"there is a group {group_id_token!r} already")
+        raise ConflictError(
+            f"there is a group {group_id_token!r} already", code=ConflictCode.ID_TOKEN_GROUP_EXISTS
+        )
     return _group(record)
 
 

@@ -22,6 +22,7 @@ from shared.domain.access.tokens import (
     typed_key,
     without_type,
 )
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.store.pool import Connection, Database
 
@@ -42,7 +43,7 @@ def _id_token(record: asyncpg.Record) -> IdToken:
 
 
 def _not_found(id_token: str) -> NotFoundError:
-    return NotFoundError(f"there is no id token {id_token!r}")
+    return NotFoundError(f"there is no id token {id_token!r}", code=NotFoundCode.ID_TOKEN)
 
 
 async def create(
@@ -82,7 +83,9 @@ async def create(
             max_concurrent_sessions,
         )
     if record is None:
-        raise ConflictError(f"there is an id token {id_token!r} already")
+        raise ConflictError(
+            f"there is an id token {id_token!r} already", code=ConflictCode.ID_TOKEN_EXISTS
+        )
     return _id_token(record)
 
 
@@ -98,7 +101,10 @@ async def _locked(db: Database, id_token: str) -> AsyncIterator[Connection]:
 
 def _require_new(known: Mapping[str, IdToken], id_token: str, type_: IdTokenType) -> None:
     if any(is_same_type(token.type, type_) for token in known.values()):
-        raise ConflictError(f"there is an id token {id_token!r} of type {type_} already")
+        raise ConflictError(
+            f"there is an id token {id_token!r} of type {type_} already",
+            code=ConflictCode.ID_TOKEN_EXISTS,
+        )
 
 
 async def _read(connection: Connection, id_token: str) -> dict[str, IdToken]:
@@ -145,7 +151,8 @@ def _select(
             types = ", ".join(sorted(token.type for _, token in several))
             raise ConflictError(
                 f"there are several id tokens {id_token!r}: name the type of the one you mean "
-                f"({types})"
+                f"({types})",
+                code=ConflictCode.ID_TOKEN_AMBIGUOUS,
             )
 
 

@@ -20,6 +20,7 @@ from shared.domain.access.local_lists import (
 )
 from shared.domain.access.tokens import AuthorizationStatus, IdTokenType, id_token_key
 from shared.domain.commands import LocalListUpdateType
+from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.store.access import locations
 from shared.store.pool import Connection, Database
@@ -63,7 +64,7 @@ async def get(db: Database, station_id: str) -> LocalList | None:
         station_id,
     )
     if record is None:
-        raise NotFoundError(f"there is no station {station_id!r}")
+        raise NotFoundError(f"there is no station {station_id!r}", code=NotFoundCode.STATION)
     return None if record["station_id"] is None else to_local_list(record)
 
 
@@ -99,7 +100,7 @@ async def set_wanted(
         list(group_id_tokens),
     )
     if record is None:
-        raise NotFoundError(f"there is no station {station_id!r}")
+        raise NotFoundError(f"there is no station {station_id!r}", code=NotFoundCode.STATION)
     return to_local_list(record)
 
 

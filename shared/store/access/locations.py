@@ -9,6 +9,7 @@ import asyncpg
 from shared.domain.access.locations import EVERYBODY, Location, LocationRule
 from shared.domain.access.tokens import id_token_key
 from shared.domain.accounts.organizations import DEFAULT_ORGANIZATION_ID
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.store.pool import Database
 
@@ -41,7 +42,7 @@ def _location(record: asyncpg.Record) -> Location:
 
 
 def _not_found(location_id: str) -> NotFoundError:
-    return NotFoundError(f"there is no location {location_id!r}")
+    return NotFoundError(f"there is no location {location_id!r}", code=NotFoundCode.LOCATION)
 
 
 async def create(
@@ -70,7 +71,9 @@ async def create(
         allowed_group_id_tokens,
     )
     if record is None:
-        raise ConflictError(f"there is a location {location_id!r} already")
+        raise ConflictError(
+            f"there is a location {location_id!r} already", code=ConflictCode.LOCATION_EXISTS
+        )
     return _location(record)
 
 
@@ -138,7 +141,8 @@ async def delete(db: Database, location_id: str) -> None:
     except asyncpg.ForeignKeyViolationError:
         raise ConflictError(
             f"stations stand at location {location_id!r}: give them another location_id, or null, "
-            "before it is removed"
+            "before it is removed",
+            code=ConflictCode.LOCATION_IN_USE,
         ) from None
     if tag == "DELETE 0":
         raise _not_found(location_id)

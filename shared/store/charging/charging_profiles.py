@@ -17,6 +17,7 @@ from shared.domain.charging.charging_profiles import (
     to_document,
     to_period_documents,
 )
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.domain.sessions import TransactionIdIssuer
 from shared.store.fingerprints import encode_json
@@ -321,16 +322,21 @@ async def require_transaction(
         transaction_id,
     )
     if record is None:
-        raise NotFoundError(f"station {station_id!r} has no transaction {transaction_id!r}")
+        raise NotFoundError(
+            f"station {station_id!r} has no transaction {transaction_id!r}",
+            code=NotFoundCode.TRANSACTION,
+        )
     if record["ended_at"] is not None:
         raise ConflictError(
             f"transaction {transaction_id!r} of station {station_id!r} has ended: a TxProfile is "
-            "of one that goes on"
+            "of one that goes on",
+            code=ConflictCode.TRANSACTION_ENDED,
         )
     if record["evse_id"] not in {None, evse_id}:
         raise ConflictError(
             f"transaction {transaction_id!r} of station {station_id!r} is at EVSE "
-            f"{record['evse_id']}: set its TxProfile there"
+            f"{record['evse_id']}: set its TxProfile there",
+            code=ConflictCode.TRANSACTION_AT_ANOTHER_EVSE,
         )
 
 

@@ -19,6 +19,7 @@ from shared.domain.charging.reservations import (
     ReservationsGivenUp,
     ReservationState,
 )
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.store.pool import Connection, Database
 
@@ -124,7 +125,7 @@ async def create(
         if reservation_id is not None:
             return reservation_id, True
         if not await db.fetchval("SELECT true FROM stations WHERE station_id = $1", station_id):
-            raise NotFoundError(f"there is no station {station_id!r}")
+            raise NotFoundError(f"there is no station {station_id!r}", code=NotFoundCode.STATION)
         record = await db.fetchrow(
             f"{_SELECT} WHERE reservation.station_id = $1 AND reservation.idempotency_key = $2",
             station_id,
@@ -135,10 +136,14 @@ async def create(
             if first.request != request:
                 raise ConflictError(
                     f"idempotency key {idempotency_key!r} was used for another reservation of "
-                    f"station {station_id!r} ({first.reservation_id}): use a new key for a new one"
+                    f"station {station_id!r} ({first.reservation_id}): use a new key for a new one",
+                    code=ConflictCode.IDEMPOTENCY_KEY_REUSED,
                 )
             return first.reservation_id, False
-    raise ConflictError(f"station {station_id!r} has no reservation id left that is free")
+    raise ConflictError(
+        f"station {station_id!r} has no reservation id left that is free",
+        code=ConflictCode.RESERVATION_IDS_EXHAUSTED,
+    )
 
 
 async def attach_command(
@@ -178,7 +183,10 @@ async def get(db: Database, *, station_id: str, reservation_id: int) -> Reservat
         reservation_id,
     )
     if record is None:
-        raise NotFoundError(f"station {station_id!r} has no reservation {reservation_id}")
+        raise NotFoundError(
+            f"station {station_id!r} has no reservation {reservation_id}",
+            code=NotFoundCode.RESERVATION,
+        )
     return _reservation(record)
 
 

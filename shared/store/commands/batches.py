@@ -8,6 +8,7 @@ import asyncpg
 
 from shared.domain.commands import Command, CommandRecord, CommandState, command_params
 from shared.domain.commands.batches import BatchProgress, CommandBatch
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, InvalidInputError, NotFoundError
 from shared.domain.stations.stations import StationFilter
 from shared.store import station_selection
@@ -152,7 +153,8 @@ async def _find_repeated(
     if found.pop("request_digest") != request_digest:
         raise ConflictError(
             f"idempotency key {idempotency_key!r} was used for another batch "
-            f"({found['batch_id']}): use a new key for a new batch"
+            f"({found['batch_id']}): use a new key for a new batch",
+            code=ConflictCode.IDEMPOTENCY_KEY_REUSED,
         )
     return CommandBatch(**found)
 
@@ -205,7 +207,9 @@ async def get(db: Database, batch_id: str) -> BatchProgress:
         batch_id,
     )
     if record is None:
-        raise NotFoundError(f"there is no command batch {batch_id}")
+        raise NotFoundError(
+            f"there is no command batch {batch_id}", code=NotFoundCode.COMMAND_BATCH
+        )
     (progress,) = await _with_progress(db, [record])
     return progress
 

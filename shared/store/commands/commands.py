@@ -19,6 +19,7 @@ from shared.domain.commands import (
     QueuedReason,
     command_params,
 )
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import CommandQueueFullError, ConflictError, NotFoundError
 from shared.domain.redaction import redact
 from shared.store import password_changes
@@ -120,7 +121,7 @@ async def create(
             f"{max_queued} commands wait for station {station_id!r} already: wait for their "
             "outcomes, or cancel some"
         )
-    raise NotFoundError(f"there is no station {station_id!r}")
+    raise NotFoundError(f"there is no station {station_id!r}", code=NotFoundCode.STATION)
 
 
 async def find_repeated(
@@ -145,7 +146,8 @@ async def find_repeated(
     if first.type != type(command).__name__ or first.params not in (asked, redact(asked)):
         raise ConflictError(
             f"idempotency key {idempotency_key!r} was used for another command of station "
-            f"{station_id!r} ({first.command_id}): use a new key for a new command"
+            f"{station_id!r} ({first.command_id}): use a new key for a new command",
+            code=ConflictCode.IDEMPOTENCY_KEY_REUSED,
         )
     return first
 
@@ -173,7 +175,7 @@ async def get(db: Database, command_id: str) -> CommandRecord:
         command_id,
     )
     if record is None:
-        raise NotFoundError(f"there is no command {command_id}")
+        raise NotFoundError(f"there is no command {command_id}", code=NotFoundCode.COMMAND)
     return to_record(record)
 
 

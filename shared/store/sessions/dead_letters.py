@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import asyncpg
 import msgspec
 
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.domain.sessions import TransactionEnded
 from shared.domain.sessions.dead_letters import DeadLetter, DeadLetterStatus, StrayTransactionEnd
@@ -238,7 +239,9 @@ async def show(connection: Connection, dead_letter_id: str) -> DeadLetter:
         dead_letter_id,
     )
     if record is None:
-        raise NotFoundError(f"there is no dead letter {dead_letter_id}")
+        raise NotFoundError(
+            f"there is no dead letter {dead_letter_id}", code=NotFoundCode.DEAD_LETTER
+        )
     return _dead_letter(record)
 
 
@@ -342,11 +345,14 @@ async def lock_undecided(connection: Connection, dead_letter_id: str) -> asyncpg
         dead_letter_id,
     )
     if letter is None:
-        raise NotFoundError(f"there is no dead letter {dead_letter_id}")
+        raise NotFoundError(
+            f"there is no dead letter {dead_letter_id}", code=NotFoundCode.DEAD_LETTER
+        )
     if letter["status"] in {DeadLetterStatus.ASSIGNED, DeadLetterStatus.DISMISSED}:
         became = letter["status"] if letter["delivered_at"] is None else DeadLetterStatus.DELIVERED
         raise ConflictError(
-            f"dead letter {dead_letter_id} has been {became} already: nothing is left to decide"
+            f"dead letter {dead_letter_id} has been {became} already: nothing is left to decide",
+            code=ConflictCode.DEAD_LETTER_DECIDED,
         )
     return letter
 

@@ -5,6 +5,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.domain.sessions import (
     HistoryKind,
@@ -60,14 +61,16 @@ async def replay(
         if letter["status"] == DeadLetterStatus.MATCHED:
             raise ConflictError(
                 f"dead letter {dead_letter_id} is matched with session {letter['session_id']}: "
-                "assign it to one, or dismiss it"
+                "assign it to one, or dismiss it",
+                code=ConflictCode.DEAD_LETTER_NOT_REPLAYABLE,
             )
         if letter["kind"] == refused_calls.KIND and letter["action"] is not None:
             await _replay_call(connection, dead_letter_id, payload=payload)
         elif payload is not None:
             raise ConflictError(
                 f"dead letter {dead_letter_id} is a {letter['kind']} that was understood: only a "
-                "refused message can be given another payload"
+                "refused message can be given another payload",
+                code=ConflictCode.DEAD_LETTER_NOT_REPLAYABLE,
             )
         else:
             _document_of(letter, dead_letter_id)
@@ -102,12 +105,13 @@ async def assign(
             session_id,
         )
         if session is None:
-            raise NotFoundError(f"there is no session {session_id}")
+            raise NotFoundError(f"there is no session {session_id}", code=NotFoundCode.SESSION)
         if session["station_id"] != letter["station_id"]:
             raise ConflictError(
                 f"dead letter {dead_letter_id} is of station {letter['station_id']!r}, and session "
                 f"{session_id} of {session['station_id']!r}: it can only be given to a session of "
-                "its own station"
+                "its own station",
+                code=ConflictCode.SESSION_OF_ANOTHER_STATION,
             )
         if letter["kind"] == refused_calls.KIND and letter["action"] is not None:
             if letter["action"] == "StartTransaction":
@@ -116,7 +120,8 @@ async def assign(
                 raise ConflictError(
                     f"dead letter {dead_letter_id} is of OCPP {letter['ocpp_version']}, and "
                     f"session {session_id} of OCPP {session['ocpp_version']}: it can only be given "
-                    "to a session of its own version"
+                    "to a session of its own version",
+                    code=ConflictCode.DEAD_LETTER_NOT_ASSIGNABLE,
                 )
             await _replay_call(connection, dead_letter_id, session_id=session_id)
             return await _note(connection, dead_letter_id, decided_by=decided_by, note=note)
@@ -152,7 +157,8 @@ async def _give(
     if kind not in {_END, _EVENT, _READINGS}:
         raise ConflictError(
             f"dead letter {dead_letter_id} is a {kind}, which belongs to no session: replay it, or "
-            "dismiss it once it has been looked at"
+            "dismiss it once it has been looked at",
+            code=ConflictCode.DEAD_LETTER_NOT_ASSIGNABLE,
         )
     if letter["document"] is None and end is not None:
         return end  # kept by a version that kept nothing else of it
@@ -186,7 +192,8 @@ def _end_of(event: TransactionEventReported, dead_letter_id: str) -> dict[str, A
     if last is None:
         raise ConflictError(
             f"dead letter {dead_letter_id} is the end of a charge without a register: end the "
-            "session by a review, with the energy that it had, and dismiss the letter"
+            "session by a review, with the energy that it had, and dismiss the letter",
+            code=ConflictCode.DEAD_LETTER_NOT_ASSIGNABLE,
         )
     return transaction_end_of(
         TransactionEnded(
@@ -202,7 +209,8 @@ def _end_of(event: TransactionEventReported, dead_letter_id: str) -> dict[str, A
 
 def _makes_a_session(dead_letter_id: str) -> ConflictError:
     return ConflictError(
-        f"dead letter {dead_letter_id} is a start, which makes a session of its own: replay it"
+        f"dead letter {dead_letter_id} is a start, which makes a session of its own: replay it",
+        code=ConflictCode.DEAD_LETTER_NOT_ASSIGNABLE,
     )
 
 
@@ -211,7 +219,8 @@ def _document_of(letter: asyncpg.Record, dead_letter_id: str) -> Redelivery:
         raise ConflictError(
             f"dead letter {dead_letter_id} cannot be read again: it was kept by a version that "
             "kept it for people only, or holds what no text can hold. Dismiss it, and correct the "
-            "session by a review if it concerns one"
+            "session by a review if it concerns one",
+            code=ConflictCode.DEAD_LETTER_UNREADABLE,
         )
     return msgspec.json.decode(letter["document"], type=Redelivery)
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from shared.domain.error_codes import ConflictCode
 from shared.domain.errors import ConflictError
 from shared.domain.sessions import CHANGES, EndSource, HistoryKind, ReviewDecision, Seen, Session
 from shared.store.pool import Database
@@ -73,7 +74,8 @@ async def review(
         if decision is ReviewDecision.ACCEPT and session.energy_wh is None:
             raise ConflictError(
                 f"nothing tells the energy of session {session_id}, so it cannot be accepted: "
-                "decide `correct` with `energy_wh`, or `void`"
+                "decide `correct` with `energy_wh`, or `void`",
+                code=ConflictCode.SESSION_WITHOUT_ENERGY,
             )
         await connection.execute(
             """
@@ -114,10 +116,14 @@ def _check(session: Session, seen: Seen, ended_at: datetime | None) -> None:
     name = f"session {session.session_id}"
     if session.ended_at is None and ended_at is None:
         raise ConflictError(
-            f"{name} goes on: wait for its end, or decide `correct` with `ended_at` to end it"
+            f"{name} goes on: wait for its end, or decide `correct` with `ended_at` to end it",
+            code=ConflictCode.SESSION_ACTIVE,
         )
     if session.ended_at is not None and session.settled_at is None:
-        raise ConflictError(f"{name} is being worked out: try again in a few seconds")
+        raise ConflictError(
+            f"{name} is being worked out: try again in a few seconds",
+            code=ConflictCode.SESSION_NOT_SETTLED,
+        )
     changed = [
         f"`{member}` was {_written(before)} and is {_written(now)}"
         for member, before, now in seen.differences(session.seen)
@@ -125,12 +131,14 @@ def _check(session: Session, seen: Seen, ended_at: datetime | None) -> None:
     if changed:
         raise ConflictError(
             f"{name} is not what was seen: {'; '.join(changed)}. Read it again, and decide upon "
-            "what it is now"
+            "what it is now",
+            code=ConflictCode.SESSION_CHANGED,
         )
     if ended_at is not None and session.started_at and ended_at < session.started_at:
         raise ConflictError(
             f"{name} began at {session.started_at.isoformat()}: it cannot end at "
-            f"{ended_at.isoformat()}"
+            f"{ended_at.isoformat()}",
+            code=ConflictCode.SESSION_END_BEFORE_START,
         )
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 import asyncpg
 
 from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
+from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.domain.sessions import (
     EndRule,
@@ -114,7 +115,7 @@ async def lock(connection: Connection, session_id: str) -> Session:
 
 def _found(record: asyncpg.Record | None, session_id: str) -> Session:
     if record is None:
-        raise NotFoundError(f"there is no session {session_id}")
+        raise NotFoundError(f"there is no session {session_id}", code=NotFoundCode.SESSION)
     return _session(record)
 
 

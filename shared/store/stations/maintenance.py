@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 
+from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import InvalidInputError, NotFoundError
 from shared.domain.stations.availability import MaintenanceWindow
 from shared.store.pool import Database
@@ -44,7 +45,9 @@ async def create(
             note,
         )
     except asyncpg.ForeignKeyViolationError:
-        raise NotFoundError(f"there is no station {station_id!r}") from None
+        raise NotFoundError(
+            f"there is no station {station_id!r}", code=NotFoundCode.STATION
+        ) from None
     assert record is not None  # noqa: S101 - an INSERT that raises nothing returns its row
     return _window(record)
 
@@ -141,4 +144,7 @@ def _window(record: asyncpg.Record) -> MaintenanceWindow:
 
 
 def _not_found(station_id: str, window_id: str) -> NotFoundError:
-    return NotFoundError(f"station {station_id!r} has no maintenance window {window_id}")
+    return NotFoundError(
+        f"station {station_id!r} has no maintenance window {window_id}",
+        code=NotFoundCode.MAINTENANCE_WINDOW,
+    )

@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, InvalidInputError, NotFoundError
 from shared.domain.stations.stations import (
     Connector,
@@ -47,7 +48,7 @@ def _station(record: asyncpg.Record) -> Station:
 
 
 def _not_found(station_id: str) -> NotFoundError:
-    return NotFoundError(f"there is no station {station_id!r}")
+    return NotFoundError(f"there is no station {station_id!r}", code=NotFoundCode.STATION)
 
 
 async def create(
@@ -91,7 +92,8 @@ async def create(
     )
     if record is None:
         raise ConflictError(
-            f"there is a station {station_id!r} already, or one with its certificate_serial_number"
+            f"there is a station {station_id!r} already, or one with its certificate_serial_number",
+            code=ConflictCode.STATION_EXISTS,
         )
     return _station(record)
 
@@ -187,7 +189,9 @@ async def update(db: Database, station_id: str, changes: dict[str, Any]) -> Stat
             *changes.values(),
         )
     except asyncpg.UniqueViolationError:
-        raise ConflictError("another station has this certificate_serial_number") from None
+        raise ConflictError(
+            "another station has this certificate_serial_number", code=ConflictCode.STATION_EXISTS
+        ) from None
     except asyncpg.ForeignKeyViolationError:
         raise InvalidInputError(
             f"there is no location {changes.get('location_id')!r}: register it first"

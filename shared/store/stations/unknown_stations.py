@@ -5,6 +5,7 @@ from dataclasses import fields
 
 import asyncpg
 
+from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.domain.stations.stations import UnknownStation
 from shared.store.pool import Database
@@ -118,5 +119,6 @@ async def delete(db: Database, station_id: str) -> None:
 def _not_found(station_id: str) -> NotFoundError:
     return NotFoundError(
         f"no unknown station {station_id!r} is listed: it has not come yet, was forgotten, or is "
-        "registered already"
+        "registered already",
+        code=NotFoundCode.UNKNOWN_STATION,
     )

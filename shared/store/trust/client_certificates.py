@@ -6,6 +6,7 @@ from datetime import datetime
 
 import asyncpg
 
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.domain.trust.certificates import (
     CertificateBelonging,
@@ -89,7 +90,10 @@ async def add_issued(
     """
     objection = await station_names.find_objection(connection, station_id, presented.common_name)
     if objection is not None:
-        raise ConflictError(f"the certificate is not for station {station_id}: {objection}")
+        raise ConflictError(
+            f"the certificate is not for station {station_id}: {objection}",
+            code=ConflictCode.CERTIFICATE_NAME_TAKEN,
+        )
     kept = await connection.fetchval(
         """
         INSERT INTO client_certificates AS known
@@ -109,7 +113,8 @@ async def add_issued(
     )
     if not kept:
         raise ConflictError(
-            "this certificate is another station's, or was revoked: sign the request anew"
+            "this certificate is another station's, or was revoked: sign the request anew",
+            code=ConflictCode.CERTIFICATE_OF_ANOTHER_STATION,
         )
 
 
@@ -191,10 +196,13 @@ async def pin(
             not_after,
         )
     except asyncpg.ForeignKeyViolationError:
-        raise NotFoundError(f"there is no station {station_id!r}") from None
+        raise NotFoundError(
+            f"there is no station {station_id!r}", code=NotFoundCode.STATION
+        ) from None
     except asyncpg.UniqueViolationError:
         raise ConflictError(
-            "this certificate is another station's: each has one of its own (A00.FR.427)"
+            "this certificate is another station's: each has one of its own (A00.FR.427)",
+            code=ConflictCode.CERTIFICATE_OF_ANOTHER_STATION,
         ) from None
     assert record is not None  # noqa: S101 - an INSERT that raises nothing returns its row
     return _certificate(record)
@@ -216,7 +224,8 @@ async def revoke(db: Database, station_id: str, client_certificate_id: str) -> N
     )
     if tag == "UPDATE 0":
         raise NotFoundError(
-            f"station {station_id!r} has no client certificate {client_certificate_id}"
+            f"station {station_id!r} has no client certificate {client_certificate_id}",
+            code=NotFoundCode.CLIENT_CERTIFICATE,
         )
 
 

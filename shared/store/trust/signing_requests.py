@@ -6,6 +6,7 @@ from datetime import datetime
 
 import asyncpg
 
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.domain.trust.certificates import (
     CertificateSignedAnswered,
@@ -154,7 +155,10 @@ async def get(db: Database, signing_request_id: str) -> SigningRequest:
         signing_request_id,
     )
     if record is None:
-        raise NotFoundError(f"there is no certificate signing request {signing_request_id}")
+        raise NotFoundError(
+            f"there is no certificate signing request {signing_request_id}",
+            code=NotFoundCode.SIGNING_REQUEST,
+        )
     return _signing_request(record)
 
 
@@ -290,7 +294,8 @@ async def keep_signed(
             request = await get(db, signing_request_id)
             raise ConflictError(
                 f"certificate signing request {signing_request_id} is {request.state}: have the "
-                "station send a new one with TriggerMessage SignChargingStationCertificate"
+                "station send a new one with TriggerMessage SignChargingStationCertificate",
+                code=ConflictCode.SIGNING_REQUEST_ANSWERED,
             )
         request = _signing_request(record)
         if request.certificate_type is not CertificateSigningUse.V2G:

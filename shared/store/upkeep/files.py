@@ -5,6 +5,7 @@ from datetime import datetime
 
 import asyncpg
 
+from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.domain.upkeep.files import File, FilePurpose, FileState
 from shared.store.pool import Database
@@ -56,7 +57,7 @@ async def get(db: Database, file_id: str) -> File:
     """
     record = await db.fetchrow(f"SELECT {COLUMNS} FROM files WHERE file_id = $1", file_id)  # noqa: S608 - as above
     if record is None:
-        raise NotFoundError(f"there is no file {file_id}")
+        raise NotFoundError(f"there is no file {file_id}", code=NotFoundCode.FILE)
     return file_of(record)
 
 
@@ -110,7 +111,7 @@ async def expire(db: Database, file_id: str) -> None:
         "UPDATE files SET expires_at = now() WHERE file_id = $1 AND state <> 'removed'", file_id
     )
     if tag == "UPDATE 0":
-        raise NotFoundError(f"there is no file {file_id}")
+        raise NotFoundError(f"there is no file {file_id}", code=NotFoundCode.FILE)
 
 
 async def mark_removed(db: Database, file_id: str) -> None:

@@ -6,6 +6,8 @@ from datetime import datetime
 import asyncpg
 
 from shared.domain.commands import CommandState
+from shared.domain.error_codes import NotFoundCode
+from shared.domain.errors import NotFoundError
 from shared.domain.upkeep.firmware import (
     FIRMWARE_WORDS,
     FirmwareStatusReported,
@@ -21,7 +23,6 @@ _TABLES = Tables(
     requests="firmware_updates",
     steps="firmware_statuses",
     key="firmware_update_id",
-    noun="firmware update",
     command="UpdateFirmware",
     words=FIRMWARE_WORDS,
     action="CASE WHEN request.signing_certificate IS NULL THEN 'UpdateFirmware' "
@@ -126,7 +127,12 @@ async def get(db: Database, firmware_update_id: str) -> FirmwareUpdate:
     Raises:
         NotFoundError: there is none.
     """
-    return _firmware_update(await progress.get(db, _TABLES, firmware_update_id))
+    record = await progress.find(db, _TABLES, firmware_update_id)
+    if record is None:
+        raise NotFoundError(
+            f"there is no firmware update {firmware_update_id}", code=NotFoundCode.FIRMWARE_UPDATE
+        )
+    return _firmware_update(record)
 
 
 async def list_before(

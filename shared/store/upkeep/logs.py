@@ -6,6 +6,8 @@ from datetime import datetime
 import asyncpg
 
 from shared.domain.commands import CommandState, LogType
+from shared.domain.error_codes import NotFoundCode
+from shared.domain.errors import NotFoundError
 from shared.domain.upkeep.logs import LOG_WORDS, LogRequest, LogRequestAnswered, LogStatusReported
 from shared.domain.upkeep.progress import ReportedStatus
 from shared.store.pool import Connection, Database
@@ -16,7 +18,6 @@ _TABLES = Tables(
     requests="log_requests",
     steps="log_statuses",
     key="log_request_id",
-    noun="log request",
     command="GetLog",
     words=LOG_WORDS,
     action="CASE WHEN request.log_type = 'DiagnosticsLog' THEN 'GetDiagnostics' ELSE 'GetLog' END",
@@ -118,7 +119,10 @@ async def get(db: Database, log_request_id: str) -> LogRequest:
     Raises:
         NotFoundError: there is none.
     """
-    return _log_request(await progress.get(db, _TABLES, log_request_id))
+    record = await progress.find(db, _TABLES, log_request_id)
+    if record is None:
+        raise NotFoundError(f"there is no log request {log_request_id}", code=NotFoundCode.LOG)
+    return _log_request(record)
 
 
 async def list_before(

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import asyncpg
 
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.domain.upkeep.progress import ReportedStatus, Words
 from shared.store.pool import Connection, Database
@@ -30,7 +31,6 @@ class Tables:
     requests: str
     steps: str
     key: str
-    noun: str
     command: str
     words: Words
     action: str
@@ -123,9 +123,12 @@ async def create(db: Database, tables: Tables, columns: Mapping[str, Any]) -> as
         if await find_repeated(db, tables, columns["station_id"], str(columns["idempotency_key"])):
             raise ConflictError(
                 f"idempotency key {columns['idempotency_key']!r} is in use by another call that "
-                "goes on now: ask again to get what it made"
+                "goes on now: ask again to get what it made",
+                code=ConflictCode.IDEMPOTENCY_KEY_REUSED,
             )
-        raise NotFoundError(f"there is no station {columns['station_id']!r}")
+        raise NotFoundError(
+            f"there is no station {columns['station_id']!r}", code=NotFoundCode.STATION
+        )
     return record
 
 
@@ -161,16 +164,9 @@ async def discard(db: Database, tables: Tables, key: str) -> None:
     )
 
 
-async def get(db: Database, tables: Tables, key: str) -> asyncpg.Record:
-    """Return one request with the state of its command.
-
-    Raises:
-        NotFoundError: there is none.
-    """
-    record = await db.fetchrow(_select(tables, f"request.{tables.key} = $1"), key)
-    if record is None:
-        raise NotFoundError(f"there is no {tables.noun} {key}")
-    return record
+async def find(db: Database, tables: Tables, key: str) -> asyncpg.Record | None:
+    """Return one request with the state of its command, or None if there is none."""
+    return await db.fetchrow(_select(tables, f"request.{tables.key} = $1"), key)
 
 
 async def list_before(

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import asyncpg
 
+from shared.domain.error_codes import ConflictCode
 from shared.domain.errors import ConflictError
 from shared.domain.upkeep.files import File, FileState
 from shared.store.pool import Connection, Database
@@ -75,11 +76,13 @@ async def begin(
         if file is None or file["state"] != FileState.AWAITED or file["attempts"] >= max_attempts:
             raise ConflictError(
                 f"file {upload.file_id} takes no content any more: it was removed, is there "
-                f"already, or was tried {max_attempts} times"
+                f"already, or was tried {max_attempts} times",
+                code=ConflictCode.FILE_CONTENT_CLOSED,
             )
         if file["upload_key"] is not None:
             raise UploadUnderWayError(
-                f"file {upload.file_id} is being uploaded now: send it again when that has failed"
+                f"file {upload.file_id} is being uploaded now: send it again when that has failed",
+                code=ConflictCode.FILE_UPLOAD_UNDER_WAY,
             )
         kept_bytes = await _fit(
             connection, upload, size_bytes=size_bytes, ahead_bytes=ahead_bytes, quota=quota_bytes
@@ -132,7 +135,8 @@ async def go_on(
     if tag == "UPDATE 0":
         raise ConflictError(
             f"file {upload.file_id} was removed meanwhile, or this upload stood still for too "
-            "long: send it again, or ask for a new URL"
+            "long: send it again, or ask for a new URL",
+            code=ConflictCode.FILE_CONTENT_CLOSED,
         )
     return kept_bytes
 

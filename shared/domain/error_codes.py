@@ -1,0 +1,230 @@
+"""What programs tell errors of one kind apart by: stable names, which the API says as `code`.
+
+A code that was released keeps its meaning. An error without one of these has the name of its kind.
+Each operation of the API lists those that it may answer with, and a test holds that against the
+code that raises them (tests/architecture/test_error_codes.py).
+"""
+
+from enum import StrEnum
+from typing import Self
+
+_ID = "0197b7a6-5f0e-7b3c-9b8e-3c1d2a4f5e6d"
+
+
+class ErrorCode(StrEnum):
+    """A code: its name, and what an answer with it says, as an example."""
+
+    example: str
+
+    def __new__(cls, name: str, example: str) -> Self:
+        """Make a member of its name and its example."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.example = example
+        return member
+
+
+class NotFoundCode(ErrorCode):
+    """What there is not."""
+
+    CLIENT_CERTIFICATE = (
+        "client_certificate_not_found",
+        f"station 'CS-0042' has no client certificate {_ID}",
+    )
+    COMMAND = "command_not_found", f"there is no command {_ID}"
+    COMMAND_BATCH = "command_batch_not_found", f"there is no command batch {_ID}"
+    COMPOSITE_SCHEDULE = (
+        "composite_schedule_not_found",
+        (
+            "station 'CS-0042' has told no composite schedule of EVSE 1: ask it with the "
+            "command GetCompositeSchedule"
+        ),
+    )
+    DEAD_LETTER = "dead_letter_not_found", f"there is no dead letter {_ID}"
+    FILE = "file_not_found", f"there is no file {_ID}"
+    FILE_CONTENT = (
+        "file_content_not_found",
+        f"file {_ID} has no content: it was removed, or is still to come",
+    )
+    FIRMWARE_UPDATE = "firmware_update_not_found", f"there is no firmware update {_ID}"
+    ID_TOKEN = "id_token_not_found", "there is no id token '04A2B3C4D5'"
+    ID_TOKEN_GROUP = "id_token_group_not_found", "there are no rules of a group 'FLEET-7'"
+    LOCATION = "location_not_found", "there is no location 'depot-north'"
+    LOG = "log_not_found", f"there is no log request {_ID}"
+    MAINTENANCE_WINDOW = (
+        "maintenance_window_not_found",
+        f"station 'CS-0042' has no maintenance window {_ID}",
+    )
+    QUIRK = "quirk_not_found", f"there is no quirk '{_ID}'"
+    RESERVATION = "reservation_not_found", "station 'CS-0042' has no reservation 7"
+    SESSION = "session_not_found", f"there is no session {_ID}"
+    SIGNING_REQUEST = "signing_request_not_found", f"there is no certificate signing request {_ID}"
+    STATION = "station_not_found", "there is no station 'CS-0042'"
+    TRANSACTION = "transaction_not_found", "station 'CS-0042' has no transaction '1042'"
+    UNKNOWN_STATION = (
+        "unknown_station_not_found",
+        (
+            "no unknown station 'CS-0042' is listed: it has not come yet, was forgotten, or "
+            "is registered already"
+        ),
+    )
+
+
+class ConflictCode(ErrorCode):
+    """What is in the way."""
+
+    CERTIFICATE_NAME_TAKEN = (
+        "certificate_name_taken",
+        (
+            "certificates of station 'CS-0007' have this id or serial number as their common "
+            "name: no two stations may be called alike"
+        ),
+    )
+    CERTIFICATE_OF_ANOTHER_STATION = (
+        "certificate_of_another_station",
+        "this certificate is another station's: each has one of its own (A00.FR.427)",
+    )
+    COMMAND_NOT_CANCELLABLE = (
+        "command_not_cancellable",
+        f"command {_ID} has been sent to its station already",
+    )
+    DEAD_LETTER_DECIDED = (
+        "dead_letter_decided",
+        f"dead letter {_ID} has been dismissed already: nothing is left to decide",
+    )
+    DEAD_LETTER_NOT_ASSIGNABLE = (
+        "dead_letter_not_assignable",
+        f"dead letter {_ID} is a start, which makes a session of its own: replay it",
+    )
+    DEAD_LETTER_NOT_REPLAYABLE = (
+        "dead_letter_not_replayable",
+        (
+            f"dead letter {_ID} is a MeterValuesRecorded that was understood: only a refused "
+            "message can be given another payload"
+        ),
+    )
+    DEAD_LETTER_UNREADABLE = (
+        "dead_letter_unreadable",
+        (
+            f"dead letter {_ID} cannot be read again: it was kept by a version that kept it "
+            "for people only, or holds what no text can hold. Dismiss it, and correct the "
+            "session by a review if it concerns one"
+        ),
+    )
+    FILE_CONTENT_CLOSED = (
+        "file_content_closed",
+        (
+            f"file {_ID} takes no content any more: it was removed, is there already, or was "
+            "tried 3 times"
+        ),
+    )
+    FILE_NOT_FIRMWARE = "file_not_firmware", f"file {_ID} is no firmware that is stored here"
+    FILE_STORAGE_NOT_SET_UP = (
+        "file_storage_not_set_up",
+        (
+            "no storage of files is set up here: set VOLTARO_FILES_DIRECTORY or "
+            "VOLTARO_FILES_S3_BUCKET"
+        ),
+    )
+    FILE_UPLOAD_UNDER_WAY = (
+        "file_upload_under_way",
+        f"file {_ID} is being uploaded now: send it again when that has failed",
+    )
+    FILE_URL_TOO_LONG = (
+        "file_url_too_long",
+        (
+            "our URL would have 530 characters, and OCPP allows 512: give the file a shorter "
+            "name, or VOLTARO_PUBLIC_URL a shorter path"
+        ),
+    )
+    FILE_URLS_NOT_SET_UP = (
+        "file_urls_not_set_up",
+        (
+            "stations cannot be given URLs of ours: set VOLTARO_PUBLIC_URL and "
+            "VOLTARO_FILES_SIGNING_KEY, or name a `location` elsewhere"
+        ),
+    )
+    ID_TOKEN_AMBIGUOUS = (
+        "id_token_ambiguous",
+        (
+            "there are several id tokens '04A2B3C4D5': name the type of the one you mean "
+            "(eMAID, ISO14443)"
+        ),
+    )
+    ID_TOKEN_EXISTS = "id_token_exists", "there is an id token '04A2B3C4D5' already"
+    ID_TOKEN_GROUP_EXISTS = "id_token_group_exists", "there is a group 'FLEET-7' already"
+    IDEMPOTENCY_KEY_REUSED = (
+        "idempotency_key_reused",
+        (
+            "idempotency key 'reset-1' was used for another command of station 'CS-0042' "
+            f"({_ID}): use a new key for a new command"
+        ),
+    )
+    LOCATION_EXISTS = "location_exists", "there is a location 'depot-north' already"
+    LOCATION_IN_USE = (
+        "location_in_use",
+        (
+            "stations stand at location 'depot-north': give them another location_id, or "
+            "null, before it is removed"
+        ),
+    )
+    RESERVATION_IDS_EXHAUSTED = (
+        "reservation_ids_exhausted",
+        "station 'CS-0042' has no reservation id left that is free",
+    )
+    RESERVATION_OVER = "reservation_over", "reservation 7 of station 'CS-0042' is over: expired"
+    SESSION_ACTIVE = (
+        "session_active",
+        f"session {_ID} goes on: wait for its end, or decide `correct` with `ended_at` to end it",
+    )
+    SESSION_CHANGED = (
+        "session_changed",
+        (
+            f"session {_ID} is not what was seen: `energy_wh` was 9000 and is 9200. Read it "
+            "again, and decide upon what it is now"
+        ),
+    )
+    SESSION_END_BEFORE_START = (
+        "session_end_before_start",
+        (
+            f"session {_ID} began at 2026-11-01T08:00:00+00:00: it cannot end at "
+            "2026-11-01T07:00:00+00:00"
+        ),
+    )
+    SESSION_NOT_SETTLED = (
+        "session_not_settled",
+        f"session {_ID} is being worked out: try again in a few seconds",
+    )
+    SESSION_OF_ANOTHER_STATION = (
+        "session_of_another_station",
+        (
+            f"dead letter {_ID} is of station 'CS-0042', and session {_ID} of 'CS-0007': it "
+            "can only be given to a session of its own station"
+        ),
+    )
+    SESSION_WITHOUT_ENERGY = (
+        "session_without_energy",
+        (
+            f"nothing tells the energy of session {_ID}, so it cannot be accepted: decide "
+            "`correct` with `energy_wh`, or `void`"
+        ),
+    )
+    SIGNING_REQUEST_ANSWERED = (
+        "signing_request_answered",
+        (
+            f"certificate signing request {_ID} is accepted: have the station send a new one "
+            "with TriggerMessage SignChargingStationCertificate"
+        ),
+    )
+    STATION_EXISTS = (
+        "station_exists",
+        "there is a station 'CS-0042' already, or one with its certificate_serial_number",
+    )
+    TRANSACTION_AT_ANOTHER_EVSE = (
+        "transaction_at_another_evse",
+        "transaction '1042' of station 'CS-0042' is at EVSE 2: set its TxProfile there",
+    )
+    TRANSACTION_ENDED = (
+        "transaction_ended",
+        "transaction '1042' of station 'CS-0042' has ended: a TxProfile is of one that goes on",
+    )
