@@ -13,6 +13,7 @@ from control.api.access.id_token_groups_schemas import (
 )
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
 from control.services import ServicesDep
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.store.access import id_token_groups
 
 router = APIRouter(prefix="/v1/id-token-groups", tags=["id tokens"])
@@ -23,7 +24,7 @@ _RESOURCE = "id-token-groups"
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=problems.responses(problems.CONFLICT),
+    responses=problems.responses(ConflictCode.ID_TOKEN_GROUP_EXISTS),
 )
 async def create_id_token_group(
     body: IdTokenGroupCreate, services: ServicesDep, response: Response
@@ -55,7 +56,7 @@ async def list_id_token_groups(
     return Page(items=[IdTokenGroup.model_validate(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{group_id_token:path}", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{group_id_token:path}", responses=problems.responses(NotFoundCode.ID_TOKEN_GROUP))
 async def get_id_token_group(
     group_id_token: GroupIdTokenValue, services: ServicesDep
 ) -> IdTokenGroup:
@@ -63,7 +64,7 @@ async def get_id_token_group(
     return IdTokenGroup.model_validate(await id_token_groups.get(services.db, group_id_token))
 
 
-@router.patch("/{group_id_token:path}", responses=problems.responses(problems.NOT_FOUND))
+@router.patch("/{group_id_token:path}", responses=problems.responses(NotFoundCode.ID_TOKEN_GROUP))
 async def update_id_token_group(
     group_id_token: GroupIdTokenValue, body: IdTokenGroupUpdate, services: ServicesDep
 ) -> IdTokenGroup:
@@ -77,7 +78,7 @@ async def update_id_token_group(
 @router.delete(
     "/{group_id_token:path}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems.responses(problems.NOT_FOUND),
+    responses=problems.responses(NotFoundCode.ID_TOKEN_GROUP),
 )
 async def delete_id_token_group(group_id_token: GroupIdTokenValue, services: ServicesDep) -> None:
     """Remove the rules of a group. Its tokens stay, and still may stop each other's sessions."""

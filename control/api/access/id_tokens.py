@@ -10,6 +10,7 @@ from control.api.access.id_tokens_schemas import IdToken, IdTokenCreate, IdToken
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
 from control.services import ServicesDep
 from shared.domain.access.tokens import IdTokenType
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.store.access import id_tokens
 
 router = APIRouter(prefix="/v1/id-tokens", tags=["id tokens"])
@@ -20,7 +21,7 @@ _RESOURCE = "id-tokens"
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=problems.responses(problems.CONFLICT),
+    responses=problems.responses(ConflictCode.ID_TOKEN_EXISTS),
 )
 async def create_id_token(
     body: IdTokenCreate, services: ServicesDep, response: Response
@@ -65,7 +66,10 @@ _OfType = Annotated[
 ]
 
 
-@router.get("/{id_token:path}", responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT))
+@router.get(
+    "/{id_token:path}",
+    responses=problems.responses(NotFoundCode.ID_TOKEN, ConflictCode.ID_TOKEN_AMBIGUOUS),
+)
 async def get_id_token(
     id_token: IdTokenValue, services: ServicesDep, type_: _OfType = None
 ) -> IdToken:
@@ -74,7 +78,10 @@ async def get_id_token(
 
 
 @router.patch(
-    "/{id_token:path}", responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT)
+    "/{id_token:path}",
+    responses=problems.responses(
+        NotFoundCode.ID_TOKEN, ConflictCode.ID_TOKEN_AMBIGUOUS, ConflictCode.ID_TOKEN_EXISTS
+    ),
 )
 async def update_id_token(
     id_token: IdTokenValue, body: IdTokenUpdate, services: ServicesDep, type_: _OfType = None
@@ -89,7 +96,7 @@ async def update_id_token(
 @router.delete(
     "/{id_token:path}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+    responses=problems.responses(NotFoundCode.ID_TOKEN, ConflictCode.ID_TOKEN_AMBIGUOUS),
 )
 async def delete_id_token(
     id_token: IdTokenValue, services: ServicesDep, type_: _OfType = None

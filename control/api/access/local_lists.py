@@ -14,6 +14,7 @@ from control.api.types import StationId
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
 from control.services import Services, ServicesDep
 from shared.domain.access import local_lists as domain
+from shared.domain.error_codes import NotFoundCode
 from shared.store.access import local_list_limits, local_lists
 
 router = APIRouter(prefix="/v1", tags=["local lists"])
@@ -21,7 +22,7 @@ router = APIRouter(prefix="/v1", tags=["local lists"])
 _RESOURCE = "local-list-entries"
 
 
-@router.get("/stations/{station_id}/local-list", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/stations/{station_id}/local-list", responses=problems.responses(NotFoundCode.STATION))
 async def get_local_list(station_id: StationId, services: ServicesDep) -> LocalList:
     """Return what a station's list is to hold, and how far that has come."""
     return await _as_it_is(services, station_id, await local_lists.get(services.db, station_id))
@@ -38,7 +39,7 @@ async def _as_it_is(
     )
 
 
-@router.put("/stations/{station_id}/local-list", responses=problems.responses(problems.NOT_FOUND))
+@router.put("/stations/{station_id}/local-list", responses=problems.responses(NotFoundCode.STATION))
 async def set_local_list(
     station_id: StationId, body: LocalListWanted, services: ServicesDep
 ) -> LocalList:
@@ -59,7 +60,7 @@ async def set_local_list(
 
 
 @router.get(
-    "/stations/{station_id}/local-list/entries", responses=problems.responses(problems.NOT_FOUND)
+    "/stations/{station_id}/local-list/entries", responses=problems.responses(NotFoundCode.STATION)
 )
 async def list_local_list_entries(
     station_id: StationId,
@@ -80,7 +81,7 @@ async def list_local_list_entries(
 
 
 @router.put(
-    "/locations/{location_id}/local-lists", responses=problems.responses(problems.NOT_FOUND)
+    "/locations/{location_id}/local-lists", responses=problems.responses(NotFoundCode.LOCATION)
 )
 async def set_local_lists_of_location(
     location_id: LocationId, body: LocalListWanted, services: ServicesDep

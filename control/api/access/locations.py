@@ -13,6 +13,7 @@ from control.api.access.locations_schemas import (
 )
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
 from control.services import ServicesDep
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.store.access import locations
 
 router = APIRouter(prefix="/v1/locations", tags=["locations"])
@@ -23,7 +24,7 @@ _RESOURCE = "locations"
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=problems.responses(problems.CONFLICT),
+    responses=problems.responses(ConflictCode.LOCATION_EXISTS),
 )
 async def create_location(
     body: LocationCreate, services: ServicesDep, response: Response
@@ -54,13 +55,13 @@ async def list_locations(
     return Page(items=[Location.model_validate(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{location_id}", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{location_id}", responses=problems.responses(NotFoundCode.LOCATION))
 async def get_location(location_id: LocationId, services: ServicesDep) -> Location:
     """Return one location."""
     return Location.model_validate(await locations.get(services.db, location_id))
 
 
-@router.patch("/{location_id}", responses=problems.responses(problems.NOT_FOUND))
+@router.patch("/{location_id}", responses=problems.responses(NotFoundCode.LOCATION))
 async def update_location(
     location_id: LocationId, body: LocationUpdate, services: ServicesDep
 ) -> Location:
@@ -74,7 +75,7 @@ async def update_location(
 @router.delete(
     "/{location_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+    responses=problems.responses(NotFoundCode.LOCATION, ConflictCode.LOCATION_IN_USE),
 )
 async def delete_location(location_id: LocationId, services: ServicesDep) -> None:
     """Remove a location at which no station stands."""
