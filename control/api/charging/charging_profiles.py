@@ -42,6 +42,7 @@ from shared.domain.charging.composite_schedules import (
     convert_periods,
     differences,
 )
+from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.store.charging import charging_profiles
 from shared.store.stations import stations
@@ -97,7 +98,7 @@ class ScheduleQuery:
 ScheduleQueryDep = Annotated[ScheduleQuery, Depends()]
 
 
-@router.get("/charging-profiles", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/charging-profiles", responses=problems.responses(NotFoundCode.STATION))
 async def list_charging_profiles(
     station_id: StationId,
     services: ServicesDep,
@@ -136,7 +137,10 @@ def _decode_id(cursor: str | None) -> int | None:
     return found
 
 
-@router.get("/evses/{evse_id}/composite-schedule", responses=problems.responses(problems.NOT_FOUND))
+@router.get(
+    "/evses/{evse_id}/composite-schedule",
+    responses=problems.responses(NotFoundCode.COMPOSITE_SCHEDULE, NotFoundCode.STATION),
+)
 async def get_composite_schedule(
     station_id: StationId,
     evse_id: EvseId,
@@ -161,7 +165,8 @@ async def get_composite_schedule(
         if not periods:
             raise NotFoundError(
                 f"what station {station_id!r} has told of EVSE {evse_id} holds no limits: ask it "
-                "again with the command GetCompositeSchedule"
+                "again with the command GetCompositeSchedule",
+                code=NotFoundCode.COMPOSITE_SCHEDULE,
             )
         ours = await _from_profiles(
             services,
@@ -200,7 +205,7 @@ async def get_composite_schedule(
                 }
             }
         },
-        **problems.responses(problems.NOT_FOUND),
+        **problems.responses(NotFoundCode.STATION),
     },
 )
 async def draw_composite_schedule(
@@ -264,7 +269,8 @@ async def _reported(services: Services, station_id: str, evse_id: int) -> Compos
         await stations.get(services.db, station_id)
         raise NotFoundError(
             f"station {station_id!r} has told no composite schedule of EVSE {evse_id}: ask it with "
-            "the command GetCompositeSchedule"
+            "the command GetCompositeSchedule",
+            code=NotFoundCode.COMPOSITE_SCHEDULE,
         )
     return reported
 

@@ -28,6 +28,7 @@ from control.paging import (
 from control.services import Services, ServicesDep
 from shared.domain.charging.reservations import ReservationState
 from shared.domain.commands import CancelReservation, Command, CommandRecord, ReserveNow
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, VoltaroError
 from shared.store.charging import reservations
 from shared.store.judgement import is_away
@@ -55,7 +56,13 @@ _NOT_YET: dict[int | str, dict[str, Any]] = {
     "",
     responses={
         **_NOT_YET,
-        **problems.responses(problems.NOT_FOUND, problems.STATION_OFFLINE, problems.CONFLICT),
+        **problems.responses(
+            NotFoundCode.STATION,
+            ConflictCode.IDEMPOTENCY_KEY_REUSED,
+            ConflictCode.RESERVATION_IDS_EXHAUSTED,
+            problems.STATION_OFFLINE,
+            problems.COMMAND_QUEUE_FULL,
+        ),
     },
 )
 async def create_reservation(
@@ -108,7 +115,7 @@ async def create_reservation(
     return await _get(services, station_id, reservation_id)
 
 
-@router.get("", responses=problems.responses(problems.NOT_FOUND))
+@router.get("", responses=problems.responses(NotFoundCode.STATION))
 async def list_reservations(
     station_id: StationId,
     services: ServicesDep,
@@ -130,7 +137,7 @@ async def list_reservations(
     return Page(items=[Reservation.of(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{reservation_id}", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{reservation_id}", responses=problems.responses(NotFoundCode.RESERVATION))
 async def get_reservation(
     station_id: StationId, reservation_id: ReservationId, services: ServicesDep
 ) -> Reservation:
@@ -142,7 +149,13 @@ async def get_reservation(
     "/{reservation_id}/cancel",
     responses={
         **_NOT_YET,
-        **problems.responses(problems.NOT_FOUND, problems.STATION_OFFLINE, problems.CONFLICT),
+        **problems.responses(
+            NotFoundCode.RESERVATION,
+            NotFoundCode.STATION,
+            ConflictCode.RESERVATION_OVER,
+            problems.STATION_OFFLINE,
+            problems.COMMAND_QUEUE_FULL,
+        ),
     },
 )
 async def cancel_reservation(
@@ -167,7 +180,8 @@ async def cancel_reservation(
     )
     if not found.state.open:
         raise ConflictError(
-            f"reservation {reservation_id} of station {station_id!r} is over: {found.state}"
+            f"reservation {reservation_id} of station {station_id!r} is over: {found.state}",
+            code=ConflictCode.RESERVATION_OVER,
         )
     waiting = Waiting(wait_s=wait_s)
     command = CancelReservation(reservation_id=reservation_id)
