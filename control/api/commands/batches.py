@@ -17,6 +17,7 @@ from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_
 from control.services import ServicesDep
 from shared.domain import commands as domain
 from shared.domain.commands import CommandState, command_params
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import InvalidInputError
 from shared.domain.stations.stations import StationFilter
 from shared.store.commands import batches
@@ -28,7 +29,9 @@ _COMMANDS_RESOURCE = "batch-commands"
 
 
 @router.post(
-    "", status_code=status.HTTP_202_ACCEPTED, responses=problems.responses(problems.CONFLICT)
+    "",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=problems.responses(ConflictCode.IDEMPOTENCY_KEY_REUSED),
 )
 async def create_command_batch(
     body: CommandBatchCreate,
@@ -100,13 +103,13 @@ async def list_command_batches(
     return Page(items=[CommandBatch.of(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{batch_id}", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{batch_id}", responses=problems.responses(NotFoundCode.COMMAND_BATCH))
 async def get_command_batch(batch_id: UUID, services: ServicesDep) -> CommandBatch:
     """Return one batch and how far it is."""
     return CommandBatch.of(await batches.get(services.db, str(batch_id)))
 
 
-@router.get("/{batch_id}/commands", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{batch_id}/commands", responses=problems.responses(NotFoundCode.COMMAND_BATCH))
 async def list_batch_commands(
     batch_id: UUID,
     services: ServicesDep,
@@ -128,7 +131,7 @@ async def list_batch_commands(
     return Page(items=[Command.of(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.post("/{batch_id}/cancel", responses=problems.responses(problems.NOT_FOUND))
+@router.post("/{batch_id}/cancel", responses=problems.responses(NotFoundCode.COMMAND_BATCH))
 async def cancel_command_batch(batch_id: UUID, services: ServicesDep) -> CommandBatch:
     """Cancel what has not been sent yet. What is on the wire cannot be called back."""
     return CommandBatch.of(await batches.cancel(services.db, str(batch_id)))

@@ -26,6 +26,7 @@ from control.errors import InvalidFieldError
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
 from control.services import Services, ServicesDep
 from shared.domain.commands import CommandRecord, CommandState, QueuedReason
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.store.charging import charging_profiles
 from shared.store.commands import commands
@@ -59,9 +60,13 @@ IdempotencyKey = Annotated[
             "description": "The wait ended before the command did; see the header Location",
         },
         **problems.responses(
-            problems.NOT_FOUND,
+            NotFoundCode.SESSION,
+            NotFoundCode.STATION,
+            NotFoundCode.TRANSACTION,
+            ConflictCode.IDEMPOTENCY_KEY_REUSED,
             problems.STATION_OFFLINE,
-            problems.CONFLICT,
+            ConflictCode.TRANSACTION_AT_ANOTHER_EVSE,
+            ConflictCode.TRANSACTION_ENDED,
             problems.COMMAND_QUEUE_FULL,
         ),
     },
@@ -152,7 +157,9 @@ def _wait_s(
 async def _transaction_id(services: Services, station_id: str, session_id: str) -> str:
     session = await sessions.get(services.db, session_id)
     if session.station_id != station_id:
-        raise NotFoundError(f"there is no session {session_id} of station {station_id!r}")
+        raise NotFoundError(
+            f"there is no session {session_id} of station {station_id!r}", code=NotFoundCode.SESSION
+        )
     return session.transaction_id
 
 
@@ -178,7 +185,7 @@ async def _require_transaction(
     )
 
 
-@router.get("/stations/{station_id}/commands", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/stations/{station_id}/commands", responses=problems.responses(NotFoundCode.STATION))
 async def list_station_commands(
     station_id: StationId,
     services: ServicesDep,
@@ -199,7 +206,7 @@ async def list_station_commands(
     return Page(items=[Command.of(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/commands/{command_id}", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/commands/{command_id}", responses=problems.responses(NotFoundCode.COMMAND))
 async def get_command(
     command_id: UUID,
     services: ServicesDep,
@@ -215,7 +222,7 @@ async def get_command(
 
 @router.post(
     "/commands/{command_id}/cancel",
-    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+    responses=problems.responses(NotFoundCode.COMMAND, ConflictCode.COMMAND_NOT_CANCELLABLE),
 )
 async def cancel_command(command_id: UUID, services: ServicesDep) -> Command:
     """Cancel a command that has not been sent yet. What is on the wire cannot be called back."""
@@ -224,7 +231,7 @@ async def cancel_command(command_id: UUID, services: ServicesDep) -> Command:
         services.outcomes.wake(key)
     record = await commands.get(services.db, key)
     if record.state is not CommandState.CANCELLED:
-        raise ConflictError(_not_cancelled(record))
+        raise ConflictError(_not_cancelled(record), code=ConflictCode.COMMAND_NOT_CANCELLABLE)
     return Command.of(record)
 
 
