@@ -26,6 +26,7 @@ from control.paging import (
     encode_position,
 )
 from control.services import ServicesDep
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.sessions.dead_letters import DeadLetterStatus
 from shared.store.conditions import Position
 from shared.store.sessions import dead_letters, letter_delivery, refused_calls
@@ -71,7 +72,7 @@ async def list_dead_letters(
     return Page(items=[DeadLetter.model_validate(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{dead_letter_id}", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{dead_letter_id}", responses=problems.responses(NotFoundCode.DEAD_LETTER))
 async def get_dead_letter(dead_letter_id: UUID, services: ServicesDep) -> DeadLetterDetails:
     """Return one dead letter, with the frame of a message that was refused."""
     letter = await dead_letters.get(services.db, str(dead_letter_id))
@@ -82,7 +83,14 @@ async def get_dead_letter(dead_letter_id: UUID, services: ServicesDep) -> DeadLe
 
 @router.post(
     "/{dead_letter_id}/assign",
-    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+    responses=problems.responses(
+        NotFoundCode.DEAD_LETTER,
+        NotFoundCode.SESSION,
+        ConflictCode.DEAD_LETTER_DECIDED,
+        ConflictCode.DEAD_LETTER_NOT_ASSIGNABLE,
+        ConflictCode.DEAD_LETTER_UNREADABLE,
+        ConflictCode.SESSION_OF_ANOTHER_STATION,
+    ),
 )
 async def assign_dead_letter(
     dead_letter_id: UUID, body: DeadLetterAssignment, services: ServicesDep, principal: PrincipalDep
@@ -106,7 +114,12 @@ async def assign_dead_letter(
 @router.post(
     "/{dead_letter_id}/replay",
     status_code=http_status.HTTP_202_ACCEPTED,
-    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+    responses=problems.responses(
+        NotFoundCode.DEAD_LETTER,
+        ConflictCode.DEAD_LETTER_DECIDED,
+        ConflictCode.DEAD_LETTER_NOT_REPLAYABLE,
+        ConflictCode.DEAD_LETTER_UNREADABLE,
+    ),
 )
 async def replay_dead_letter(
     dead_letter_id: UUID, body: DeadLetterReplay, services: ServicesDep, principal: PrincipalDep
@@ -129,7 +142,7 @@ async def replay_dead_letter(
 
 @router.post(
     "/{dead_letter_id}/dismiss",
-    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+    responses=problems.responses(NotFoundCode.DEAD_LETTER, ConflictCode.DEAD_LETTER_DECIDED),
 )
 async def dismiss_dead_letter(
     dead_letter_id: UUID, body: DeadLetterDismissal, services: ServicesDep, principal: PrincipalDep

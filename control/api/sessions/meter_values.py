@@ -19,6 +19,7 @@ from control.paging import (
     encode_cursor,
 )
 from control.services import ServicesDep
+from shared.domain.error_codes import NotFoundCode
 from shared.domain.sessions.meter_values import ReadingContext
 from shared.store.sessions import meter_value_history
 from shared.store.sessions.meter_value_history import StationMeterValuePosition
@@ -33,7 +34,7 @@ _INTEGER_MAX = 2**31 - 1
 _DEFAULT_SINCE = timedelta(days=1)
 
 
-@router.get("/{station_id}/meter-values", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{station_id}/meter-values", responses=problems.responses(NotFoundCode.STATION))
 async def list_station_meter_values(
     station_id: StationId,
     services: ServicesDep,

@@ -32,6 +32,7 @@ from control.paging import (
     encode_position,
 )
 from control.services import Services, ServicesDep
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.sessions import SessionFilter, SessionOrder
 from shared.domain.sessions.meter_values import ReadingContext
 from shared.store.sessions import history, reviews, sessions, transaction_events
@@ -134,14 +135,22 @@ async def list_sessions(
     return Page(items=[Session.of(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{session_id}", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{session_id}", responses=problems.responses(NotFoundCode.SESSION))
 async def get_session(session_id: UUID, services: ServicesDep) -> SessionDetail:
     """Return one session with what it was made of."""
     return await _detail(services, str(session_id))
 
 
 @router.post(
-    "/{session_id}/review", responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT)
+    "/{session_id}/review",
+    responses=problems.responses(
+        NotFoundCode.SESSION,
+        ConflictCode.SESSION_ACTIVE,
+        ConflictCode.SESSION_CHANGED,
+        ConflictCode.SESSION_END_BEFORE_START,
+        ConflictCode.SESSION_NOT_SETTLED,
+        ConflictCode.SESSION_WITHOUT_ENERGY,
+    ),
 )
 async def review_session(
     session_id: UUID, body: SessionReview, services: ServicesDep, principal: PrincipalDep
@@ -166,7 +175,7 @@ async def review_session(
     return await _detail(services, str(session_id))
 
 
-@router.get("/{session_id}/history", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{session_id}/history", responses=problems.responses(NotFoundCode.SESSION))
 async def list_session_history(
     session_id: UUID,
     services: ServicesDep,
@@ -190,7 +199,7 @@ async def list_session_history(
     )
 
 
-@router.get("/{session_id}/meter-values", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{session_id}/meter-values", responses=problems.responses(NotFoundCode.SESSION))
 async def list_session_meter_values(
     session_id: UUID,
     services: ServicesDep,
