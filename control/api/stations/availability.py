@@ -25,6 +25,7 @@ from control.paging import (
     encode_cursor,
 )
 from control.services import ServicesDep
+from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import InvalidInputError
 from shared.domain.stations.availability import Period, measure_uptime, parse_month
 from shared.store.stations import availability, stations
@@ -46,7 +47,7 @@ def _checked_month(value: str) -> str:
     return value
 
 
-@router.get("/{station_id}/connections", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{station_id}/connections", responses=problems.responses(NotFoundCode.STATION))
 async def list_station_connections(
     station_id: StationId,
     services: ServicesDep,
@@ -68,7 +69,7 @@ async def list_station_connections(
     )
 
 
-@router.get("/{station_id}/availability", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{station_id}/availability", responses=problems.responses(NotFoundCode.STATION))
 async def get_station_availability(
     station_id: StationId,
     services: ServicesDep,

@@ -7,6 +7,7 @@ from control.api.stations.configuration_schemas import ConfigurationItem
 from control.api.types import StationId
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
 from control.services import ServicesDep
+from shared.domain.error_codes import NotFoundCode
 from shared.store.stations import configuration, stations
 
 router = APIRouter(prefix="/v1/stations", tags=["stations"])
@@ -14,7 +15,7 @@ router = APIRouter(prefix="/v1/stations", tags=["stations"])
 _RESOURCE = "configuration"
 
 
-@router.get("/{station_id}/configuration", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{station_id}/configuration", responses=problems.responses(NotFoundCode.STATION))
 async def list_station_configuration(
     station_id: StationId,
     services: ServicesDep,

@@ -14,6 +14,7 @@ from control.api.stations.availability_schemas import (
 from control.api.types import StationId
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
 from control.services import ServicesDep
+from shared.domain.error_codes import NotFoundCode
 from shared.store.stations import maintenance, stations
 
 router = APIRouter(
@@ -25,7 +26,9 @@ router = APIRouter(
 _RESOURCE = "maintenance-windows"
 
 
-@router.post("", status_code=status.HTTP_201_CREATED)
+@router.post(
+    "", status_code=status.HTTP_201_CREATED, responses=problems.responses(NotFoundCode.STATION)
+)
 async def create_maintenance_window(
     station_id: StationId,
     body: MaintenanceWindowCreate,
@@ -46,7 +49,7 @@ async def create_maintenance_window(
     return MaintenanceWindow.model_validate(window)
 
 
-@router.get("")
+@router.get("", responses=problems.responses(NotFoundCode.STATION))
 async def list_maintenance_windows(
     station_id: StationId,
     services: ServicesDep,
@@ -66,7 +69,7 @@ async def list_maintenance_windows(
     )
 
 
-@router.get("/{window_id}")
+@router.get("/{window_id}", responses=problems.responses(NotFoundCode.MAINTENANCE_WINDOW))
 async def get_maintenance_window(
     station_id: StationId, window_id: UUID, services: ServicesDep
 ) -> MaintenanceWindow:
@@ -76,7 +79,7 @@ async def get_maintenance_window(
     )
 
 
-@router.patch("/{window_id}")
+@router.patch("/{window_id}", responses=problems.responses(NotFoundCode.MAINTENANCE_WINDOW))
 async def update_maintenance_window(
     station_id: StationId, window_id: UUID, body: MaintenanceWindowUpdate, services: ServicesDep
 ) -> MaintenanceWindow:
@@ -87,7 +90,11 @@ async def update_maintenance_window(
     )
 
 
-@router.delete("/{window_id}", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete(
+    "/{window_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems.responses(NotFoundCode.MAINTENANCE_WINDOW),
+)
 async def delete_maintenance_window(
     station_id: StationId, window_id: UUID, services: ServicesDep
 ) -> None:

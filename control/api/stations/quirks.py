@@ -10,6 +10,7 @@ from control.api.stations.quirks_schemas import Quirk
 from control.api.types import StationId
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
 from control.services import ServicesDep
+from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.domain.stations.quirks import QuirkKind
 from shared.store.stations import quirks
@@ -61,9 +62,9 @@ async def list_quirks(
 @router.delete(
     "/{quirk_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems.responses(problems.NOT_FOUND),
+    responses=problems.responses(NotFoundCode.QUIRK),
 )
 async def delete_quirk(quirk_id: UUID, services: ServicesDep) -> None:
     """Forget a quirk, for example to see whether a firmware update has ended it."""
     if not await quirks.forget(services.db, str(quirk_id)):
-        raise NotFoundError(f"there is no quirk {str(quirk_id)!r}")
+        raise NotFoundError(f"there is no quirk {str(quirk_id)!r}", code=NotFoundCode.QUIRK)

@@ -32,7 +32,8 @@ from control.passwords import generate_password
 from control.services import Services, ServicesDep
 from control.stations.registration import register
 from shared.domain.commands import MessageTrigger, TriggerMessage
-from shared.domain.errors import NotFoundError, StationOfflineError, UnavailableError
+from shared.domain.error_codes import ConflictCode, NotFoundCode
+from shared.domain.errors import CommandQueueFullError, NotFoundError, UnavailableError
 from shared.domain.stations.stations import Credentials, RegistrationStatus, SecurityProfile
 from shared.store import station_removal
 from shared.store.sessions import dead_letters
@@ -61,7 +62,7 @@ _CHANGES_TRUST = frozenset({"password_hash", "security_profile", "registration_s
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=problems.responses(problems.CONFLICT),
+    responses=problems.responses(ConflictCode.CERTIFICATE_NAME_TAKEN, ConflictCode.STATION_EXISTS),
 )
 async def create_station(
     body: StationCreate, services: ServicesDep, response: Response
@@ -91,7 +92,7 @@ async def list_stations(
     return Page(items=items, next_cursor=next_cursor)
 
 
-@router.get("/{station_id}", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{station_id}", responses=problems.responses(NotFoundCode.STATION))
 async def get_station(station_id: StationId, services: ServicesDep) -> StationDetails:
     """Return one station with its connectors; those beyond the first 100 are listed apart."""
     station = await stations.get(services.db, station_id)
@@ -103,7 +104,7 @@ async def get_station(station_id: StationId, services: ServicesDep) -> StationDe
     return answer
 
 
-@router.get("/{station_id}/connectors", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{station_id}/connectors", responses=problems.responses(NotFoundCode.STATION))
 async def list_station_connectors(
     station_id: StationId,
     services: ServicesDep,
@@ -134,7 +135,12 @@ async def _connectors(
     return [Connector.model_validate(row) for row in rows], next_cursor
 
 
-@router.patch("/{station_id}", responses=problems.responses(problems.NOT_FOUND))
+@router.patch(
+    "/{station_id}",
+    responses=problems.responses(
+        NotFoundCode.STATION, ConflictCode.CERTIFICATE_NAME_TAKEN, ConflictCode.STATION_EXISTS
+    ),
+)
 async def update_station(
     station_id: StationId, body: StationUpdate, services: ServicesDep, response: Response
 ) -> StationWithPassword:
@@ -147,7 +153,7 @@ async def update_station(
     """
     (before,) = await stations.get_credentials(services.db, [station_id])
     if before is None:
-        raise NotFoundError(f"there is no station {station_id!r}")
+        raise NotFoundError(f"there is no station {station_id!r}", code=NotFoundCode.STATION)
     changes, made = await _changes(before, body, services)
     changes_trust = not _CHANGES_TRUST.isdisjoint(changes)
     may_stay = (
@@ -179,7 +185,7 @@ async def _ask_to_boot(station_id: str, services: Services) -> None:
             TriggerMessage(requested_message=MessageTrigger.BOOT_NOTIFICATION),
             timeout_s=services.settings.command_timeout_s,
         )
-    except (StationOfflineError, UnavailableError) as error:
+    except (CommandQueueFullError, UnavailableError) as error:
         log.info("an accepted station was not asked to boot", error=str(error))
 
 
@@ -209,7 +215,7 @@ async def _changes(
 @router.delete(
     "/{station_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems.responses(problems.NOT_FOUND),
+    responses=problems.responses(NotFoundCode.STATION),
 )
 async def delete_station(station_id: StationId, services: ServicesDep) -> None:
     """Remove a station and close its connection.

@@ -11,6 +11,7 @@ from control.api.types import StationId
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
 from control.services import ServicesDep
 from control.stations.registration import register
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.store.stations import unknown_stations
 
@@ -36,7 +37,7 @@ async def list_unknown_stations(
     return Page(items=[UnknownStation.model_validate(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{station_id}", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{station_id}", responses=problems.responses(NotFoundCode.UNKNOWN_STATION))
 async def get_unknown_station(station_id: StationId, services: ServicesDep) -> UnknownStation:
     """Return one of them."""
     return UnknownStation.model_validate(await unknown_stations.get(services.db, station_id))
@@ -45,7 +46,11 @@ async def get_unknown_station(station_id: StationId, services: ServicesDep) -> U
 @router.post(
     "/{station_id}/accept",
     status_code=status.HTTP_201_CREATED,
-    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+    responses=problems.responses(
+        NotFoundCode.UNKNOWN_STATION,
+        ConflictCode.CERTIFICATE_NAME_TAKEN,
+        ConflictCode.STATION_EXISTS,
+    ),
 )
 async def accept_unknown_station(
     station_id: StationId, body: StationTerms, services: ServicesDep, response: Response
@@ -65,7 +70,7 @@ async def accept_unknown_station(
 @router.delete(
     "/{station_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems.responses(problems.NOT_FOUND),
+    responses=problems.responses(NotFoundCode.UNKNOWN_STATION),
 )
 async def delete_unknown_station(station_id: StationId, services: ServicesDep) -> None:
     """Forget one of them; if it tries again it is listed again."""

@@ -15,7 +15,8 @@ from shared.domain.upkeep.firmware import FirmwareStatusReported
 from shared.store import facts, station_removal
 from shared.store.pool import Database
 from shared.store.stations import stations
-from tests.integration.control.players import PodPlayer, assert_problem, register
+from tests.integration.control.conftest import MakeSettings
+from tests.integration.control.players import PodPlayer, assert_problem, register, running
 
 PASSWORD = "4F43415F4F4354545F61646D696E5F74657374"
 
@@ -251,6 +252,19 @@ async def test_a_pending_station_that_is_offline_is_accepted_all_the_same(
     change = {"registration_status": "Accepted"}
     assert (await client.patch("/v1/stations/CS-1", json=change)).status_code == 200
     assert (await client.get("/v1/stations/CS-1/commands")).json()["items"] == []
+
+
+async def test_a_pending_station_for_which_many_commands_wait_is_accepted_all_the_same(
+    make_settings: MakeSettings, db: Database, pod: PodPlayer
+) -> None:
+    await pod.hold("CS-1")
+    await stations.update(db, "CS-1", {"registration_status": "Pending"})
+    async with running(make_settings(command_max_queued=1)) as api:
+        busy = {"type": "ClearCache", "wait_s": 0}
+        assert (await api.client.post("/v1/stations/CS-1/commands", json=busy)).status_code == 202
+        change = {"registration_status": "Accepted"}
+        answer = await api.client.patch("/v1/stations/CS-1", json=change)
+        assert (answer.status_code, answer.json()["registration_status"]) == (200, "Accepted")
 
 
 @pytest.mark.parametrize(("profile", "has_password"), [(2, True), (3, False)])
