@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from shared.domain.commands import CertificateSigned, Command, CommandRecord
-from shared.domain.errors import NotFoundError, UnavailableError
+from shared.domain.errors import CommandQueueFullError, NotFoundError, UnavailableError
 from shared.domain.trust.certificates import SigningRequest
 from shared.store.pool import Database
 from shared.store.trust import signing_requests
@@ -23,7 +23,7 @@ async def deliver(
         max_deliveries: how many tries there are in all.
 
     Returns:
-        Whether it is on its way. A station that is offline costs no try.
+        Whether it is on its way. A station that is offline, or has much to do, costs no try.
     """
     request = await signing_requests.claim_delivery(
         db, signing_request_id, max_deliveries=max_deliveries
@@ -32,7 +32,7 @@ async def deliver(
         return False
     try:
         record = await send(request.station_id, _command(request, request.certificate_chain))
-    except (NotFoundError, UnavailableError):
+    except (CommandQueueFullError, NotFoundError, UnavailableError):
         await signing_requests.give_delivery_back(db, signing_request_id)
         return False
     await signing_requests.attach_delivery(db, signing_request_id, record.command_id)

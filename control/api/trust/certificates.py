@@ -20,6 +20,7 @@ from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_
 from control.services import ServicesDep
 from control.trust.delivery import deliver
 from shared import x509
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import InvalidInputError
 from shared.domain.trust.certificates import SigningRequestState
 from shared.store.stations import stations
@@ -31,7 +32,9 @@ _INSTALLED = "installed-certificates"
 _REQUESTS = "certificate-signing-requests"
 
 
-@router.get("/stations/{station_id}/certificates", responses=problems.responses(problems.NOT_FOUND))
+@router.get(
+    "/stations/{station_id}/certificates", responses=problems.responses(NotFoundCode.STATION)
+)
 async def list_installed_certificates(
     station_id: StationId,
     services: ServicesDep,
@@ -83,7 +86,7 @@ async def list_signing_requests(
 
 @router.get(
     "/certificate-signing-requests/{signing_request_id}",
-    responses=problems.responses(problems.NOT_FOUND),
+    responses=problems.responses(NotFoundCode.SIGNING_REQUEST),
 )
 async def get_signing_request(signing_request_id: UUID, services: ServicesDep) -> SigningRequest:
     """Return one certificate signing request."""
@@ -93,7 +96,12 @@ async def get_signing_request(signing_request_id: UUID, services: ServicesDep) -
 
 @router.post(
     "/certificate-signing-requests/{signing_request_id}/certificate",
-    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+    responses=problems.responses(
+        NotFoundCode.SIGNING_REQUEST,
+        ConflictCode.CERTIFICATE_NAME_TAKEN,
+        ConflictCode.CERTIFICATE_OF_ANOTHER_STATION,
+        ConflictCode.SIGNING_REQUEST_ANSWERED,
+    ),
 )
 async def answer_signing_request(
     signing_request_id: UUID, body: SignedCertificate, services: ServicesDep

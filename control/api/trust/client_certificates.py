@@ -13,6 +13,7 @@ from control.errors import InvalidFieldError
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
 from control.services import ServicesDep
 from shared import x509
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import InvalidInputError
 from shared.domain.trust.certificates import PresentedCertificate
 from shared.store.stations import stations
@@ -24,7 +25,7 @@ _RESOURCE = "client-certificates"
 _SHA1_DIGITS = 40
 
 
-@router.get("", responses=problems.responses(problems.NOT_FOUND))
+@router.get("", responses=problems.responses(NotFoundCode.STATION))
 async def list_client_certificates(
     station_id: StationId,
     services: ServicesDep,
@@ -52,7 +53,7 @@ async def list_client_certificates(
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+    responses=problems.responses(NotFoundCode.STATION, ConflictCode.CERTIFICATE_OF_ANOTHER_STATION),
 )
 async def pin_client_certificate(
     station_id: StationId, body: ClientCertificatePin, services: ServicesDep
@@ -85,7 +86,7 @@ async def _read(body: ClientCertificatePin) -> tuple[PresentedCertificate, datet
 @router.delete(
     "/{client_certificate_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems.responses(problems.NOT_FOUND),
+    responses=problems.responses(NotFoundCode.CLIENT_CERTIFICATE),
 )
 async def revoke_client_certificate(
     station_id: StationId, client_certificate_id: UUID, services: ServicesDep

@@ -31,7 +31,8 @@ from shared.store.commands import commands
 from shared.store.pool import Database
 from shared.store.stations import stations
 from shared.store.trust import signing_requests
-from tests.integration.control.players import PodPlayer, assert_problem, register
+from tests.integration.control.conftest import MakeSettings
+from tests.integration.control.players import PodPlayer, assert_problem, register, running
 from tests.support.signing import root, signing_request
 
 NO_ANSWER = Outcome(state=CommandState.TIMED_OUT, error_code="NoAnswer")
@@ -109,6 +110,25 @@ async def test_an_operator_signs_and_the_station_gets_it(
     assert (answered["state"], answered["command_id"]) == ("accepted", sent.command_id)
     again = await client.post(f"{url}/certificate", json={"certificate_chain": chain})
     assert "SignChargingStationCertificate" in assert_problem(again, 409, "conflict")["detail"]
+
+
+async def test_a_certificate_is_kept_for_a_station_for_which_many_commands_wait(
+    db: Database, make_settings: MakeSettings, pod: PodPlayer
+) -> None:
+    await pod.hold("CP-1")
+    csr = signing_request()
+    key = await request_of(db, csr)
+    async with running(make_settings(command_max_queued=1)) as api:
+        busy = await api.client.post(
+            "/v1/stations/CP-1/commands", json={"type": "ClearCache", "wait_s": 0}
+        )
+        assert busy.status_code == 202
+        url = f"/v1/certificate-signing-requests/{key}"
+        chain = root().answer(csr)
+        signed = await api.client.post(f"{url}/certificate", json={"certificate_chain": chain})
+        assert (signed.status_code, signed.json()["state"]) == (200, "signed")
+        assert signed.json()["command_id"] is None  # the worker delivers it, at no lost try
+    assert await db.fetchval("SELECT max(deliveries) FROM certificate_signing_requests") == 0
 
 
 @pytest.mark.parametrize(
