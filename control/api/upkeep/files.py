@@ -13,6 +13,7 @@ from control.api.types import ONE_LINE
 from control.api.upkeep.files_schemas import File
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
 from control.services import ServicesDep
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import UnavailableError
 from shared.domain.upkeep.files import FilePurpose, clean_name
 from shared.store.upkeep import files
@@ -48,7 +49,14 @@ _BODY: dict[str, Any] = {
     "",
     status_code=status.HTTP_201_CREATED,
     responses=problems.responses(
-        problems.CONFLICT, problems.REQUEST_TIMEOUT, problems.STORAGE_FULL
+        problems.MALFORMED_REQUEST,
+        problems.REQUEST_TIMEOUT,
+        problems.CONFLICT,
+        ConflictCode.FILE_CONTENT_CLOSED,
+        ConflictCode.FILE_STORAGE_NOT_SET_UP,
+        ConflictCode.FILE_UPLOAD_UNDER_WAY,
+        problems.BODY_TOO_LARGE,
+        problems.STORAGE_FULL,
     ),
     openapi_extra=_BODY,
 )
@@ -103,7 +111,7 @@ async def list_files(
     return Page(items=items, next_cursor=next_cursor)
 
 
-@router.get("/{file_id}", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{file_id}", responses=problems.responses(NotFoundCode.FILE))
 async def get_file(file_id: UUID, services: ServicesDep) -> File:
     """Return what is known of one file, with a link to download it."""
     file = await files.get(services.db, str(file_id))
@@ -113,7 +121,7 @@ async def get_file(file_id: UUID, services: ServicesDep) -> File:
 @router.delete(
     "/{file_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+    responses=problems.responses(NotFoundCode.FILE, ConflictCode.FILE_STORAGE_NOT_SET_UP),
 )
 async def delete_file(file_id: UUID, services: ServicesDep) -> None:
     """Remove a file for good. Stations that are still to fetch it will not."""

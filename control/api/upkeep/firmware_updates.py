@@ -23,6 +23,7 @@ from control.files.locations import LocationError
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
 from control.services import Services, ServicesDep
 from shared.domain.commands import UpdateFirmware
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError
 from shared.store.stations import stations
 from shared.store.upkeep import files, firmware
@@ -35,7 +36,16 @@ _RESOURCE = "firmware-updates"
 @router.post(
     "/stations/{station_id}/firmware-updates",
     status_code=status.HTTP_202_ACCEPTED,
-    responses=problems.responses(problems.NOT_FOUND, problems.STATION_OFFLINE, problems.CONFLICT),
+    responses=problems.responses(
+        NotFoundCode.FILE,
+        NotFoundCode.STATION,
+        ConflictCode.FILE_NOT_FIRMWARE,
+        ConflictCode.FILE_URL_TOO_LONG,
+        ConflictCode.FILE_URLS_NOT_SET_UP,
+        ConflictCode.IDEMPOTENCY_KEY_REUSED,
+        problems.STATION_OFFLINE,
+        problems.COMMAND_QUEUE_FULL,
+    ),
 )
 async def create_firmware_update(
     station_id: StationId,
@@ -100,7 +110,8 @@ async def _location(services: Services, body: FirmwareUpdateCreate, retrieve_at:
         if len(url) > LOCATION_MAX_LENGTH:
             raise ConflictError(
                 f"our URL would have {len(url)} characters, and OCPP allows {LOCATION_MAX_LENGTH}: "
-                "give the file a shorter name, or VOLTARO_PUBLIC_URL a shorter path"
+                "give the file a shorter name, or VOLTARO_PUBLIC_URL a shorter path",
+                code=ConflictCode.FILE_URL_TOO_LONG,
             )
         return url
     assert body.location is not None  # noqa: S101 - the schema has seen to it
@@ -112,7 +123,7 @@ async def _location(services: Services, body: FirmwareUpdateCreate, retrieve_at:
 
 
 @router.get(
-    "/stations/{station_id}/firmware-updates", responses=problems.responses(problems.NOT_FOUND)
+    "/stations/{station_id}/firmware-updates", responses=problems.responses(NotFoundCode.STATION)
 )
 async def list_firmware_updates(
     station_id: StationId,
@@ -138,7 +149,8 @@ async def list_firmware_updates(
 
 
 @router.get(
-    "/firmware-updates/{firmware_update_id}", responses=problems.responses(problems.NOT_FOUND)
+    "/firmware-updates/{firmware_update_id}",
+    responses=problems.responses(NotFoundCode.FIRMWARE_UPDATE),
 )
 async def get_firmware_update(
     firmware_update_id: UUID, services: ServicesDep

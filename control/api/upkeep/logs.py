@@ -15,6 +15,7 @@ from control.files.locations import LocationError
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
 from control.services import Services, ServicesDep
 from shared.domain.commands import GetLog
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.store.stations import stations
 from shared.store.upkeep import files, logs
 
@@ -28,7 +29,14 @@ _NAME = "log"
 @router.post(
     "/stations/{station_id}/logs",
     status_code=status.HTTP_202_ACCEPTED,
-    responses=problems.responses(problems.NOT_FOUND, problems.STATION_OFFLINE, problems.CONFLICT),
+    responses=problems.responses(
+        NotFoundCode.STATION,
+        ConflictCode.FILE_STORAGE_NOT_SET_UP,
+        ConflictCode.FILE_URLS_NOT_SET_UP,
+        ConflictCode.IDEMPOTENCY_KEY_REUSED,
+        problems.STATION_OFFLINE,
+        problems.COMMAND_QUEUE_FULL,
+    ),
 )
 async def create_log(
     station_id: StationId,
@@ -95,7 +103,7 @@ async def _target(services: Services, station_id: str, body: LogCreate) -> tuple
     return None, body.location
 
 
-@router.get("/stations/{station_id}/logs", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/stations/{station_id}/logs", responses=problems.responses(NotFoundCode.STATION))
 async def list_logs(
     station_id: StationId,
     services: ServicesDep,
@@ -114,7 +122,7 @@ async def list_logs(
     return Page(items=[Log.of(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/logs/{log_request_id}", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/logs/{log_request_id}", responses=problems.responses(NotFoundCode.LOG))
 async def get_log(log_request_id: UUID, services: ServicesDep) -> LogDetails:
     """Return one log, with every step that the station told and a link to the file."""
     request = await logs.get(services.db, str(log_request_id))
