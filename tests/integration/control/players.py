@@ -1,10 +1,12 @@
 """What stands around the API in these tests: a caller, and the gateway's end of the protocol."""
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +17,7 @@ from starlette.datastructures import State
 
 from control.app import create_api, running_api
 from control.management import serving_management
+from control.problems import CODES
 from control.services import Services
 from control.serving import listen, serve
 from control.settings import ControlSettings
@@ -41,6 +44,7 @@ from shared.store.pool import Database
 from shared.store.stations import connections, stations
 from tests.support.http import http_client
 
+DOCUMENT = create_api().openapi()
 API_KEY = "a-key-that-only-tests-use"
 SEEN = ("energy_wh", "ended_at", "review_reasons", "review_decision")
 """What a review says that it is upon."""
@@ -238,4 +242,20 @@ def assert_problem(response: httpx.Response, status: int, name: str) -> dict[str
     assert problem["type"] == f"urn:voltaro:problem:{name}"
     assert problem["title"]
     assert problem["detail"]
+    listed = documented_codes(response.request.method, response.request.url.path, status)
+    assert listed is None or problem["code"] in listed, (
+        f"{response.request.method} {response.request.url.path} answered {problem['code']} and "
+        f"lists {sorted(listed)}: add it to the route's responses=problems.responses(…)"
+    )
     return problem
+
+
+@cache
+def documented_codes(method: str, path: str, status: int) -> frozenset[str] | None:
+    """Return which codes an answer may have; None of what is no operation of the document."""
+    for template, operations in DOCUMENT["paths"].items():
+        pattern = re.sub(r"\\{[^/]*\\}", "[^/]+", re.escape(template))
+        if method.lower() in operations and re.fullmatch(pattern, path):
+            said = operations[method.lower()]["responses"].get(str(status), {})
+            return frozenset(said.get(CODES, ()))
+    return None
