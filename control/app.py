@@ -21,7 +21,7 @@ from control.api.access import (
     local_lists,
     locations,
 )
-from control.api.accounts import api_keys
+from control.api.accounts import api_keys, organizations
 from control.api.charging import charging_profiles, reservations
 from control.api.commands import batches, commands
 from control.api.sessions import dead_letters, meter_values, sessions
@@ -99,6 +99,7 @@ def create_api() -> FastAPI:
         client_certificates,
         security_events,
         api_keys,
+        organizations,
     ):
         app.include_router(
             resource.router,

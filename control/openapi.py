@@ -46,6 +46,7 @@ TAGS = [
     },
     {"name": "reservations", "description": "EVSEs kept free for one driver."},
     {"name": "API keys", "description": "What programs prove with who they are."},
+    {"name": "organizations", "description": "Operators and site hosts: whose things are whose."},
 ]
 DESCRIPTION = """
 Back end of EV-charging networks. Words are those of OCPP 2.0.1 and OCPI, energy is in Wh. Times

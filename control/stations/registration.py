@@ -37,6 +37,7 @@ async def register(
         registration_status=terms.registration_status,
         heartbeat_interval_s=terms.heartbeat_interval_s,
         certificate_serial_number=terms.certificate_serial_number,
+        organization_id=terms.organization_id,
     )
     response.headers["Location"] = f"/v1/stations/{quote(station.station_id, safe='')}"
     response.headers["Cache-Control"] = "no-store"

@@ -50,6 +50,14 @@ async def check(db: Database, station_id: str, certificate_serial_number: str | 
             "name: no two stations may be called alike",
             code=ConflictCode.CERTIFICATE_NAME_TAKEN,
         )
+    # Neither like one that the caller may not know of.
+    if await db.fetchval(
+        "SELECT is_called_like_another($1, $2)", station_id, certificate_serial_number
+    ):
+        raise ConflictError(
+            f"the station id {station_id!r} or its certificate_serial_number is taken: no two "
+            "stations may be called alike"
+        )
 
 
 async def find_objection(

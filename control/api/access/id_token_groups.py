@@ -11,6 +11,7 @@ from control.api.access.id_token_groups_schemas import (
     IdTokenGroupCreate,
     IdTokenGroupUpdate,
 )
+from control.api.accounts.organizations_schemas import OfOrganization
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
 from control.services import ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
@@ -36,6 +37,7 @@ async def create_id_token_group(
         name=body.name,
         status=body.status,
         max_concurrent_sessions=body.max_concurrent_sessions,
+        organization_id=body.organization_id,
     )
     await services.authorization.group_changed(group.group_id_token)
     response.headers["Location"] = f"/v1/id-token-groups/{quote(group.group_id_token, safe='')}"
@@ -44,12 +46,17 @@ async def create_id_token_group(
 
 @router.get("")
 async def list_id_token_groups(
-    services: ServicesDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    services: ServicesDep,
+    organization_id: OfOrganization = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
 ) -> Page[IdTokenGroup]:
     """List the groups with rules in alphabetical order; letter case does not count."""
     key = decode_key(_RESOURCE, cursor)
     rows, next_cursor = cut_page(
-        await id_token_groups.list_after(services.db, after=key, limit=limit + 1),
+        await id_token_groups.list_after(
+            services.db, after=key, limit=limit + 1, organization_id=organization_id
+        ),
         limit=limit,
         cursor_of=lambda group: encode_cursor(_RESOURCE, group.group_id_token),
     )

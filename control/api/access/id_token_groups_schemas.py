@@ -6,11 +6,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from control.api.accounts.organizations_schemas import OwnerId
 from control.api.types import ONE_LINE, schema_of_changes
 from shared.domain.access.tokens import AuthorizationStatus
 
 _EXAMPLE: dict[str, Any] = {
     "group_id_token": "FLEET-7",
+    "organization_id": "default",
     "name": "Delivery vans, north",
     "status": "Accepted",
     "max_concurrent_sessions": 12,
@@ -71,6 +73,7 @@ class IdTokenGroupCreate(BaseModel):
     name: GroupName | None = None
     status: GroupStatus = AuthorizationStatus.ACCEPTED
     max_concurrent_sessions: MaxConcurrentSessions | None = None
+    organization_id: OwnerId | None = None
 
 
 class IdTokenGroupUpdate(BaseModel):
@@ -83,6 +86,7 @@ class IdTokenGroupUpdate(BaseModel):
     name: GroupName | None = None
     status: GroupStatus = AuthorizationStatus.ACCEPTED
     max_concurrent_sessions: MaxConcurrentSessions | None = None
+    organization_id: OwnerId = ""
 
 
 class IdTokenGroup(BaseModel):
@@ -91,6 +95,7 @@ class IdTokenGroup(BaseModel):
     model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_EXAMPLE]})
 
     group_id_token: str
+    organization_id: str
     name: str | None
     status: AuthorizationStatus
     max_concurrent_sessions: int | None

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response, status
 
 from control import problems
 from control.api.access.id_tokens_schemas import IdToken, IdTokenCreate, IdTokenUpdate, IdTokenValue
+from control.api.accounts.organizations_schemas import OfOrganization
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
 from control.services import ServicesDep
 from shared.domain.access.tokens import IdTokenType
@@ -35,6 +36,7 @@ async def create_id_token(
         expires_at=body.expires_at,
         group_id_token=body.group_id_token,
         max_concurrent_sessions=body.max_concurrent_sessions,
+        organization_id=body.organization_id,
     )
     await services.authorization.id_token_changed(token.id_token)
     address = f"/v1/id-tokens/{quote(token.id_token, safe='')}"
@@ -44,12 +46,17 @@ async def create_id_token(
 
 @router.get("")
 async def list_id_tokens(
-    services: ServicesDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    services: ServicesDep,
+    organization_id: OfOrganization = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
 ) -> Page[IdToken]:
     """List the tokens in alphabetical order; letter case does not count."""
     key = decode_key(_RESOURCE, cursor)
     rows, next_cursor = cut_page(
-        await id_tokens.list_after(services.db, after=key, limit=limit + 1),
+        await id_tokens.list_after(
+            services.db, after=key, limit=limit + 1, organization_id=organization_id
+        ),
         limit=limit,
         cursor_of=lambda row: encode_cursor(_RESOURCE, row[0]),
     )

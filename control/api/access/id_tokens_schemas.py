@@ -7,11 +7,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import PydanticCustomError
 
 from control.api.access.id_token_groups_schemas import MaxConcurrentSessions
+from control.api.accounts.organizations_schemas import OwnerId
 from control.api.types import ONE_LINE, UtcTime, Written, printable, schema_of_changes
 from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
 
 _EXAMPLE: dict[str, Any] = {
     "id_token": "04A2B3C4D5E6F7",
+    "organization_id": "default",
     "type": "ISO14443",
     "status": "Accepted",
     "expires_at": None,
@@ -81,6 +83,7 @@ class IdTokenCreate(BaseModel):
     expires_at: ExpiresAt | None = None
     group_id_token: GroupIdToken | None = None
     max_concurrent_sessions: MaxConcurrentSessions | None = None
+    organization_id: OwnerId | None = None
 
 
 class IdTokenUpdate(BaseModel):
@@ -95,6 +98,7 @@ class IdTokenUpdate(BaseModel):
     expires_at: ExpiresAt | None = None
     group_id_token: GroupIdToken | None = None
     max_concurrent_sessions: MaxConcurrentSessions | None = None
+    organization_id: OwnerId = ""
 
 
 class IdToken(BaseModel):
@@ -103,6 +107,9 @@ class IdToken(BaseModel):
     model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_EXAMPLE]})
 
     id_token: str
+    organization_id: str = Field(
+        description="at whose stations it charges, and at those of the organizations below"
+    )
     type: IdTokenType
     status: AuthorizationStatus
     expires_at: datetime | None

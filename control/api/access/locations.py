@@ -11,6 +11,7 @@ from control.api.access.locations_schemas import (
     LocationId,
     LocationUpdate,
 )
+from control.api.accounts.organizations_schemas import OfOrganization
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
 from control.services import ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
@@ -36,6 +37,7 @@ async def create_location(
         name=body.name,
         allowed_id_tokens=body.allowed_id_tokens,
         allowed_group_id_tokens=body.allowed_group_id_tokens,
+        organization_id=body.organization_id,
     )
     response.headers["Location"] = f"/v1/locations/{quote(location.location_id, safe='')}"
     return Location.model_validate(location)
@@ -43,12 +45,17 @@ async def create_location(
 
 @router.get("")
 async def list_locations(
-    services: ServicesDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    services: ServicesDep,
+    organization_id: OfOrganization = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
 ) -> Page[Location]:
     """List the locations in the order of their ids."""
     key = decode_key(_RESOURCE, cursor)
     rows, next_cursor = cut_page(
-        await locations.list_after(services.db, after=key, limit=limit + 1),
+        await locations.list_after(
+            services.db, after=key, limit=limit + 1, organization_id=organization_id
+        ),
         limit=limit,
         cursor_of=lambda location: encode_cursor(_RESOURCE, location.location_id),
     )

@@ -5,10 +5,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from control.api.accounts.organizations_schemas import OwnerId
 from control.api.types import ONE_LINE, schema_of_changes
 
 _EXAMPLE: dict[str, Any] = {
     "location_id": "depot-north",
+    "organization_id": "default",
     "name": "Depot north",
     "allowed_id_tokens": [],
     "allowed_group_id_tokens": ["FLEET-7"],
@@ -61,6 +63,7 @@ class LocationCreate(BaseModel):
     name: LocationName | None = None
     allowed_id_tokens: AllowedIdTokens = []
     allowed_group_id_tokens: AllowedGroups = []
+    organization_id: OwnerId | None = None
 
 
 class LocationUpdate(BaseModel):
@@ -74,6 +77,7 @@ class LocationUpdate(BaseModel):
     name: LocationName | None = None
     allowed_id_tokens: AllowedIdTokens = []
     allowed_group_id_tokens: AllowedGroups = []
+    organization_id: OwnerId = ""
 
 
 class Location(BaseModel):
@@ -85,6 +89,7 @@ class Location(BaseModel):
     model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_EXAMPLE]})
 
     location_id: str
+    organization_id: str
     name: str | None
     allowed_id_tokens: list[str]
     allowed_group_id_tokens: list[str]

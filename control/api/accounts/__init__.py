@@ -1,1 +1,1 @@
-"""Users, API keys and sessions of the dashboard."""
+"""Organizations, users, API keys and sessions of the dashboard."""

@@ -22,6 +22,7 @@ _MAX_NAMED = 5000
 
 _EXAMPLE: dict[str, Any] = {
     "batch_id": "0197278e-7e02-7d1c-a6d5-5a3f0f6b7a11",
+    "organization_id": "default",
     "type": "Reset",
     "params": {"reset_type": "OnIdle", "evse_id": None},
     "filter": {"vendor": "Example", "firmware_version": "2.4.0"},
@@ -144,6 +145,7 @@ class CommandBatch(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     batch_id: str
+    organization_id: str = Field(description="of whoever asked for it")
     type: str
     params: dict[str, Any] = Field(description="the command's own fields; secrets are left out")
     filter: dict[str, Any] | None = Field(
@@ -167,6 +169,7 @@ class CommandBatch(BaseModel):
         batch = found.batch
         return cls(
             batch_id=batch.batch_id,
+            organization_id=batch.organization_id,
             type=batch.type,
             params=redact(batch.params),
             filter=batch.filter,

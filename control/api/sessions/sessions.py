@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
 from control import problems
+from control.api.accounts.organizations_schemas import OfOrganization
 from control.api.sessions.sessions_schemas import (
     MeterValue,
     Session,
@@ -60,6 +61,7 @@ def _filter(
         _TransactionId | None,
         Query(description="only this one; other stations may have one of the same name"),
     ] = None,
+    organization_id: OfOrganization = None,
     active: Annotated[
         bool | None, Query(description="only those that go on, or only those that have ended")
     ] = None,
@@ -95,6 +97,7 @@ def _filter(
         station_id=station_id,
         id_token=id_token,
         transaction_id=transaction_id,
+        organization_id=organization_id,
         active=active,
         billable=billable,
         needs_review=needs_review,

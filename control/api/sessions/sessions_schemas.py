@@ -22,6 +22,7 @@ from shared.domain.sessions import (
 _SESSION_EXAMPLE: dict[str, Any] = {
     "session_id": "0197278e-7e02-7d1c-a6d5-5a3f0f6b7a11",
     "station_id": "CS-0001",
+    "organization_id": "default",
     "evse_id": 1,
     "connector_id": 1,
     "transaction_id": "1042",
@@ -81,6 +82,10 @@ class Session(BaseModel):
 
     session_id: str
     station_id: str
+    organization_id: str = Field(
+        description="whom the station belonged to when the session began; it stays there if the "
+        "station moves"
+    )
     evse_id: int | None = Field(description="null until the station tells which one it is")
     connector_id: int | None
     transaction_id: str = Field(description="unique per station, not beyond")

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from control.api.accounts.organizations_schemas import OrganizationId
 from control.api.types import ONE_LINE
 from shared.domain.stations.stations import StationFilter
 
@@ -22,6 +23,9 @@ class StationCriteria(BaseModel):
         default=None, description="only those that run this version"
     )
     location_id: _Word | None = Field(default=None, description="only those that stand there")
+    organization_id: OrganizationId | None = Field(
+        default=None, description="only those that belong to this organization itself"
+    )
     ocpp_version: Annotated[_Word | None, Field(examples=["1.6"])] = Field(
         default=None, description="only those that speak this version"
     )

@@ -164,7 +164,7 @@ async def update_station(
     if changes_trust and not may_stay:
         await services.connections.require_reachable(station_id)
     station = await stations.update(services.db, station_id, changes)
-    if "location_id" in changes:
+    if not {"location_id", "organization_id"}.isdisjoint(changes):
         await services.authorization.rules_changed()
     if may_stay:
         await _ask_to_boot(station_id, services)

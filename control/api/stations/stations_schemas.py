@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validat
 from pydantic_core import PydanticCustomError
 
 from control.api.access.locations_schemas import LocationId
+from control.api.accounts.organizations_schemas import OwnerId
 from control.api.types import ONE_LINE, StationId, schema_of_changes
 from shared.bus.ownership import Route
 from shared.domain.stations import stations as domain
@@ -19,6 +20,7 @@ _OWNER_EXAMPLE = {
 }
 _STATION_EXAMPLE: dict[str, Any] = {
     "station_id": "CS-0001",
+    "organization_id": "default",
     "name": "Car park north, row 3",
     "security_profile": 1,
     "registration_status": "Accepted",
@@ -117,6 +119,7 @@ class StationTerms(BaseModel):
     registration_status: RegistrationStatus = RegistrationStatus.ACCEPTED
     heartbeat_interval_s: HeartbeatInterval | None = None
     certificate_serial_number: CertificateSerialNumber | None = None
+    organization_id: OwnerId | None = None
 
     @model_validator(mode="after")
     def _password_is_of_use(self) -> Self:
@@ -155,6 +158,7 @@ class StationUpdate(BaseModel):
     heartbeat_interval_s: HeartbeatInterval | None = None
     location_id: LocationId | None = None
     certificate_serial_number: CertificateSerialNumber | None = None
+    organization_id: OwnerId = ""
 
 
 class Owner(BaseModel):
@@ -193,6 +197,7 @@ class Station(BaseModel):
     )
 
     station_id: str
+    organization_id: str
     name: str | None
     security_profile: SecurityProfile
     registration_status: RegistrationStatus

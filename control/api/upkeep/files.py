@@ -9,8 +9,9 @@ from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import Field
 
 from control import problems
+from control.api.accounts.organizations_schemas import OfOrganization, OrganizationId
 from control.api.types import ONE_LINE
-from control.api.upkeep.files_schemas import File
+from control.api.upkeep.files_schemas import File, FileUpdate
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
 from control.services import ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
@@ -68,6 +69,10 @@ async def create_file(
         Annotated[str, Field(max_length=255), ONE_LINE] | None,
         Query(description="what the file is called, unless the form says it"),
     ] = None,
+    organization_id: Annotated[
+        OrganizationId | None,
+        Query(description="the organization it is to belong to; left out, one's own"),
+    ] = None,
 ) -> File:
     """Upload firmware, as the body itself or as the first file of a form.
 
@@ -81,6 +86,7 @@ async def create_file(
         name=clean_name(name or "", otherwise=_OTHERWISE),
         # Until it is stored: should this process end before, the worker removes what there is.
         expires_at=datetime.now(UTC) + _UPLOAD_TAKES_LESS,
+        organization_id=organization_id,
     )
     try:
         file = await uploads.receive(file, request)
@@ -96,13 +102,18 @@ async def create_file(
 async def list_files(
     services: ServicesDep,
     purpose: Annotated[FilePurpose | None, Query(description="only these")] = None,
+    organization_id: OfOrganization = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Page[File]:
     """List the files, the newest first."""
     rows, next_cursor = cut_page(
         await files.list_before(
-            services.db, before=decode_uuid(_RESOURCE, cursor), limit=limit + 1, purpose=purpose
+            services.db,
+            before=decode_uuid(_RESOURCE, cursor),
+            limit=limit + 1,
+            purpose=purpose,
+            organization_id=organization_id,
         ),
         limit=limit,
         cursor_of=lambda file: encode_cursor(_RESOURCE, file.file_id),
@@ -115,6 +126,17 @@ async def list_files(
 async def get_file(file_id: UUID, services: ServicesDep) -> File:
     """Return what is known of one file, with a link to download it."""
     file = await files.get(services.db, str(file_id))
+    return File.of(file, services.files.operator_link(file))
+
+
+@router.patch("/{file_id}", responses=problems.responses(problems.NOT_FOUND))
+async def update_file(file_id: UUID, body: FileUpdate, services: ServicesDep) -> File:
+    """Give a file to another organization, with its content."""
+    changes = body.model_dump(exclude_unset=True)
+    if changes:
+        file = await files.update(services.db, str(file_id), **changes)
+    else:
+        file = await files.get(services.db, str(file_id))
     return File.of(file, services.files.operator_link(file))
 
 

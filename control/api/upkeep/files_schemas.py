@@ -5,6 +5,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from control.api.accounts.organizations_schemas import OwnerId
+from control.api.types import schema_of_changes
 from control.files.links import Link
 from shared.domain.upkeep import files as domain
 from shared.domain.upkeep.files import FilePurpose, FileState
@@ -14,6 +16,7 @@ _EXAMPLE: dict[str, Any] = {
     "purpose": "firmware",
     "name": "cs-2.4.1.bin",
     "station_id": None,
+    "organization_id": "default",
     "state": "stored",
     "content_type": "application/octet-stream",
     "size_bytes": 18874368,
@@ -27,6 +30,16 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
+class FileUpdate(BaseModel):
+    """What to change; what is left out stays."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra=schema_of_changes({"organization_id": "site-host-7"})
+    )
+
+    organization_id: OwnerId = ""
+
+
 class File(BaseModel):
     """A file: firmware that stations fetch, or a log that one has brought."""
 
@@ -36,6 +49,7 @@ class File(BaseModel):
     purpose: FilePurpose
     name: str
     station_id: str | None = Field(description="whose log it is")
+    organization_id: str
     state: FileState
     content_type: str | None
     size_bytes: int | None
@@ -57,6 +71,7 @@ class File(BaseModel):
             purpose=file.purpose,
             name=file.name,
             station_id=file.station_id,
+            organization_id=file.organization_id,
             state=file.state,
             content_type=file.content_type,
             size_bytes=file.size_bytes,

@@ -16,6 +16,7 @@ class CommandBatch:
     """
 
     batch_id: str
+    organization_id: str
     type: str
     params: dict[str, Any]
     filter: dict[str, Any] | None

@@ -33,6 +33,7 @@ class SessionFilter:
     station_id: str | None = None
     id_token: str | None = None
     transaction_id: str | None = None
+    organization_id: str | None = None
     active: bool | None = None
     billable: bool | None = None
     needs_review: bool | None = None

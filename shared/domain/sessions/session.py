@@ -23,6 +23,8 @@ class Session:
 
     session_id: str
     station_id: str
+    organization_id: str
+    """Whom the station belonged to when the session began; its bill stays there."""
     evse_id: int | None
     connector_id: int | None
     transaction_id: str

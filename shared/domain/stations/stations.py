@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
 
+from shared.domain.accounts.organizations import DEFAULT_ORGANIZATION_ID
 from shared.domain.errors import InvalidInputError
 
 STATION_ID_MAX_LENGTH = 48
@@ -97,6 +98,7 @@ class Station:
     disconnected_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    organization_id: str = DEFAULT_ORGANIZATION_ID
     location_id: str | None = None
     certificate_serial_number: str | None = None
     """An operator's word; `serial_number` is the station's own."""
@@ -239,5 +241,6 @@ class StationFilter:
     model: str | None = None
     firmware_version: str | None = None
     location_id: str | None = None
+    organization_id: str | None = None
     ocpp_version: str | None = None
     online: bool | None = None

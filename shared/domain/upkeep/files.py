@@ -40,6 +40,7 @@ class File:
     purpose: FilePurpose
     name: str
     station_id: str | None
+    organization_id: str
     state: FileState
     content_type: str | None
     size_bytes: int | None

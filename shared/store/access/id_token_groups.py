@@ -9,10 +9,12 @@ import asyncpg
 from shared.domain.access.tokens import AuthorizationStatus, IdTokenGroup, id_token_key
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
+from shared.store import organization_scope
+from shared.store.conditions import Conditions
 from shared.store.pool import Database
 
 _COLUMNS = ", ".join(field.name for field in fields(IdTokenGroup))
-_UPDATABLE = frozenset({"name", "status", "max_concurrent_sessions"})
+_UPDATABLE = frozenset({"name", "status", "max_concurrent_sessions", "organization_id"})
 
 
 def _group(record: asyncpg.Record) -> IdTokenGroup:
@@ -32,17 +34,20 @@ async def create(
     name: str | None,
     status: AuthorizationStatus,
     max_concurrent_sessions: int | None,
+    organization_id: str | None = None,
 ) -> IdTokenGroup:
-    """Keep rules of a group.
+    """Keep rules of a group; without an organization they belong to that of the caller.
 
     Raises:
         ConflictError: it has some, perhaps in other letter case.
+        InvalidInputError: there is no such organization.
     """
+    await organization_scope.require(db, organization_id)
     record = await db.fetchrow(
         f"""
         INSERT INTO id_token_groups (group_key, group_id_token, name, status,
-                                     max_concurrent_sessions)
-        VALUES ($1, $2, $3, $4, $5)
+                                     max_concurrent_sessions, organization_id)
+        VALUES ($1, $2, $3, $4, $5, coalesce($6, own_organization()))
         ON CONFLICT DO NOTHING
         RETURNING {_COLUMNS}
         """,  # noqa: S608 - column names of a dataclass
@@ -51,6 +56,7 @@ async def create(
         name,
         status,
         max_concurrent_sessions,
+        organization_id,
     )
     if record is None:
         raise ConflictError(
@@ -82,15 +88,26 @@ async def get(db: Database, group_id_token: str) -> IdTokenGroup:
     return group
 
 
-async def list_after(db: Database, *, after: str | None, limit: int) -> list[IdTokenGroup]:
-    """Return up to `limit` groups in the order of their keys, from the one behind `after` on."""
+async def list_after(
+    db: Database, *, after: str | None, limit: int, organization_id: str | None = None
+) -> list[IdTokenGroup]:
+    """Return up to `limit` groups in the order of their keys, from the one behind `after` on.
+
+    Args:
+        db: the pool.
+        after: the group before.
+        limit: how many at most.
+        organization_id: only those that belong to it.
+    """
+    conditions = Conditions(limit)
+    conditions.compare("group_key >", after and id_token_key(after))
+    conditions.compare("organization_id =", organization_id)
     records = await db.fetch(
         f"""
         SELECT {_COLUMNS} FROM id_token_groups
-        WHERE group_key > $1 ORDER BY group_key LIMIT $2
+        WHERE {conditions} ORDER BY group_key LIMIT $1
         """,  # noqa: S608 - as above
-        id_token_key(after) if after else "",
-        limit,
+        *conditions.parameters,
     )
     return [_group(record) for record in records]
 
@@ -100,9 +117,11 @@ async def update(db: Database, group_id_token: str, changes: dict[str, Any]) -> 
 
     Raises:
         NotFoundError: it has no rules.
+        InvalidInputError: there is no such organization.
     """
     if not changes:
         return await get(db, group_id_token)
+    await organization_scope.require(db, changes.get("organization_id"))
     if unknown := changes.keys() - _UPDATABLE:
         raise KeyError(f"not an operator's to change: {sorted(unknown)}")
     assignments = ", ".join(f"{column} = ${i}" for i, column in enumerate(changes, start=2))

@@ -24,6 +24,8 @@ from shared.domain.access.tokens import (
 )
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
+from shared.store import organization_scope
+from shared.store.conditions import Conditions
 from shared.store.pool import Connection, Database
 
 _NAMES = tuple(field.name for field in fields(IdToken))
@@ -31,7 +33,14 @@ _COLUMNS = ", ".join(_NAMES)
 # Of the advisory locks on the text of a token.
 _TOKENS = 4_611_124
 _UPDATABLE = frozenset(
-    {"type", "status", "expires_at", "group_id_token", "max_concurrent_sessions"}
+    {
+        "type",
+        "status",
+        "expires_at",
+        "group_id_token",
+        "max_concurrent_sessions",
+        "organization_id",
+    }
 )
 
 
@@ -55,12 +64,15 @@ async def create(
     expires_at: datetime | None,
     group_id_token: str | None,
     max_concurrent_sessions: int | None = None,
+    organization_id: str | None = None,
 ) -> IdToken:
-    """Register a token.
+    """Register a token; without an organization it belongs to that of the caller.
 
     Raises:
         ConflictError: there is one of this text and type, perhaps in other letter case.
+        InvalidInputError: there is no such organization.
     """
+    await organization_scope.require(db, organization_id)
     async with _locked(db, id_token) as connection:
         known = await _read(connection, id_token)
         _require_new(known, id_token, type)
@@ -69,8 +81,8 @@ async def create(
         record = await connection.fetchrow(
             f"""
             INSERT INTO id_tokens (id_token_key, id_token, type, status, expires_at, group_id_token,
-                                   max_concurrent_sessions)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
+                                   max_concurrent_sessions, organization_id)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, own_organization()))
             ON CONFLICT DO NOTHING
             RETURNING {_COLUMNS}
             """,  # noqa: S608 - column names of a dataclass
@@ -81,6 +93,7 @@ async def create(
             expires_at,
             group_id_token,
             max_concurrent_sessions,
+            organization_id,
         )
     if record is None:
         raise ConflictError(
@@ -168,15 +181,26 @@ async def get(db: Database, id_token: str, type_: IdTokenType | None = None) -> 
     return token
 
 
-async def list_after(db: Database, *, after: str | None, limit: int) -> list[tuple[str, IdToken]]:
-    """Return up to `limit` tokens with their keys, in the order of those, from behind `after`."""
+async def list_after(
+    db: Database, *, after: str | None, limit: int, organization_id: str | None = None
+) -> list[tuple[str, IdToken]]:
+    """Return up to `limit` tokens with their keys, in the order of those, from behind `after`.
+
+    Args:
+        db: the pool.
+        after: key of the token before.
+        limit: how many at most.
+        organization_id: only those that belong to it.
+    """
+    conditions = Conditions(limit)
+    conditions.compare("id_token_key >", after and id_token_key(after))
+    conditions.compare("organization_id =", organization_id)
     records = await db.fetch(
         f"""
         SELECT id_token_key, {_COLUMNS} FROM id_tokens
-        WHERE id_token_key > $1 ORDER BY id_token_key LIMIT $2
+        WHERE {conditions} ORDER BY id_token_key LIMIT $1
         """,  # noqa: S608 - as above
-        id_token_key(after) if after else "",
-        limit,
+        *conditions.parameters,
     )
     return [(record["id_token_key"], _id_token(record)) for record in records]
 
@@ -184,7 +208,7 @@ async def list_after(db: Database, *, after: str | None, limit: int) -> list[tup
 async def update(
     db: Database, id_token: str, changes: dict[str, Any], *, type_: IdTokenType | None = None
 ) -> IdToken:
-    """Change a token's type, status, expires_at, group_id_token or max_concurrent_sessions.
+    """Change a token's members, all but its text.
 
     Args:
         db: the pool.
@@ -195,9 +219,11 @@ async def update(
     Raises:
         NotFoundError: there is no such token.
         ConflictError: there are several and none is named, or one of the new type is there.
+        InvalidInputError: there is no such organization.
     """
     if not changes:
         return await get(db, id_token, type_)
+    await organization_scope.require(db, changes.get("organization_id"))
     if unknown := changes.keys() - _UPDATABLE:
         raise KeyError(f"not an operator's to change: {sorted(unknown)}")
     async with _locked(db, id_token) as connection:

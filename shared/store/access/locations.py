@@ -11,6 +11,8 @@ from shared.domain.access.tokens import id_token_key
 from shared.domain.accounts.organizations import DEFAULT_ORGANIZATION_ID
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
+from shared.store import organization_scope
+from shared.store.conditions import Conditions
 from shared.store.pool import Database
 
 ORGANIZATIONS_ABOVE = """
@@ -28,7 +30,7 @@ ORGANIZATIONS_ABOVE = """
 """SQL: an organization and those above it, whose tokens may charge at its stations."""
 
 _COLUMNS = ", ".join(field.name for field in fields(Location))
-_UPDATABLE = frozenset({"name", "allowed_id_tokens", "allowed_group_id_tokens"})
+_UPDATABLE = frozenset({"name", "allowed_id_tokens", "allowed_group_id_tokens", "organization_id"})
 
 
 def _location(record: asyncpg.Record) -> Location:
@@ -52,16 +54,20 @@ async def create(
     name: str | None,
     allowed_id_tokens: Sequence[str],
     allowed_group_id_tokens: Sequence[str],
+    organization_id: str | None = None,
 ) -> Location:
-    """Register a location.
+    """Register a location; without an organization it belongs to that of the caller.
 
     Raises:
         ConflictError: the id is taken.
+        InvalidInputError: there is no such organization.
     """
+    await organization_scope.require(db, organization_id)
     record = await db.fetchrow(
         f"""
-        INSERT INTO locations (location_id, name, allowed_id_tokens, allowed_group_id_tokens)
-        VALUES ($1, $2, $3, $4)
+        INSERT INTO locations (location_id, name, allowed_id_tokens, allowed_group_id_tokens,
+                               organization_id)
+        VALUES ($1, $2, $3, $4, coalesce($5, own_organization()))
         ON CONFLICT DO NOTHING
         RETURNING {_COLUMNS}
         """,  # noqa: S608 - column names of a dataclass
@@ -69,6 +75,7 @@ async def create(
         name,
         allowed_id_tokens,
         allowed_group_id_tokens,
+        organization_id,
     )
     if record is None:
         raise ConflictError(
@@ -92,15 +99,26 @@ async def get(db: Database, location_id: str) -> Location:
     return _location(record)
 
 
-async def list_after(db: Database, *, after: str | None, limit: int) -> list[Location]:
-    """Return up to `limit` locations in the order of their ids, from behind `after` on."""
+async def list_after(
+    db: Database, *, after: str | None, limit: int, organization_id: str | None = None
+) -> list[Location]:
+    """Return up to `limit` locations in the order of their ids, from behind `after` on.
+
+    Args:
+        db: the pool.
+        after: id of the one before.
+        limit: how many at most.
+        organization_id: only those that belong to it.
+    """
+    conditions = Conditions(limit)
+    conditions.compare("location_id >", after)
+    conditions.compare("organization_id =", organization_id)
     records = await db.fetch(
         f"""
         SELECT {_COLUMNS} FROM locations
-        WHERE location_id > $1 ORDER BY location_id LIMIT $2
+        WHERE {conditions} ORDER BY location_id LIMIT $1
         """,  # noqa: S608 - as above
-        after or "",
-        limit,
+        *conditions.parameters,
     )
     return [_location(record) for record in records]
 
@@ -110,9 +128,11 @@ async def update(db: Database, location_id: str, changes: dict[str, Any]) -> Loc
 
     Raises:
         NotFoundError: there is no such location.
+        InvalidInputError: there is no such organization.
     """
     if not changes:
         return await get(db, location_id)
+    await organization_scope.require(db, changes.get("organization_id"))
     if unknown := changes.keys() - _UPDATABLE:
         raise KeyError(f"not an operator's to change: {sorted(unknown)}")
     assignments = ", ".join(f"{column} = ${i}" for i, column in enumerate(changes, start=2))

@@ -161,7 +161,7 @@ async def _find_repeated(
 
 async def _refusal(
     db: Database, stations: Sequence[str] | StationFilter, *, at_most: int, max_stations: int
-) -> InvalidInputError:
+) -> InvalidInputError | ConflictError:
     """Return why a batch did not come to be."""
     condition, argument, _ = _selection(stations)
     count = await db.fetchval(f"SELECT count(*) FROM stations WHERE {condition}", argument)  # noqa: S608 - as above
@@ -178,10 +178,13 @@ async def _refusal(
         return InvalidInputError(
             f"these are {count} stations, and a batch has {max_stations} at most: make several"
         )
-    return InvalidInputError(
-        f"these are {count} stations, and max_per_s and timeout_s leave time for {at_most}: raise "
-        "one of the two"
-    )
+    if count > at_most:
+        return InvalidInputError(
+            f"these are {count} stations, and max_per_s and timeout_s leave time for {at_most}: "
+            "raise one of the two"
+        )
+    # Somebody out of sight has used it: nothing else is left that keeps a batch from being made.
+    return ConflictError("this idempotency key was used for another batch: use a new one")
 
 
 async def _list_missing(db: Database, station_ids: Sequence[str]) -> list[str]:

@@ -51,7 +51,8 @@ NOT_BILLABLE = f"(CASE WHEN {' AND '.join(_BILLABLE)} THEN 0 ELSE 1 END) = 1"
 # session is merged from: meter_stop_wh is the latest one before the end too. Once it is settled its
 # energy is what the worker found, or what an operator put in its place.
 _SELECT = f"""
-    SELECT session_id::text, session.station_id, session.evse_id, connector_id,
+    SELECT session_id::text, session.station_id, session.organization_id, session.evse_id,
+           connector_id,
            session.transaction_id, ocpp_version, id_token, authorization_status, reservation_id,
            {TYPE_TOLD.format(session="session")} AS id_token_type,
            started_at, meter_start_wh,
@@ -165,6 +166,7 @@ def _conditions(found: SessionFilter, limit: int) -> Conditions:
     if found.id_token is not None:
         conditions.add(f"lower(session.id_token) = lower({conditions.parameter(found.id_token)})")
     conditions.compare("session.transaction_id =", found.transaction_id)
+    conditions.compare("session.organization_id =", found.organization_id)
     if found.active is not None:
         conditions.add(f"ended_at IS {'NULL' if found.active else 'NOT NULL'}")
     # Each by itself if they all hold: Postgres knows how many rows each is true of.

@@ -17,7 +17,7 @@ from shared.domain.stations.stations import (
     Station,
     StationFilter,
 )
-from shared.store import password_changes, station_names, station_selection
+from shared.store import organization_scope, password_changes, station_names, station_selection
 from shared.store.conditions import Conditions
 from shared.store.pool import Database
 
@@ -33,6 +33,7 @@ _UPDATABLE = frozenset(
         "heartbeat_interval_s",
         "location_id",
         "certificate_serial_number",
+        "organization_id",
     }
 )
 
@@ -61,22 +62,25 @@ async def create(
     registration_status: RegistrationStatus,
     heartbeat_interval_s: int | None,
     certificate_serial_number: str | None = None,
+    organization_id: str | None = None,
 ) -> Station:
-    """Register a station.
+    """Register a station; without an organization it belongs to that of the caller.
 
     Its epoch is that of the newest connection until now, of any station: one of another box that
     had the same id before does not speak for it.
 
     Raises:
         ConflictError: the id is taken, or certificates of another station are called so.
+        InvalidInputError: there is no such organization.
     """
+    await organization_scope.require(db, organization_id)
     await station_names.check(db, station_id, certificate_serial_number)
     record = await db.fetchrow(
         f"""
         INSERT INTO stations (station_id, name, security_profile, password_hash,
                               registration_status, heartbeat_interval_s,
-                              certificate_serial_number, epoch)
-        SELECT $1, $2, $3::smallint, $4, $5, $6::integer, $7,
+                              certificate_serial_number, organization_id, epoch)
+        SELECT $1, $2, $3::smallint, $4, $5, $6::integer, $7, coalesce($8, own_organization()),
                CASE WHEN is_called THEN last_value ELSE last_value - 1 END
         FROM station_epochs
         ON CONFLICT DO NOTHING
@@ -89,6 +93,7 @@ async def create(
         registration_status,
         heartbeat_interval_s,
         certificate_serial_number,
+        organization_id,
     )
     if record is None:
         raise ConflictError(
@@ -160,23 +165,28 @@ async def update(db: Database, station_id: str, changes: dict[str, Any]) -> Stat
         db: the pool.
         station_id: whose.
         changes: column to new value; name, security_profile, password_hash, registration_status,
-            heartbeat_interval_s, location_id, certificate_serial_number.
+            heartbeat_interval_s, location_id, certificate_serial_number, organization_id.
 
     Raises:
         NotFoundError: there is no such station.
         ConflictError: certificates of another station are called so.
-        InvalidInputError: there is no such location.
+        InvalidInputError: there is no such location or organization.
     """
     if not changes:
         return await get(db, station_id)
     if unknown := changes.keys() - _UPDATABLE:
         raise KeyError(f"not an operator's to change: {sorted(unknown)}")
+    await organization_scope.require(db, changes.get("organization_id"))
+    await _require_location(db, changes.get("location_id"))
     if "security_profile" in changes:
         # An operator's word is newer than what the station agreed to.
         await db.execute("DELETE FROM agreed_security_profiles WHERE station_id = $1", station_id)
     if changes.get("certificate_serial_number") is not None:
         await station_names.check(db, station_id, changes["certificate_serial_number"])
     assignments = ", ".join(f"{column} = ${i}" for i, column in enumerate(changes, start=2))
+    if "organization_id" in changes:
+        # What was before is none of the new one's business (`scopes.py`).
+        assignments += ", organization_since = now()"
     if "password_hash" in changes:
         assignments += f", {password_changes.FORGOTTEN}"
     try:
@@ -193,12 +203,22 @@ async def update(db: Database, station_id: str, changes: dict[str, Any]) -> Stat
             "another station has this certificate_serial_number", code=ConflictCode.STATION_EXISTS
         ) from None
     except asyncpg.ForeignKeyViolationError:
-        raise InvalidInputError(
-            f"there is no location {changes.get('location_id')!r}: register it first"
-        ) from None
+        raise _no_location(changes.get("location_id")) from None
     if record is None:
         raise _not_found(station_id)
     return _station(record)
+
+
+async def _require_location(db: Database, location_id: str | None) -> None:
+    # A foreign key asks whether there is one, and not whether the caller may know of it.
+    if location_id is not None and not await db.fetchval(
+        "SELECT true FROM locations WHERE location_id = $1", location_id
+    ):
+        raise _no_location(location_id)
+
+
+def _no_location(location_id: str | None) -> InvalidInputError:
+    return InvalidInputError(f"there is no location {location_id!r}: register it first")
 
 
 async def list_connectors(db: Database, station_ids: Sequence[str]) -> list[Connector]:

@@ -8,6 +8,7 @@ import asyncpg
 from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.domain.upkeep.files import File, FilePurpose, FileState
+from shared.store import organization_scope
 from shared.store.pool import Database
 
 COLUMNS = ", ".join(
@@ -33,17 +34,28 @@ async def create(
     name: str,
     station_id: str | None = None,
     expires_at: datetime | None = None,
+    organization_id: str | None = None,
 ) -> File:
-    """Keep a file whose content is still to come."""
+    """Keep a file whose content is still to come.
+
+    One of a station belongs to its organization; else, if none is named, to that of the caller.
+
+    Raises:
+        InvalidInputError: there is no such organization.
+    """
+    await organization_scope.require(db, organization_id)
     record = await db.fetchrow(
         f"""
-        INSERT INTO files (purpose, name, station_id, expires_at) VALUES ($1, $2, $3, $4)
+        INSERT INTO files (purpose, name, station_id, expires_at, organization_id)
+        VALUES ($1, $2, $3, $4, coalesce(
+            $5, (SELECT organization_id FROM stations WHERE station_id = $3), own_organization()))
         RETURNING {COLUMNS}
         """,  # noqa: S608 - column names of a dataclass
         purpose,
         name,
         station_id,
         expires_at,
+        organization_id,
     )
     assert record is not None  # noqa: S101 - an INSERT without a condition returns its row
     return file_of(record)
@@ -62,21 +74,54 @@ async def get(db: Database, file_id: str) -> File:
 
 
 async def list_before(
-    db: Database, *, before: str | None, limit: int, purpose: FilePurpose | None = None
+    db: Database,
+    *,
+    before: str | None,
+    limit: int,
+    purpose: FilePurpose | None = None,
+    organization_id: str | None = None,
 ) -> list[File]:
-    """Return up to `limit` files, the newest first, from behind `before` on; no removed ones."""
+    """Return up to `limit` files, the newest first, from behind `before` on; no removed ones.
+
+    Args:
+        db: the pool.
+        before: id of the file before.
+        limit: how many at most.
+        purpose: only those for this.
+        organization_id: only those that belong to it.
+    """
     records = await db.fetch(
         f"""
         SELECT {COLUMNS} FROM files
         WHERE state <> 'removed' AND ($1::uuid IS NULL OR file_id < $1)
           AND ($2::text IS NULL OR purpose = $2)
+          AND ($4::text IS NULL OR organization_id = $4)
         ORDER BY files.file_id DESC LIMIT $3
         """,  # noqa: S608 - as above
         before,
         purpose,
         limit,
+        organization_id,
     )
     return [file_of(record) for record in records]
+
+
+async def update(db: Database, file_id: str, *, organization_id: str) -> File:
+    """Give a file to another organization.
+
+    Raises:
+        NotFoundError: there is no such file.
+        InvalidInputError: there is no such organization.
+    """
+    await organization_scope.require(db, organization_id)
+    record = await db.fetchrow(
+        f"UPDATE files SET organization_id = $2 WHERE file_id = $1 RETURNING {COLUMNS}",  # noqa: S608 - as above
+        file_id,
+        organization_id,
+    )
+    if record is None:
+        raise NotFoundError(f"there is no file {file_id}")
+    return file_of(record)
 
 
 async def list_contents(db: Database, file_id: str) -> list[str]:

@@ -1,0 +1,100 @@
+"""Organizations: the operators of an installation, and the site hosts below them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, status
+
+from control import problems
+from control.api.accounts.organizations_schemas import (
+    Organization,
+    OrganizationCreate,
+    OrganizationId,
+    OrganizationUpdate,
+)
+from control.auth import PrincipalDep
+from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
+from control.services import ServicesDep
+from shared.domain.errors import ConflictError
+from shared.store.accounts import organizations
+
+router = APIRouter(prefix="/v1/organizations", tags=["organizations"])
+
+_RESOURCE = "organizations"
+
+
+@router.post(
+    "", status_code=status.HTTP_201_CREATED, responses=problems.responses(problems.CONFLICT)
+)
+async def create_organization(
+    body: OrganizationCreate,
+    services: ServicesDep,
+    principal: PrincipalDep,
+    response: Response,
+) -> Organization:
+    """Make an organization. Its id cannot be changed later."""
+    organization = await organizations.create(
+        services.db,
+        organization_id=body.organization_id,
+        parent_id=principal.organization_id if body.parent_id is None else body.parent_id,
+        name=body.name,
+    )
+    response.headers["Location"] = f"/v1/organizations/{organization.organization_id}"
+    return Organization.model_validate(organization)
+
+
+@router.get("")
+async def list_organizations(
+    services: ServicesDep,
+    parent_id: Annotated[
+        OrganizationId | None, Query(description="only those right below this one")
+    ] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[Organization]:
+    """List one's own organization and those below it, in the order of their ids."""
+    key = decode_key(_RESOURCE, cursor)
+    rows, next_cursor = cut_page(
+        await organizations.list_after(
+            services.db, after=key, limit=limit + 1, parent_id=parent_id
+        ),
+        limit=limit,
+        cursor_of=lambda row: encode_cursor(_RESOURCE, row.organization_id),
+    )
+    return Page(items=[Organization.model_validate(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/{organization_id}", responses=problems.responses(problems.NOT_FOUND))
+async def get_organization(organization_id: OrganizationId, services: ServicesDep) -> Organization:
+    """Return one organization."""
+    return Organization.model_validate(await organizations.get(services.db, organization_id))
+
+
+@router.patch(
+    "/{organization_id}", responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT)
+)
+async def update_organization(
+    organization_id: OrganizationId, body: OrganizationUpdate, services: ServicesDep
+) -> Organization:
+    """Rename an organization, or have it stand below another one, with all that is below it.
+
+    Who sees what follows at once; whose tokens charge where, within a minute at the latest.
+    """
+    changes = body.model_dump(exclude_unset=True)
+    organization = await organizations.update(services.db, organization_id, changes)
+    if "parent_id" in changes:
+        await services.authorization.rules_changed()
+    return Organization.model_validate(organization)
+
+
+@router.delete(
+    "/{organization_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+)
+async def delete_organization(
+    organization_id: OrganizationId, services: ServicesDep, principal: PrincipalDep
+) -> None:
+    """Remove an organization that nothing belongs to and nothing stands below."""
+    if organization_id == principal.organization_id:
+        raise ConflictError("this is your own organization: one above it can remove it")
+    await organizations.delete(services.db, organization_id)
