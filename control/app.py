@@ -14,6 +14,7 @@ from control import docs_page, openapi, query_names
 from control.access.changes import AuthorizationChanges
 from control.accounts.api_keys import ApiKeys
 from control.accounts.rules import RouteRules
+from control.accounts.service import Accounts
 from control.api.access import (
     authorizations,
     id_token_groups,
@@ -21,7 +22,7 @@ from control.api.access import (
     local_lists,
     locations,
 )
-from control.api.accounts import api_keys, organizations
+from control.api.accounts import api_keys, login, me, organizations, users
 from control.api.charging import charging_profiles, reservations
 from control.api.commands import batches, commands
 from control.api.sessions import dead_letters, meter_values, sessions
@@ -47,6 +48,7 @@ from control.http_metrics import HttpMetrics
 from control.management import Dependency, health_router, management_app, serving_management
 from control.media_types import JsonEncoding
 from control.passwords import StationPasswords
+from control.proxies import TrustedProxies
 from control.services import Services
 from control.serving import listen, serve
 from control.settings import ControlSettings
@@ -100,6 +102,9 @@ def create_api() -> FastAPI:
         security_events,
         api_keys,
         organizations,
+        users,
+        me,
+        login,
     ):
         app.include_router(
             resource.router,
@@ -120,6 +125,7 @@ def create_api() -> FastAPI:
     app.add_middleware(RequireCredentials)
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(HttpMetrics)
+    app.add_middleware(TrustedProxies)
     return app
 
 
@@ -151,13 +157,15 @@ async def running_api(
             max_waiting=settings.command_max_waiting,
         )
         keys = ApiKeys(db, (key.get_secret_value() for key in settings.api_keys), settings)
+        accounts = opened.enter_context(Accounts(db, settings))
         tasks = await opened.enter_async_context(asyncio.TaskGroup())
-        for run in (outcomes.run, *keys.tasks):
+        for run in (outcomes.run, *keys.tasks, *accounts.sessions.tasks):
             opened.callback(tasks.create_task(run()).cancel)
         app = app or create_api()
         app.state.services = Services(
             settings=settings,
             api_keys=keys,
+            accounts=accounts,
             db=db,
             databases=RequestDatabases(db),
             connections=LiveConnections(registry, sender),

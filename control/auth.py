@@ -4,15 +4,18 @@ from typing import Annotated, cast
 
 import structlog
 from fastapi import Depends, Request
-from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from control import problems
+from control.accounts import cookies
 from control.accounts.api_keys import ApiKeys
-from control.accounts.rules import PREFIX, Access, RouteRules, Rule
+from control.accounts.rules import PREFIX, SAFE_METHODS, Access, RouteRules, Rule
+from control.accounts.user_sessions import UserSessions
 from control.problems import ProblemResponse, problem_response
 from shared.domain.accounts.permissions import Permission
-from shared.domain.accounts.principals import Principal, PrincipalKind
+from shared.domain.accounts.principals import Principal
+from shared.domain.accounts.users import UserSession
 from shared.store.judgement import is_away
 from shared.telemetry.errors import describe_error
 
@@ -43,43 +46,72 @@ class RequireCredentials:
 
 async def _admit(scope: Scope, rule: Rule | None) -> ProblemResponse | None:
     """Note who sent a request; return what is answered to who may not."""
-    found = await _find_principal(scope)
+    found = await _find(scope)
     if isinstance(found, ProblemResponse):
         return found
-    if isinstance(rule, Permission) and rule not in found.permissions:
+    session = found if isinstance(found, UserSession) else None
+    principal = found if isinstance(found, Principal) else found.user.principal
+    if isinstance(rule, Permission) and rule not in principal.permissions:
         return problem_response(
             problems.MISSING_PERMISSION,
-            f"{found.name!r} has not the permission {rule}, which this needs: ask an administrator",
+            f"{principal.name!r} has not the permission {rule}, which this needs: ask an "
+            "administrator",
         )
-    if rule is Access.SIGNED_IN and found.kind is not PrincipalKind.USER:
+    if rule is Access.SIGNED_IN and session is None:
         return problem_response(
             problems.MISSING_PERMISSION,
             "this is about the user who is signed in, and an API key is nobody: sign in",
         )
-    scope.setdefault("state", {})["principal"] = found
+    scope.setdefault("state", {}).update(principal=principal, user_session=session)
     return None
 
 
-async def _find_principal(scope: Scope) -> Principal | ProblemResponse:
+async def _find(scope: Scope) -> Principal | UserSession | ProblemResponse:
     """Return who sent a request, or what is answered to nobody."""
-    scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
-    if not scheme:
-        return _refusal(
-            "the header Authorization is missing: send `Authorization: Bearer <API key>`"
-        )
-    keys: ApiKeys = scope["app"].state.services.api_keys
+    request = HTTPConnection(scope)
+    authorization = request.headers.get("authorization", "")
+    token = None if authorization else cookies.read_token(request)
+    services = scope["app"].state.services
     try:
-        principal = await keys.principal_of(key.strip()) if scheme.lower() == _SCHEME else None
+        if token is not None:
+            return await _find_session(services.accounts.sessions, request, token)
+        return await _find_key(services.api_keys, authorization)
     except Exception as error:
         if not is_away(error):
             raise
-        log.warning("an API key cannot be looked up", error=describe_error(error))
+        log.warning("credentials cannot be looked up", error=describe_error(error))
         return problem_response(
             problems.UNAVAILABLE,
-            "Postgres does not answer, so that nobody knows whether this API key counts: "
-            "try again in a moment",
+            "Postgres does not answer, so that nobody knows whether this API key or session "
+            "counts: try again in a moment",
         )
+
+
+async def _find_key(keys: ApiKeys, authorization: str) -> Principal | ProblemResponse:
+    scheme, _, key = authorization.partition(" ")
+    if not scheme:
+        return _refusal(
+            "the header Authorization is missing: send `Authorization: Bearer <API key>`, or sign "
+            "in (POST /v1/login)"
+        )
+    principal = await keys.principal_of(key.strip()) if scheme.lower() == _SCHEME else None
     return principal or _refusal("this API key is not known, or its time is over")
+
+
+async def _find_session(
+    sessions: UserSessions, request: HTTPConnection, token: str
+) -> UserSession | ProblemResponse:
+    session = await sessions.find(token)
+    if session is None:
+        return _refusal("this session has ended: sign in again (POST /v1/login)")
+    told = request.headers.get(cookies.CSRF_HEADER, "")
+    if request.scope["method"] not in SAFE_METHODS and not cookies.is_csrf_token(token, told):
+        return problem_response(
+            problems.MISSING_CSRF_TOKEN,
+            f"what changes anything needs the header {cookies.CSRF_HEADER} beside the cookie: send "
+            "the `csrf_token` that POST /v1/login and GET /v1/me tell",
+        )
+    return session
 
 
 def _refusal(detail: str) -> ProblemResponse:
@@ -92,5 +124,11 @@ def _principal(request: Request) -> Principal:
     return cast("Principal", request.state.principal)
 
 
+def _session(request: Request) -> UserSession:
+    return cast("UserSession", request.state.user_session)
+
+
 PrincipalDep = Annotated[Principal, Depends(_principal)]
 """Who sent the request: of routes below the prefix alone, where nobody else comes through."""
+SessionDep = Annotated[UserSession, Depends(_session)]
+"""The session that the request belongs to: of routes that need `Access.SIGNED_IN` alone."""

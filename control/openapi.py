@@ -8,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from control import problems
+from control.accounts.rules import is_public
 
 TAGS = [
     {"name": "stations", "description": "Charging stations, their connectors and connections."},
@@ -45,6 +46,8 @@ TAGS = [
         "description": "What stations may draw, and what that comes to over time.",
     },
     {"name": "reservations", "description": "EVSEs kept free for one driver."},
+    {"name": "users", "description": "Who may sign in, and what they may do."},
+    {"name": "own account", "description": "Signing in and out, and what is one's own."},
     {"name": "API keys", "description": "What programs prove with who they are."},
     {"name": "organizations", "description": "Operators and site hosts: whose things are whose."},
 ]
@@ -52,7 +55,9 @@ DESCRIPTION = """
 Back end of EV-charging networks. Words are those of OCPP 2.0.1 and OCPI, energy is in Wh. Times
 are RFC 3339: any offset in requests, UTC in answers.
 
-Every call needs the header `Authorization: Bearer <API key>`.
+Every call needs the header `Authorization: Bearer <API key>`, or the cookie of `POST /v1/login`;
+with the cookie, what changes anything also needs the header `X-CSRF-Token`. Which permission a call
+needs stands in docs/reference/permissions.md; without it the answer is `403`.
 
 Lists come in pages: send `next_cursor` of one page as `cursor` for the next. A query parameter
 that an operation does not know is refused, as a member of a body is.
@@ -96,12 +101,20 @@ def describe(app: FastAPI) -> None:
                 tags=app.openapi_tags,
             )
             document["components"]["securitySchemes"] = {
-                "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key."}
+                "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key."},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "voltaro_session",
+                    "description": "Of POST /v1/login; `__Host-voltaro_session` with TLS.",
+                },
             }
-            document["security"] = [{"apiKey": []}]
+            document["security"] = [{"apiKey": []}, {"session": []}]
             for path in document["paths"].values():
                 for operation in path.values():
                     _describe_problems(operation)
+                    if is_public(operation):
+                        operation["security"] = []
             schemas = document["components"]["schemas"]
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)

@@ -79,6 +79,42 @@ NOT_FOUND = ProblemType(
     "There is no such thing",
     "there is nothing at /v1/station: see /docs for what there is",
 )
+MISSING_CSRF_TOKEN = ProblemType(
+    "missing-csrf-token",
+    HTTPStatus.FORBIDDEN,
+    "The page has not proved itself",
+    "the header X-CSRF-Token is missing: send the token that came with the session",
+)
+WRONG_CREDENTIALS = ProblemType(
+    "wrong-credentials",
+    HTTPStatus.UNAUTHORIZED,
+    "E-mail address, password or code is wrong",
+    "the e-mail address or the password is wrong",
+)
+SECOND_FACTOR_NEEDED = ProblemType(
+    "second-factor-needed",
+    HTTPStatus.UNAUTHORIZED,
+    "A code of the second factor is needed",
+    "send the code that the authenticator shows, or a recovery code",
+)
+WRONG_PROOF = ProblemType(
+    "wrong-proof",
+    HTTPStatus.FORBIDDEN,
+    "Password or code is wrong",
+    "the password is wrong",
+)
+TOO_MANY_TRIES = ProblemType(
+    "too-many-tries",
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "There were too many wrong tries",
+    "there were too many wrong tries: try again in 60 s",
+)
+NO_MAIL = ProblemType(
+    "no-mail",
+    HTTPStatus.CONFLICT,
+    "This installation sends no mail",
+    "this installation sends no mail: ask an administrator for a link",
+)
 METHOD_NOT_ALLOWED = ProblemType(
     "method-not-allowed",
     HTTPStatus.METHOD_NOT_ALLOWED,

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from control.access.changes import AuthorizationChanges
 from control.accounts.api_keys import ApiKeys
+from control.accounts.service import Accounts
 from control.commands.dispatch import Dispatcher
 from control.commands.outcomes import Outcomes
 from control.files.service import Files
@@ -31,6 +32,7 @@ class Services:
 
     settings: ControlSettings
     api_keys: ApiKeys
+    accounts: Accounts
     db: Database
     databases: RequestDatabases
     connections: LiveConnections

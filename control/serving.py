@@ -120,6 +120,8 @@ async def serve(
         access_log=False,
         server_header=False,
         ws="none",
+        # By default uvicorn believes whoever connects from this machine: we ask a setting.
+        proxy_headers=False,
         timeout_keep_alive=keep_alive_s,
         # uvicorn takes whole seconds.
         timeout_graceful_shutdown=max(1, round(shutdown_timeout_s)),

@@ -4,9 +4,7 @@ OCPP 2.0.1 part 2 A00, OCPP 1.6 security whitepaper edition 3 §2.
 """
 
 import asyncio
-import os
 import secrets
-import sys
 from base64 import b64encode
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,13 +22,10 @@ from gateway.admission import Origin, address_key
 from shared.domain.stations.passwords import spellings
 from shared.domain.stations.stations import Credentials, SecurityProfile
 from shared.domain.trust.certificates import PresentedCertificate
+from shared.niceness import give_way
 
 # Each verification takes the memory its hash was made with, so few run at a time.
 _MAX_VERIFICATIONS = 4
-# Of the threads that hash. Measured with 5,000 stations at once on two processors: as urgent as the
-# event loop, four of them leave it so little that half of the first handshakes get no answer within
-# 10 s, not even a 503. With 10, hashing still gets a tenth of a processor that is busy.
-_HASHING_NICENESS = 10
 # How the control plane's defaults make hashes; the first station's own hash corrects it.
 _USUAL_PARAMETERS = "$argon2id$v=19$m=4096,t=2,p=1"
 
@@ -127,7 +122,7 @@ class Authenticator:
         self._hasher = PasswordHasher()
         self._nobody = _hash_of_nobody(_USUAL_PARAMETERS)
         self._hashing = ThreadPoolExecutor(
-            _MAX_VERIFICATIONS, thread_name_prefix="hashing", initializer=_give_way
+            _MAX_VERIFICATIONS, thread_name_prefix="hashing", initializer=give_way
         )
 
     def close(self) -> None:
@@ -272,12 +267,6 @@ def _judge_profile(credentials: Credentials, origin: Origin, proven_hash: str) -
         return Admitted(credentials, proven, proven_hash)
     reason = f"security profile {proven:d}, having reached {credentials.security_profile:d}"
     return Refused(known=True, reason=reason, security_event=LOWER_PROFILE)
-
-
-def _give_way() -> None:
-    """Let the event loop go before this thread: what is hashed can wait, all stations cannot."""
-    if sys.platform == "linux":  # elsewhere the niceness is that of the whole process
-        os.nice(_HASHING_NICENESS)
 
 
 def _hash_of_nobody(parameters: str) -> str:

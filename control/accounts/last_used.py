@@ -28,10 +28,15 @@ class LastUsed:
         self._write = write
         self._interval_s = interval_s
         self._used_at: dict[str, datetime] = {}
+        self._written: dict[str, datetime] = {}
 
     def note(self, credential_id: str, now: datetime) -> None:
         """Note that a credential was used."""
         self._used_at[credential_id] = now
+
+    def noted(self, credential_id: str) -> datetime | None:
+        """Return the last use that this process knows of, if it is not yet to be read elsewhere."""
+        return self._used_at.get(credential_id) or self._written.get(credential_id)
 
     async def run(self) -> None:
         """Write until cancelled, and then once more what is left."""
@@ -47,7 +52,9 @@ class LastUsed:
     async def _flush(self) -> None:
         if not self._used_at:
             return
-        used_at, self._used_at = self._used_at, {}
+        # What is being written is remembered until the next time, as a memory may be older.
+        used_at = self._written = self._used_at
+        self._used_at = {}
         try:
             await self._write(used_at)
         except Exception as error:  # noqa: BLE001 - nothing that matters depends on it

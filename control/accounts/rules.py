@@ -23,11 +23,18 @@ class Access(StrEnum):
 
     PUBLIC = "nothing"
     """Anybody calls it: it is how one gets credentials, or proves oneself by a link."""
+    CREDENTIALS = "any credentials"
+    """Whoever has some, whatever they may do."""
     SIGNED_IN = "a signed-in user"
     """It is about whoever calls it, who is a person; what they may do otherwise does not matter."""
 
 
 Rule: TypeAlias = Permission | Access
+
+
+def is_public(operation: Mapping[str, Any]) -> bool:
+    """Tell whether an operation, as the OpenAPI document has it, answers anybody."""
+    return operation.get(_EXTENSION) == Access.PUBLIC
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ def make_settings(database_url: str, redis_url: str) -> MakeSettings:
                 "api_keys": API_KEY,
                 "redis_timeout_s": 1.0,
                 "command_reconnect_wait_s": 0.1,
+                "user_password_hash_memory_kib": 64,
+                "user_password_hash_time_cost": 1,
                 **changes,
             }
         )
