@@ -156,6 +156,7 @@ async def pod(settings: GatewaySettings) -> AsyncIterator[OcppServer]:
             authorize=await _authorizer(stack, db, tokens, settings),
             decisions=decisions,
             find_id_tokens=tokens.find,
+            find_rule=tokens.find_rule,
             lookups=Lookups(db, hold_s=settings.ingest_hold_s),
             quotas=quotas,
             reports=reports,
@@ -339,7 +340,7 @@ async def _authorizer(
     """Return what decides who may charge: an API of the operator's, or the database."""
     if settings.authorization_url is not None:
         client = await stack.enter_async_context(external_api(settings))
-        return ExternalAuthorizer(client, settings, now=_now).authorize
+        return ExternalAuthorizer(client, settings, find_rule=tokens.find_rule, now=_now).authorize
     return DatabaseAuthorizer(db, tokens, hold_s=settings.ingest_hold_s, now=_now).authorize
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.authorization.log import Decided, DecisionLog
+from gateway.authorization.lookup import Found
 from gateway.ingest import Ingest
 from gateway.lookups import Lookups
 from gateway.quotas import Quota, StationQuotas
@@ -18,6 +19,7 @@ from shared.domain.access.authorization import (
     TransactionStart,
     TransactionStop,
 )
+from shared.domain.access.locations import LocationRule
 from shared.domain.access.tokens import IdToken, IdTokenType
 from shared.domain.charging.charging_profiles import ChargingProfile, ChargingProfileAccepted
 from shared.domain.commands import Command
@@ -64,8 +66,8 @@ class Services:
     """What handlers may use of their pod.
 
     `authorize` decides about tokens, and `decisions` keeps it; `find_id_tokens` looks up those of a
-    text; `lookups` are for what is asked rarely; `quotas` bound what one station can make us keep;
-    `reports` tell operators what is odd about one.
+    text, `find_rule` who may charge at a station; `lookups` are for what is asked rarely; `quotas`
+    bound what one station can make us keep; `reports` tell operators what is odd about one.
     """
 
     settings: GatewaySettings
@@ -73,6 +75,7 @@ class Services:
     authorize: Callable[[AuthorizationRequest], Awaitable[Authorization]]
     decisions: DecisionLog
     find_id_tokens: Callable[[str], Awaitable[tuple[IdToken, ...]]]
+    find_rule: Callable[[str], Awaitable[Found[LocationRule]]]
     lookups: Lookups
     quotas: StationQuotas
     reports: SecurityReports
@@ -130,6 +133,15 @@ class Handlers:
         )
         answer = await self.services.authorize(request)
         return Decided(request, answer, asked_at_s, time.monotonic())
+
+    async def is_free(self, at: datetime) -> bool:
+        """Tell whether nobody had to be authorized at the station's location at a time.
+
+        Raises:
+            StoreAwayError: nobody can tell now, so the station must not be answered.
+        """
+        rule = (await self.services.find_rule(self.station.station_id)).value
+        return rule.free_since is not None and rule.is_free(at, now=self.services.now())
 
     async def complete(self, command: Command) -> Command:
         """Fill in what a command left to us to look up; called before its `@sends` method."""

@@ -9,6 +9,7 @@ from shared.domain.access.authorization import (
     AuthorizationRequest,
     TransactionStart,
     decide,
+    is_free,
 )
 from shared.domain.access.decisions import Decision, DecisionFilter, DecisionReason, DecisionSource
 from shared.domain.access.rules import (
@@ -87,7 +88,8 @@ async def explain_authorization(
     if token is not None and needs_open_sessions(token, group):
         open_sessions = await _open_sessions(db, request, start, token, known)
     types = tuple(each.type for each in known)
-    case = Case(token, now, group, rule, presented_as, open_sessions, types)
+    free = is_free(rule, request, now=now)
+    case = Case(token, now, group, rule, presented_as, open_sessions, types, free)
     answer = decide(
         token,
         now,
@@ -96,6 +98,7 @@ async def explain_authorization(
         presented_as=presented_as,
         open_sessions=open_sessions,
         known=types,
+        free=free,
         source=DecisionSource.DATABASE,
     )
     latest = await _latest(db, DecisionFilter(station_id=station_id))

@@ -164,7 +164,7 @@ class Core(Handlers):
         timestamp: str | None = None,
         reservation_id: int | None = None,
     ) -> call_result.StartTransaction:
-        """Give a transaction its id (§4.8); the same one, if it is told again.
+        """Give a transaction its id (§4.8), never 0; the same one, if it is told again.
 
         A refused id tag gets one as well: the station may have let the driver charge while it was
         offline, and its meter values and stop need something to refer to. A connector that cannot
@@ -181,7 +181,6 @@ class Core(Handlers):
                 evse_id=connector_id, started_at=started_at, meter_start_wh=meter_start_wh
             ),
         )
-        # Never 0: a start that could not be kept gets an id as well.
         transaction_id = await self.services.ingest.submit(
             TransactionStarted(
                 station_id=self.station.station_id,
@@ -193,6 +192,7 @@ class Core(Handlers):
                 started_at=started_at,
                 meter_start_wh=meter_start_wh,
                 reservation_id=reservation_id,
+                free=decided.answer.free,
             )
         )
         self.services.decisions.add(decided._replace(transaction_id=transaction_id))

@@ -48,7 +48,7 @@ class Transactions(Handlers):
         type_ = TransactionEventType(event_type)
         occurred_at = parse_time(timestamp)
         meter_values = await in_turns(to_meter_values, meter_value or [], may_be_none=True)
-        authorization = None
+        authorization, ends = None, False
         if id_token is not None:
             # Whoever ends a charge starts none (E07.FR.02). A token may come after the start (E03).
             ends = type_ is TransactionEventType.ENDED or trigger_reason == "StopAuthorized"
@@ -68,6 +68,10 @@ class Transactions(Handlers):
                     transaction_id=transaction_id,
                 )
             authorization = await authorize_id_token(self, id_token, start=start, stop=stop)
+        free = authorization is not None and authorization.free and not ends
+        if not free and type_ is TransactionEventType.STARTED:
+            # It began without a token, which may be shown later or never.
+            free = await self.is_free(occurred_at)
         stopped_reason = transaction_info.get("stoppedReason")
         if type_ is TransactionEventType.ENDED and stopped_reason is None:
             stopped_reason = "Local"  # E06.FR.09
@@ -95,6 +99,7 @@ class Transactions(Handlers):
                 stopped_reason=stopped_reason,
                 number_of_phases_used=number_of_phases_used,
                 cable_max_current_a=cable_max_current,
+                free=free,
                 meter_values=meter_values,
             )
         )

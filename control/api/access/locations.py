@@ -38,6 +38,7 @@ async def create_location(
         allowed_id_tokens=body.allowed_id_tokens,
         allowed_group_id_tokens=body.allowed_group_id_tokens,
         organization_id=body.organization_id,
+        authorization=body.authorization,
     )
     response.headers["Location"] = f"/v1/locations/{quote(location.location_id, safe='')}"
     return Location.model_validate(location)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from control.api.accounts.organizations_schemas import OwnerId
 from control.api.types import ONE_LINE, schema_of_changes
+from shared.domain.access.locations import LocationAuthorization
 
 _EXAMPLE: dict[str, Any] = {
     "location_id": "depot-north",
@@ -14,6 +15,8 @@ _EXAMPLE: dict[str, Any] = {
     "name": "Depot north",
     "allowed_id_tokens": [],
     "allowed_group_id_tokens": ["FLEET-7"],
+    "authorization": "required",
+    "free_since": None,
     "created_at": "2025-05-20T12:00:00Z",
     "updated_at": "2025-05-20T12:00:00Z",
 }
@@ -48,6 +51,15 @@ AllowedGroups = Annotated[
     ),
 ]
 
+Authorization = Annotated[
+    LocationAuthorization,
+    Field(
+        description="`free`: everybody charges there. Every token is accepted, whatever is known "
+        "of it, nobody is billed by one, and stations are set to charge without asking, also while "
+        "they are offline (see the wanted settings of each)"
+    ),
+]
+
 
 class LocationCreate(BaseModel):
     """A location to register."""
@@ -64,6 +76,7 @@ class LocationCreate(BaseModel):
     allowed_id_tokens: AllowedIdTokens = []
     allowed_group_id_tokens: AllowedGroups = []
     organization_id: OwnerId | None = None
+    authorization: Authorization = LocationAuthorization.REQUIRED
 
 
 class LocationUpdate(BaseModel):
@@ -78,6 +91,7 @@ class LocationUpdate(BaseModel):
     allowed_id_tokens: AllowedIdTokens = []
     allowed_group_id_tokens: AllowedGroups = []
     organization_id: OwnerId = ""
+    authorization: Authorization = LocationAuthorization.REQUIRED
 
 
 class Location(BaseModel):
@@ -93,5 +107,7 @@ class Location(BaseModel):
     name: str | None
     allowed_id_tokens: list[str]
     allowed_group_id_tokens: list[str]
+    authorization: LocationAuthorization
+    free_since: datetime | None = Field(description="when it last became free; null: it never was")
     created_at: datetime
     updated_at: datetime

@@ -30,6 +30,7 @@ _SESSION_EXAMPLE: dict[str, Any] = {
     "id_token": "04A2B3C4D5E6F7",
     "id_token_type": None,
     "authorization_status": "Accepted",
+    "at_free_location": False,
     "reservation_id": None,
     "active": False,
     "started_at": "2025-06-01T09:00:00Z",
@@ -95,6 +96,10 @@ class Session(BaseModel):
         description="as the station told it: a token is its text and its type; null in OCPP 1.6"
     )
     authorization_status: AuthorizationStatus | None
+    at_free_location: bool = Field(
+        description="whether its location was free for all when it began. A token that it shows "
+        "was not looked at, so nobody is to be billed by it"
+    )
     reservation_id: int | None
     active: bool = Field(description="whether it goes on")
     started_at: datetime | None

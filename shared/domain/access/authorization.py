@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from shared.domain.access.decisions import DecisionReason, DecisionSource
 from shared.domain.access.locations import EVERYBODY, LocationRule
-from shared.domain.access.rules import Case, OpenSessions, judge
+from shared.domain.access.rules import Case, OpenSessions, free_at, judge
 from shared.domain.access.tokens import AuthorizationStatus, IdToken, IdTokenGroup, IdTokenType
 
 
@@ -70,14 +70,33 @@ class Authorization:
         """Whether the token may charge."""
         return self.status is AuthorizationStatus.ACCEPTED
 
+    @property
+    def free(self) -> bool:
+        """Whether no token was looked at, because the location is free for all."""
+        return self.reason is DecisionReason.FREE_LOCATION
+
 
 _NOT_THIS_TOKEN = frozenset(
     {
         DecisionReason.TOKEN_UNKNOWN,
         DecisionReason.TOKEN_OF_OTHER_TYPE,
         DecisionReason.TOKEN_AMBIGUOUS,
+        DecisionReason.FREE_LOCATION,
     }
 )
+
+
+def free_authorization(rule: LocationRule) -> Authorization:
+    """Return the answer to every token at a location that is free for all."""
+    status, reason, explanation = free_at(rule)
+    return Authorization(status, reason=reason, explanation=explanation)
+
+
+def is_free(rule: LocationRule, request: AuthorizationRequest, *, now: datetime) -> bool:
+    """Tell whether nobody has to be authorized for what a token is shown for."""
+    if rule.free_since is None:
+        return False
+    return rule.is_free(now if request.start is None else request.start.started_at, now=now)
 
 
 def decide(
@@ -89,6 +108,7 @@ def decide(
     presented_as: IdTokenType | None = None,
     open_sessions: OpenSessions | None = None,
     known: tuple[IdTokenType, ...] = (),
+    free: bool = False,
     source: DecisionSource = DecisionSource.RULE,
 ) -> Authorization:
     """Decide whether `token` may charge at the time `at`.
@@ -105,10 +125,11 @@ def decide(
             is only shown, because ConcurrentTx is an answer to a start alone (OCPP 1.6 §7.2,
             OCPP 2.0.1 part 2 §3.3). A card that ends a charge must not be refused for it.
         known: the types of all tokens with this text; they tell why none of them is meant.
+        free: nobody has to be authorized there, or had to be when the charge began.
         source: where all this was found.
     """
     status, reason, explanation = judge(
-        Case(token, at, group, rule, presented_as, open_sessions, known)
+        Case(token, at, group, rule, presented_as, open_sessions, known, free)
     )
     if token is None or reason in _NOT_THIS_TOKEN:
         return Authorization(status, None, None, reason, explanation, source)

@@ -48,6 +48,7 @@ class DecisionReason(StrEnum):
     TOO_MANY_SESSIONS = "too_many_sessions"
     START_TOLD_AGAIN = "start_told_again"
     START_BUTTON = "start_button"
+    FREE_LOCATION = "free_location"
     EXTERNAL_ANSWER = "external_answer"
     EXTERNAL_ANSWER_EXPIRED = "external_answer_expired"
     EXTERNAL_FAILURE = "external_failure"

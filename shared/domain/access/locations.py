@@ -1,20 +1,34 @@
 """Locations: places with stations, and who may charge there."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 
 from shared.domain.access.tokens import IdToken, IdTokenGroup, id_token_key
 from shared.domain.accounts.organizations import DEFAULT_ORGANIZATION_ID
 
 
+class LocationAuthorization(StrEnum):
+    """Whether somebody has to be authorized to charge at a location."""
+
+    REQUIRED = "required"
+    FREE = "free"
+    """Nobody: every token is accepted, and stations are set to charge without asking."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location:
-    """A place as it is kept. With both lists empty, everybody may charge there."""
+    """A place as it is kept. With both lists empty, every token may charge there.
+
+    `free_since` is when it last became free for all, None if it never was.
+    """
 
     location_id: str
     name: str | None
     allowed_id_tokens: tuple[str, ...]
     allowed_group_id_tokens: tuple[str, ...]
+    authorization: LocationAuthorization
+    free_since: datetime | None
     organization_id: str = DEFAULT_ORGANIZATION_ID
     created_at: datetime
     updated_at: datetime
@@ -31,12 +45,32 @@ class LocationRule:
             there: a site host's stations take its operator's drivers, and not the other way round.
             None for a station that nobody has registered.
         location_id: where it stands; None for nowhere in particular.
+        free_since: when it last became free for all; None for never.
+        free_until: until before when it was; None for no end.
     """
 
     id_token_keys: frozenset[str] = frozenset()
     group_keys: frozenset[str] = frozenset()
     organization_ids: frozenset[str] | None = None
     location_id: str | None = None
+    free_since: datetime | None = None
+    free_until: datetime | None = None
+
+    def is_free(self, at: datetime, *, now: datetime) -> bool:
+        """Tell whether nobody had to be authorized there at a time.
+
+        Args:
+            at: when a charge began, by the station's clock. What it tells late goes by that; a
+                clock that is off by more than any station is offline tells nothing, and of one that
+                is slow the beginning is not taken at its word.
+            now: by our clock.
+        """
+        if self.free_since is None:
+            return False
+        if not now - _TOLD_AT_MOST_LATE < at <= now:
+            at = now
+        until = self.free_until
+        return self.free_since - _CLOCK_IS_SLOW <= at and (until is None or at < until)
 
     def knows(self, what: IdToken | IdTokenGroup) -> bool:
         """Tell whether a token or a group is one of the station's organization or those above."""
@@ -66,6 +100,8 @@ class LocationRule:
 
 
 _NAMED = 5
+_TOLD_AT_MOST_LATE = timedelta(days=31)
+_CLOCK_IS_SLOW = timedelta(minutes=15)
 
 
 def _list_some(keys: frozenset[str]) -> str:

@@ -50,6 +50,7 @@ class Case:
         open_sessions: what else goes on, if this is the start of a transaction; None if the token
             is only shown.
         known: the types of all tokens with this text that the station's organization knows.
+        free: nobody has to be authorized there, or had to be when the charge began.
     """
 
     token: IdToken | None
@@ -59,6 +60,7 @@ class Case:
     presented_as: IdTokenType | None = None
     open_sessions: OpenSessions | None = None
     known: tuple[IdTokenType, ...] = ()
+    free: bool = False
 
     def in_sight(self) -> "Case":
         """Return the case as the station's organization knows it.
@@ -84,6 +86,8 @@ class Finding(NamedTuple):
 class RuleName(StrEnum):
     """What a rule looks at."""
 
+    FREE_LOCATION = "free_location"
+    """It refuses nobody: where it holds, no other rule is asked."""
     REGISTERED = "registered"
     STATUS = "status"
     GROUP = "group"
@@ -257,8 +261,23 @@ _ALLOWED = Finding(
 )
 
 
+def free_at(location: LocationRule) -> Finding:
+    """Return the answer to every token at a location that is free for all.
+
+    It is also that to a blocked one: who is refused there charges with another card or with none,
+    so that a refusal keeps nobody out, and nobody is billed by a token that was not looked at.
+    """
+    return Finding(
+        AuthorizationStatus.ACCEPTED,
+        DecisionReason.FREE_LOCATION,
+        f"location {location.location_id} is free for all: no token is looked at",
+    )
+
+
 def judge(case: Case) -> Finding:
     """Return what the first rule says that refuses, or that none does."""
+    if case.free:
+        return free_at(case.location)
     case = case.in_sight()
     for refuse in _CHECKS:
         finding = refuse(case)
@@ -279,9 +298,14 @@ class Ruling:
 def explain(case: Case) -> Iterator[Ruling]:
     """Tell what each rule says, in the order in which they are asked, beyond the first refusal."""
     case = case.in_sight()
+    if case.free:
+        words = free_at(case.location).explanation
+        yield Ruling(RuleName.FREE_LOCATION, refused=False, explanation=words)
     for rule in RULES:
         finding = rule.refuse(case)
-        if finding is not None:
+        if case.free:
+            yield Ruling(rule.name, refused=None, explanation="not asked: the location is free")
+        elif finding is not None:
             yield Ruling(rule.name, refused=True, explanation=finding.explanation)
         elif case.token is None and rule.name is not RuleName.REGISTERED:
             yield Ruling(rule.name, refused=None, explanation="there is no token to look at")

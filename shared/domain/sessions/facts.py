@@ -46,6 +46,8 @@ class TransactionStarted:
     started_at: datetime
     meter_start_wh: Decimal
     reservation_id: int | None = None
+    free: bool = False
+    """Nobody had to be authorized there: the location was free for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,8 @@ class TransactionEventReported:
     number_of_phases_used: int | None = None
     cable_max_current_a: int | None = None
     meter_values: list[MeterValue] = field(default_factory=list)
+    free: bool = False
+    """Nobody had to be authorized where the transaction began: the location was free for all."""
 
     @property
     def ends_authorization(self) -> bool:

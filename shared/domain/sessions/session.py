@@ -33,6 +33,8 @@ class Session:
     id_token_type: IdTokenType | None
     """As the station told it; None in OCPP 1.6, and where it told no token."""
     authorization_status: AuthorizationStatus | None
+    at_free_location: bool
+    """Nobody had to be authorized there; a token that it shows was not looked at."""
     reservation_id: int | None
     started_at: datetime | None
     meter_start_wh: Decimal | None

@@ -88,7 +88,8 @@ class SessionFacts:
         evse_id: where it is; None if that was not told.
         id_token: whose it is: as it was told, or that of the remote start which it names.
         anonymous: nobody has said whose it is, nor that nobody has to be authorized there (OCPP
-            2.0.1 C02).
+            2.0.1 C02, or a location that is free for all).
+        free: nobody had to be authorized there, so that nobody pays by a token that it shows.
         started_at: by the station's clock; None if that was not told.
         meter_start_wh: register at the start, if it was told as such; see `facts.is_certain`.
         authorization_status: what we said of the token that started it.
@@ -118,6 +119,7 @@ class SessionFacts:
     evse_id: int | None = None
     id_token: str | None = None
     anonymous: bool = False
+    free: bool = False
     bill: Bill | None = None
     events_missing: int = 0
     unread: ReviewReason | None = None
@@ -188,7 +190,7 @@ def settle(
             reasons.add(ReviewReason.CLOCK_IMPLAUSIBLE)
         reasons |= reasons_of_payer(best, anonymous=facts.anonymous, limits=limits)
     bill = Bill(
-        id_token=facts.id_token,
+        id_token=None if facts.free else facts.id_token,
         energy_wh=None if best is None else best.energy_wh,
         started_at=facts.started_at,
         ended_at=None if end is None else end.ended_at,

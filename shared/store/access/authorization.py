@@ -11,7 +11,7 @@ from shared.store.session_tokens import TYPE_TOLD
 # this start told again, or has ended without a word.
 _COUNT = """
     SELECT count(*) FROM sessions
-    WHERE ended_at IS NULL AND authorization_status = 'Accepted'
+    WHERE ended_at IS NULL AND authorization_status = 'Accepted' AND NOT at_free_location
       AND coalesce(started_at, created_at) <= $5
       AND (station_id <> $1
            OR (evse_id IS DISTINCT FROM $3 AND transaction_id IS DISTINCT FROM $4))

@@ -152,7 +152,9 @@ class WantedEntries:
 
 # A list of OCPP 1.6 has each text once: it is that of the card, or of the only token that has it.
 # Tokens that may charge come first, if there is not room for all. Who may not charge at the
-# station's location is left out, so that the station asks.
+# station's location is left out, so that the station asks. At one that is free for all the list
+# holds nobody whom a station that is offline would have to refuse (1.6 §3.5.4, 2.0.1 C13.FR.06):
+# who is not in it is unknown, and may charge.
 _WANTED = f"""
     SELECT token.id_token, token.type, token.status, token.expires_at, token.group_id_token,
            token.max_concurrent_sessions, token.organization_id, token.created_at,
@@ -162,7 +164,8 @@ _WANTED = f"""
     CROSS JOIN (SELECT coalesce(allowed_id_tokens, '{{}}') AS id_tokens,
                        coalesce(allowed_group_id_tokens, '{{}}') AS groups,
                        {ORGANIZATIONS_ABOVE.format(organization_id="stations.organization_id")}
-                       AS organizations
+                       AS organizations,
+                       free_since IS NOT NULL AND free_until IS NULL AS free
                 FROM stations LEFT JOIN locations USING (location_id)
                 WHERE station_id = $1) AS allowed
     LEFT JOIN id_token_groups AS rules
@@ -179,7 +182,9 @@ _WANTED = f"""
             AND other.id_token_key = ANY(ARRAY(
               SELECT split_part(token.id_token_key, E'\\x1f', 1) || suffix
               FROM unnest($6::text[]) AS suffix))))
-      AND (cardinality(allowed.id_tokens) + cardinality(allowed.groups) = 0
+      AND (NOT allowed.free OR token.status = 'Accepted' AND token.expires_at IS NULL
+                               AND coalesce(rules.status, 'Accepted') = 'Accepted')
+      AND (allowed.free OR cardinality(allowed.id_tokens) + cardinality(allowed.groups) = 0
            OR lower(token.id_token) IN (SELECT lower(each) FROM unnest(allowed.id_tokens) AS each)
            OR lower(token.group_id_token) IN (SELECT lower(each)
                                               FROM unnest(allowed.groups) AS each))

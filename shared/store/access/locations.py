@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 
-from shared.domain.access.locations import EVERYBODY, Location, LocationRule
+from shared.domain.access.locations import EVERYBODY, Location, LocationAuthorization, LocationRule
 from shared.domain.access.tokens import id_token_key
 from shared.domain.accounts.organizations import DEFAULT_ORGANIZATION_ID
 from shared.domain.error_codes import ConflictCode, NotFoundCode
@@ -29,8 +29,36 @@ ORGANIZATIONS_ABOVE = """
 """
 """SQL: an organization and those above it, whose tokens may charge at its stations."""
 
-_COLUMNS = ", ".join(field.name for field in fields(Location))
-_UPDATABLE = frozenset({"name", "allowed_id_tokens", "allowed_group_id_tokens", "organization_id"})
+_COMPUTED = {
+    "authorization": f"""
+        CASE WHEN free_since IS NOT NULL AND free_until IS NULL
+        THEN '{LocationAuthorization.FREE}' ELSE '{LocationAuthorization.REQUIRED}' END
+        AS authorization
+    """
+}
+_COLUMNS = ", ".join(_COMPUTED.get(field.name, field.name) for field in fields(Location))
+_UPDATABLE = frozenset(
+    {
+        "name",
+        "allowed_id_tokens",
+        "allowed_group_id_tokens",
+        "authorization",
+        "organization_id",
+    }
+)
+
+
+# A location that is made free once more, or was never free, keeps what it has.
+_ASSIGNED = {
+    "authorization": f"""
+        free_since = CASE
+            WHEN {{value}}::text = '{LocationAuthorization.FREE}'
+             AND (free_since IS NULL OR free_until IS NOT NULL) THEN now() ELSE free_since END,
+        free_until = CASE
+            WHEN {{value}}::text = '{LocationAuthorization.FREE}' THEN NULL
+            WHEN free_since IS NOT NULL THEN coalesce(free_until, now()) END
+    """
+}
 
 
 def _location(record: asyncpg.Record) -> Location:
@@ -39,6 +67,7 @@ def _location(record: asyncpg.Record) -> Location:
             **record,
             "allowed_id_tokens": tuple(record["allowed_id_tokens"]),
             "allowed_group_id_tokens": tuple(record["allowed_group_id_tokens"]),
+            "authorization": LocationAuthorization(record["authorization"]),
         }
     )
 
@@ -55,6 +84,7 @@ async def create(
     allowed_id_tokens: Sequence[str],
     allowed_group_id_tokens: Sequence[str],
     organization_id: str | None = None,
+    authorization: LocationAuthorization = LocationAuthorization.REQUIRED,
 ) -> Location:
     """Register a location; without an organization it belongs to that of the caller.
 
@@ -66,8 +96,8 @@ async def create(
     record = await db.fetchrow(
         f"""
         INSERT INTO locations (location_id, name, allowed_id_tokens, allowed_group_id_tokens,
-                               organization_id)
-        VALUES ($1, $2, $3, $4, coalesce($5, own_organization()))
+                               organization_id, free_since)
+        VALUES ($1, $2, $3, $4, coalesce($5, own_organization()), CASE WHEN $6 THEN now() END)
         ON CONFLICT DO NOTHING
         RETURNING {_COLUMNS}
         """,  # noqa: S608 - column names of a dataclass
@@ -76,6 +106,7 @@ async def create(
         allowed_id_tokens,
         allowed_group_id_tokens,
         organization_id,
+        authorization is LocationAuthorization.FREE,
     )
     if record is None:
         raise ConflictError(
@@ -135,7 +166,10 @@ async def update(db: Database, location_id: str, changes: dict[str, Any]) -> Loc
     await organization_scope.require(db, changes.get("organization_id"))
     if unknown := changes.keys() - _UPDATABLE:
         raise KeyError(f"not an operator's to change: {sorted(unknown)}")
-    assignments = ", ".join(f"{column} = ${i}" for i, column in enumerate(changes, start=2))
+    assignments = ", ".join(
+        _ASSIGNED.get(column, "{column} = {value}").format(column=column, value=f"${i}")
+        for i, column in enumerate(changes, start=2)
+    )
     record = await db.fetchrow(
         f"""
         UPDATE locations SET {assignments}, updated_at = now()
@@ -175,7 +209,7 @@ async def find_rules(db: Database, station_ids: Sequence[str]) -> list[LocationR
         SELECT station_id, location_id, coalesce(allowed_id_tokens, '{{}}') AS id_tokens,
                coalesce(allowed_group_id_tokens, '{{}}') AS groups,
                {ORGANIZATIONS_ABOVE.format(organization_id="stations.organization_id")}
-               AS organizations
+               AS organizations, free_since, free_until
         FROM stations LEFT JOIN locations USING (location_id)
         WHERE station_id = ANY($1)
         """,  # noqa: S608 - the text above
@@ -195,5 +229,7 @@ def _rule(record: asyncpg.Record) -> LocationRule:
         frozenset(map(id_token_key, record["groups"])),
         frozenset(record["organizations"]),
         record["location_id"],
+        record["free_since"],
+        record["free_until"],
     )
     return _OF_THE_INSTALLATION if rule == _OF_THE_INSTALLATION else rule

@@ -26,7 +26,7 @@ def read_bill(row: asyncpg.Record) -> Bill | None:
 def read_found(row: asyncpg.Record) -> Bill:
     """Return what the last settlement came to; in 2.0.1 a later event may have moved its end."""
     return Bill(
-        id_token=row["id_token"],
+        id_token=None if row["at_free_location"] else row["id_token"],
         energy_wh=row["reviewed_energy_wh"] if row["corrects_energy"] else row["energy_wh"],
         started_at=row["started_at"],
         ended_at=row["reviewed_ended_at"] if row["corrects_end"] else row["ended_at"],

@@ -32,7 +32,8 @@ class ToldEnd:
 # What was decided upon can be billed from now on, and is what later changes are changes of.
 _MAKE_BILL = """
     UPDATE sessions SET
-        bill_at = now(), bill_id_token = id_token, bill_energy_wh = reviewed_energy_wh,
+        bill_at = now(), bill_id_token = CASE WHEN NOT at_free_location THEN id_token END,
+         bill_energy_wh = reviewed_energy_wh,
         bill_started_at = started_at, bill_ended_at = reviewed_ended_at
     WHERE session_id = $1 AND review_decision <> $2
       AND reviewed_energy_wh IS NOT NULL AND reviewed_ended_at IS NOT NULL

@@ -52,8 +52,8 @@ NOT_BILLABLE = f"(CASE WHEN {' AND '.join(_BILLABLE)} THEN 0 ELSE 1 END) = 1"
 # energy is what the worker found, or what an operator put in its place.
 _SELECT = f"""
     SELECT session_id::text, session.station_id, session.organization_id, session.evse_id,
-           connector_id,
-           session.transaction_id, ocpp_version, id_token, authorization_status, reservation_id,
+           connector_id, session.transaction_id, ocpp_version, id_token, authorization_status,
+           at_free_location, reservation_id,
            {TYPE_TOLD.format(session="session")} AS id_token_type,
            started_at, meter_start_wh,
            {ENDED_AT} AS ended_at,

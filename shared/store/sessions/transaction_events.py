@@ -137,6 +137,7 @@ _MEMBERS = {
     "meter_start_rank": "bigint",
     "meter_stop_wh": "numeric",
     "meter_stop_rank": "bigint",
+    "free": "boolean",
 }
 
 # The events of one batch are merged with each other first, then with what is there, by the same
@@ -161,7 +162,8 @@ _MERGE = f"""
             station_id, transaction_id, transaction_id_issuer, ocpp_version, evse_id, connector_id,
             reservation_id, started_at, ended_at, ended_by, stopped_reason,
             id_token, authorization_status, id_token_rank, end_id_token, end_id_token_rank,
-            meter_start_wh, meter_start_rank, meter_stop_wh, meter_stop_rank, organization_id)
+            meter_start_wh, meter_start_rank, meter_stop_wh, meter_stop_rank, at_free_location,
+            organization_id)
         SELECT station_id, transaction_id, $2, min(ocpp_version), min(evse_id), min(connector_id),
             min(reservation_id),
             min(occurred_at) FILTER (WHERE event_type = 'Started'),
@@ -170,7 +172,9 @@ _MERGE = f"""
             (array_agg(stopped_reason ORDER BY occurred_at, stopped_reason)
                 FILTER (WHERE event_type = 'Ended'))[1],
             (array_agg(id_token ORDER BY seq_no) FILTER (WHERE starts))[1],
-            (array_agg(authorization_status ORDER BY seq_no) FILTER (WHERE starts))[1],
+            coalesce(
+                (array_agg(authorization_status ORDER BY seq_no) FILTER (WHERE starts))[1],
+                CASE WHEN bool_or(free) THEN 'Accepted' END),
             min(seq_no) FILTER (WHERE starts),
             (array_agg(id_token ORDER BY seq_no DESC) FILTER (WHERE stops))[1],
             -max(seq_no::bigint) FILTER (WHERE stops),
@@ -180,6 +184,7 @@ _MERGE = f"""
             (array_agg(meter_stop_wh ORDER BY meter_stop_rank)
                 FILTER (WHERE meter_stop_rank IS NOT NULL))[1],
             min(meter_stop_rank),
+            coalesce(bool_or(free), false),
             coalesce((SELECT organization_id FROM stations
                       WHERE stations.station_id = event.station_id), 'default')
         FROM event
@@ -203,7 +208,13 @@ _MERGE = f"""
                      < (session.ended_at, session.stopped_reason)
                 THEN excluded.stopped_reason ELSE session.stopped_reason END,
             {_lowest("id_token", by="id_token_rank")},
-            {_lowest("authorization_status", by="id_token_rank")},
+            at_free_location = session.at_free_location OR excluded.at_free_location,
+            authorization_status = CASE
+                WHEN session.id_token_rank IS NULL
+                  OR excluded.id_token_rank < session.id_token_rank
+                -- Of a location that is free for all it is told without a token.
+                THEN coalesce(excluded.authorization_status, session.authorization_status)
+                ELSE session.authorization_status END,
             {_lowest("id_token_rank", by="id_token_rank")},
             {_lowest("end_id_token", by="end_id_token_rank")},
             {_lowest("end_id_token_rank", by="end_id_token_rank")},
@@ -307,6 +318,8 @@ def _to_event(number: int, fact: TransactionEventReported) -> dict[str, Any]:
     event["fingerprint"] = fingerprint_of((words, fact.meter_values))
     if fact.authorization_status is not None:
         event["authorization_status"] = fact.authorization_status
+    if fact.free:
+        event["free"] = True
     if fact.meter_values:
         times = [meter_value.sampled_at for meter_value in fact.meter_values]
         event["sampled_from"], event["sampled_until"] = min(times), max(times)

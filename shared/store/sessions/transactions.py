@@ -37,7 +37,8 @@ async def write_starts(connection: Connection, facts: Sequence[TransactionStarte
         """
         INSERT INTO sessions (station_id, evse_id, connector_id, ocpp_version, id_token,
                               authorization_status, started_at, meter_start_wh, reservation_id,
-                              transaction_id, transaction_id_issuer, organization_id)
+                              at_free_location, transaction_id, transaction_id_issuer,
+                              organization_id)
         SELECT start.*, (
             -- An id that the station has made itself, when it spoke OCPP 2.0.1, is left out.
             SELECT transaction_id FROM (
@@ -51,9 +52,9 @@ async def write_starts(connection: Connection, facts: Sequence[TransactionStarte
             SELECT organization_id FROM stations WHERE stations.station_id = start.station_id
             ), 'default')
         FROM unnest($1::text[], $2::integer[], $3::integer[], $4::text[], $5::text[], $6::text[],
-                    $7::timestamptz[], $8::numeric[], $9::integer[])
+                    $7::timestamptz[], $8::numeric[], $9::integer[], $12::boolean[])
             AS start (station_id, evse_id, connector_id, ocpp_version, id_token,
-                      authorization_status, started_at, meter_start_wh, reservation_id)
+                      authorization_status, started_at, meter_start_wh, reservation_id, free)
         ON CONFLICT (station_id, evse_id, started_at, id_token, meter_start_wh)
             WHERE transaction_id_issuer = 'csms'
         DO UPDATE SET updated_at = now()
@@ -70,6 +71,7 @@ async def write_starts(connection: Connection, facts: Sequence[TransactionStarte
         [fact.reservation_id for fact in distinct],
         TransactionIdIssuer.CSMS,
         _MAX_TAKEN_IDS,
+        [fact.free for fact in distinct],
     )
     transaction_ids = {_start_key(record): record["transaction_id"] for record in records}
     return [transaction_ids[_start_key(fact)] for fact in facts]

@@ -3,7 +3,7 @@
 from shared.store.migrations.statements import execute, refuse
 
 revision = "0034"
-down_revision = "0031"
+down_revision = "0032"
 
 STATEMENTS = (
     # A function and no part of the statements that show sessions: Postgres plans a look into every
