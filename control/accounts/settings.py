@@ -84,9 +84,6 @@ class AccountSettings(MailSettings):
     login_forget_s: PositiveFloat = Field(
         default=3600.0, description="after such a pause all tries are free again"
     )
-    login_known_address_days: PositiveInt = Field(
-        default=90, description="how long an address counts as its owner's after they were right"
-    )
 
     accounts_encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(),

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
+from control.accounts.mail_settings import MailSettings
 from control.files.settings import FileStorageSettings
 from control.http_settings import HttpSettings
 
 
-class WorkerSettings(FileStorageSettings, HttpSettings):
+class WorkerSettings(FileStorageSettings, MailSettings, HttpSettings):
     """What `voltaro worker` reads from the environment.
 
     Each sweep is one statement that may run twice, so that several workers may run at once.
@@ -252,4 +253,18 @@ class WorkerSettings(FileStorageSettings, HttpSettings):
         default=7,
         description="whole days that the OCPP log keeps beside today. 1,000 stations that send "
         "meter values once a minute fill 1.5 GB a day with the level `all`",
+    )
+    mail_interval_s: PositiveFloat = Field(
+        default=2.0,
+        description="how often links that are due are mailed; what fails is tried again after 30 "
+        "s, each time twice as long, an hour at most, until the link's time is over",
+    )
+    ended_accounts_interval_s: PositiveFloat = Field(
+        default=300.0,
+        description="how often sessions, links and tries to sign in are removed whose time is over",
+    )
+    login_known_address_days: PositiveInt = Field(
+        default=90,
+        description="how long an address counts as a user's own after they have signed in there, "
+        "where guesses of others do not hold them up",
     )

@@ -6,6 +6,8 @@ import structlog
 
 from control.files.storage import open_storage
 from control.jobs.access.local_lists import LocalListKeeper
+from control.jobs.accounts.ended import forget_ended
+from control.jobs.accounts.mail import LinkMailer
 from control.jobs.commands.batches import send_due
 from control.jobs.periodic import Job
 from control.jobs.retention import keep_authorizations, keep_ocpp_log, make_partitions
@@ -115,6 +117,7 @@ def sweep_jobs(
             partial(reports.catch_up_history, db),
         ),
         *_file_jobs(db, settings),
+        *_account_jobs(db, settings),
         Job("reservations", settings.reservations_interval_s, partial(reservations.sweep, db)),
         Job(
             "charging_profiles",
@@ -130,6 +133,14 @@ def _file_jobs(db: Database, settings: WorkerSettings) -> list[Job]:
         return []
     run = partial(remove_expired, db, storage, limit=settings.expired_files_batch)
     return [Job("expired_files", settings.expired_files_interval_s, run)]
+
+
+def _account_jobs(db: Database, settings: WorkerSettings) -> list[Job]:
+    forget = partial(forget_ended, db, known_address_days=settings.login_known_address_days)
+    jobs = [Job("ended_accounts", settings.ended_accounts_interval_s, forget)]
+    if settings.can_mail:
+        jobs.append(Job("mail", settings.mail_interval_s, LinkMailer(db, settings).run))
+    return jobs
 
 
 async def put_offline(db: Database) -> int:

@@ -168,13 +168,7 @@ async def note_use(db: Database, used_at: Mapping[str, datetime]) -> None:
     )
 
 
-async def sweep_ended(db: Database, *, idle_s: float) -> int:
-    """Forget sessions that have ended by themselves; return how many."""
-    deleted = await db.execute(
-        """
-        DELETE FROM user_sessions
-        WHERE expires_at < now() OR last_used_at < now() - make_interval(secs => $1)
-        """,
-        idle_s,
-    )
+async def sweep_ended(db: Database) -> int:
+    """Forget sessions whose time is over; return how many."""
+    deleted = await db.execute("DELETE FROM user_sessions WHERE expires_at < now()")
     return int(deleted.rpartition(" ")[2])

@@ -1,0 +1,1 @@
+"""Mails links, and forgets what has ended of accounts."""

@@ -1,0 +1,130 @@
+"""Mails the links by which people set their passwords."""
+
+from email.message import EmailMessage
+from functools import partial
+
+import aiosmtplib
+import structlog
+
+from control.accounts.mail_settings import MailSecurity, MailSettings
+from control.accounts.secrets import digest, new_token
+from control.accounts.service import link_url
+from control.jobs.periodic import each_by_itself
+from shared.domain.accounts.users import LinkPurpose
+from shared.store.accounts import account_links
+from shared.store.accounts.account_links import DueLink
+from shared.store.pool import Database
+from shared.telemetry.errors import describe_error
+
+log = structlog.get_logger()
+
+_JOB = "mail"
+_AT_ONCE = 20
+_FIRST_RETRY_S = 30.0
+_LONGEST_RETRY_S = 3600.0
+# A reply that begins with 5 is for good (RFC 5321 §4.2.1); of a recipient alone, as others may be
+# the fault of a server that is being set up.
+_FOR_GOOD = 500
+
+_SUBJECTS = {
+    LinkPurpose.INVITATION: "Your invitation to Voltaro",
+    LinkPurpose.RESET: "Set a new password for Voltaro",
+}
+_TEXTS = {
+    LinkPurpose.INVITATION: """\
+Hello {name},
+
+you are invited to Voltaro. Set your password here:
+
+{url}
+
+The link works once. Who was not meant to get it need do nothing.
+""",
+    LinkPurpose.RESET: """\
+Hello {name},
+
+somebody asked for a link to set a new password for your account. If it was you, set it here:
+
+{url}
+
+The link works once. If it was not you, do nothing: your password stays as it is.
+""",
+}
+
+
+class LinkMailer:
+    """Sends what is due, and tries again what could not be sent, for as long as the link works.
+
+    The token of a link is made here, with each try, and its hash stored before the mail goes out:
+    what stands in Postgres opens nothing, and a mail that was tried twice has one link that works,
+    that of the last.
+
+    Args:
+        db: where links are.
+        settings: where mail is handed over.
+    """
+
+    def __init__(self, db: Database, settings: MailSettings) -> None:
+        self._db = db
+        self._settings = settings
+
+    async def run(self) -> int:
+        """Send what is due; return how many were sent."""
+        due = await account_links.claim_due(
+            self._db,
+            limit=_AT_ONCE,
+            # Nobody else takes them while the last of them is being sent.
+            lease_s=(_AT_ONCE + 1) * self._settings.smtp_timeout_s,
+        )
+        return await each_by_itself(self._db, _JOB, due, self._send)
+
+    async def _send(self, link: DueLink) -> bool:
+        token = new_token()
+        if not await account_links.set_token(self._db, link.account_link_id, digest(token)):
+            return False
+        try:
+            await self._hand_over(self._message(link, token))
+        except (aiosmtplib.SMTPException, OSError) as error:
+            # Of aiosmtplib's, the time-out is one of both.
+            retry_s = min(_FIRST_RETRY_S * 2.0**link.failures, _LONGEST_RETRY_S)
+            for_good = isinstance(error, aiosmtplib.SMTPRecipientsRefused) and all(
+                refused.code >= _FOR_GOOD for refused in error.recipients
+            )
+            log.warning(
+                "a link could not be mailed",
+                user_id=link.user.user_id,
+                error=describe_error(error),
+                again=not for_good,
+            )
+            await account_links.note_failure(
+                self._db,
+                link.account_link_id,
+                error=describe_error(error),
+                retry_s=None if for_good else retry_s,
+            )
+            return False
+        await account_links.note_mailed(self._db, link.account_link_id)
+        return True
+
+    def _message(self, link: DueLink, token: str) -> EmailMessage:
+        message = EmailMessage()
+        message["From"] = self._settings.mail_from or ""
+        message["To"] = link.user.email
+        message["Subject"] = _SUBJECTS[link.purpose]
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: nobody's absence note is wanted
+        url = link_url(self._settings.dashboard_url or "", token)
+        message.set_content(_TEXTS[link.purpose].format(name=link.user.name, url=url))
+        return message
+
+    async def _hand_over(self, message: EmailMessage) -> None:
+        settings = self._settings
+        password = settings.smtp_password
+        send = partial(aiosmtplib.send, message, hostname=settings.smtp_host)
+        await send(
+            port=settings.smtp_port,
+            username=settings.smtp_username,
+            password=None if password is None else password.get_secret_value(),
+            use_tls=settings.smtp_security is MailSecurity.TLS,
+            start_tls=settings.smtp_security is MailSecurity.STARTTLS,
+            timeout=settings.smtp_timeout_s,
+        )

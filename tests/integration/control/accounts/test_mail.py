@@ -1,0 +1,233 @@
+"""Links are mailed by the worker, through a real SMTP server on this machine."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from structlog.testing import capture_logs
+
+from control.jobs.accounts.ended import forget_ended
+from control.jobs.accounts.mail import LinkMailer
+from control.settings import ControlSettings
+from shared.store.pool import Database
+from tests.integration.control.accounts.people import PASSWORD, browser, invite, join, sign_in
+from tests.integration.control.conftest import MakeSettings
+from tests.integration.control.players import Api, assert_problem, running
+
+DASHBOARD = "https://voltaro.example.com"
+LINK = re.compile(rf"{re.escape(DASHBOARD)}/set-password#([A-Za-z0-9_-]+)")
+
+
+@dataclass
+class MailServer:
+    """A mail server; its answers are what a test makes them."""
+
+    port: int = 0
+    answer: str = "250 OK"
+    recipient_answer: str = "250 OK"
+    mails: list[EmailMessage] = field(default_factory=list)
+
+    async def handle_RCPT(  # noqa: N802 - the library's name
+        self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]
+    ) -> str:
+        if self.recipient_answer.startswith("2"):
+            envelope.rcpt_tos.append(address)
+        return self.recipient_answer
+
+    async def handle_DATA(  # noqa: N802 - the library's name
+        self, _: SMTP, __: Session, envelope: Envelope
+    ) -> str:
+        if self.answer.startswith("2"):
+            content = envelope.content
+            assert isinstance(content, bytes)
+            self.mails.append(message_from_bytes(content, policy=policy.default))
+        return self.answer
+
+    def token(self) -> str:
+        """Return the token in the last mail."""
+        found = LINK.search(self.mails[-1].get_content())
+        assert found is not None
+        return found[1]
+
+
+@asynccontextmanager
+async def mail_server() -> AsyncIterator[MailServer]:
+    server = MailServer()
+    listener = await asyncio.get_running_loop().create_server(
+        lambda: SMTP(server, hostname="127.0.0.1", ident="test"), "127.0.0.1", 0
+    )
+    server.port = listener.sockets[0].getsockname()[1]
+    async with listener:
+        yield server
+
+
+@pytest.fixture
+async def mail() -> AsyncIterator[MailServer]:
+    async with mail_server() as server:
+        yield server
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings, mail: MailServer) -> ControlSettings:
+    return make_settings(
+        smtp_host="127.0.0.1",
+        smtp_port=mail.port,
+        smtp_security="none",
+        smtp_timeout_s=5,
+        mail_from="Voltaro <voltaro@example.com>",
+        dashboard_url=DASHBOARD,
+    )
+
+
+@pytest.fixture
+async def api(settings: ControlSettings) -> AsyncIterator[Api]:
+    async with running(settings) as served:
+        yield served
+
+
+@pytest.fixture
+def mailer(db: Database, settings: ControlSettings) -> LinkMailer:
+    return LinkMailer(db, settings)
+
+
+async def test_an_invitation_is_mailed_and_its_link_works(
+    api: Api, mail: MailServer, mailer: LinkMailer, db: Database
+) -> None:
+    told = await invite(api.client, name="Ada")
+    assert (told["invitation"]["mailed"], told["invitation"]["token"]) == (True, None)
+    # Nothing that opens anything stands in the database meanwhile.
+    assert await db.fetchval("SELECT token_hash FROM account_links") is None
+
+    assert await mailer.run() == 1
+    (sent,) = mail.mails
+    assert (sent["To"], sent["From"]) == ("ada@example.com", "Voltaro <voltaro@example.com>")
+    assert "Hello Ada" in sent.get_content()
+    assert await mailer.run() == 0
+    async with browser(api) as ada:
+        use = {"token": mail.token(), "password": PASSWORD}
+        assert (await ada.post("/v1/password-links/use", json=use)).status_code == 204
+        await sign_in(ada)
+
+
+async def test_no_answer_tells_whether_an_address_is_known(
+    api: Api, mail: MailServer, mailer: LinkMailer
+) -> None:
+    await invite(api.client)
+    await mailer.run()
+    async with browser(api) as eve:
+        answers = [
+            await eve.post("/v1/password-links", json={"email": email})
+            for email in ("ADA@example.com", "nobody@example.com", "ada@example.com")
+        ]
+    assert [(each.status_code, each.content) for each in answers] == [(202, b"")] * 3
+    # To the address as it was written by an administrator, and once for all who ask.
+    assert await mailer.run() == 1
+    assert mail.mails[-1]["To"] == "ada@example.com"
+    assert "new password" in mail.mails[-1]["Subject"]
+    assert await mailer.run() == 0
+
+
+async def test_a_mail_server_that_is_away_costs_a_while(
+    api: Api, mail: MailServer, mailer: LinkMailer, db: Database
+) -> None:
+    await invite(api.client)
+    mail.answer = "451 later"
+    with capture_logs() as logged:
+        assert await mailer.run() == 0
+    assert logged[0]["again"] is True
+    assert "ada@example.com" not in repr(logged)
+    assert await mailer.run() == 0
+    (row,) = await db.fetch(
+        "SELECT mail_failures, mail_error, mail_at - now() AS wait FROM account_links"
+    )
+    assert (row["mail_failures"], "451" in row["mail_error"]) == (1, True)
+    assert 20 < row["wait"].total_seconds() <= 30
+
+    mail.answer = "250 OK"
+    await db.execute("UPDATE account_links SET mail_at = now()")
+    assert await mailer.run() == 1
+    use = {"token": mail.token(), "password": PASSWORD}
+    assert (await api.client.post("/v1/password-links/use", json=use)).status_code == 204
+
+
+async def test_an_address_that_is_refused_for_good_is_not_tried_again(
+    api: Api, mail: MailServer, mailer: LinkMailer, db: Database
+) -> None:
+    await invite(api.client)
+    mail.recipient_answer = "550 no such user"
+    with capture_logs():
+        assert await mailer.run() == 0
+    assert await db.fetchval("SELECT mail_at FROM account_links") is None
+
+
+async def test_one_mail_that_cannot_be_sent_holds_up_no_other(
+    api: Api, mail: MailServer, mailer: LinkMailer
+) -> None:
+    for name in "abc":
+        await invite(api.client, f"{name}@example.com")
+    refused = mail.handle_RCPT
+
+    async def refuse_b(*told: Any) -> str:
+        return "550 no" if told[3].startswith("b@") else await refused(*told)
+
+    mail.handle_RCPT = refuse_b  # type: ignore[method-assign]
+    with capture_logs():
+        assert await mailer.run() == 2
+    assert [each["To"] for each in mail.mails] == ["a@example.com", "c@example.com"]
+
+
+async def test_a_server_without_tls_gets_no_link_where_tls_is_asked_for(
+    make_settings: MakeSettings, mail: MailServer, settings: ControlSettings, db: Database
+) -> None:
+    async with running(settings) as api:
+        await invite(api.client)
+    secured = make_settings(
+        smtp_host="127.0.0.1",
+        smtp_port=mail.port,
+        mail_from="voltaro@example.com",
+        dashboard_url=DASHBOARD,
+    )
+    with capture_logs():
+        assert await LinkMailer(db, secured).run() == 0
+    assert mail.mails == []
+
+
+async def test_an_expired_link_does_not_work_and_is_forgotten(
+    api: Api, mail: MailServer, mailer: LinkMailer, db: Database
+) -> None:
+    await invite(api.client)
+    await mailer.run()
+    await db.execute("UPDATE account_links SET expires_at = now()")
+    use = {"token": mail.token(), "password": PASSWORD}
+    response = await api.client.post("/v1/password-links/use", json=use)
+    assert_problem(response, 404, "not-found")
+    assert await forget_ended(db, known_address_days=90) == 1
+    assert await db.fetchval("SELECT count(*) FROM account_links") == 0
+
+
+async def test_what_has_ended_is_forgotten_and_nothing_else(
+    make_settings: MakeSettings, db: Database
+) -> None:
+    async with running(make_settings()) as api:
+        await join(api.client)
+        async with browser(api) as ada:
+            await sign_in(ada)
+    assert await forget_ended(db, known_address_days=90) == 0
+    await db.execute("UPDATE login_attempts SET updated_at = now() - interval '2 days'")
+    # Where she was right is remembered for longer than failures are.
+    assert await forget_ended(db, known_address_days=90) == 2
+    assert await forget_ended(db, known_address_days=0) == 1
+    await db.execute("UPDATE user_sessions SET expires_at = now()")
+    assert await forget_ended(db, known_address_days=90) == 1
+
+
+def test_mail_without_a_sender_is_refused_at_the_start(make_settings: MakeSettings) -> None:
+    with pytest.raises(ValueError, match="VOLTARO_MAIL_FROM"):
+        make_settings(smtp_host="127.0.0.1")
