@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import services
+from cli import accounts, services
 from cli.up.command import up
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app.command()(services.gateway)
 app.command()(services.control)
 app.command()(services.worker)
 app.command()(services.migrate)
+app.command()(accounts.create_admin)
 
 
 @app.command(

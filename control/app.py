@@ -10,7 +10,7 @@ from uuid import uuid4
 import structlog
 from fastapi import Depends, FastAPI
 
-from control import docs_page, openapi, query_names
+from control import docs_page, openapi, password_page, query_names
 from control.access.changes import AuthorizationChanges
 from control.accounts.api_keys import ApiKeys
 from control.accounts.rules import RouteRules
@@ -115,6 +115,7 @@ def create_api() -> FastAPI:
     app.include_router(file_links.router, responses=openapi.EVERY_ROUTE)
     app.include_router(health_router)
     app.include_router(docs_page.router)
+    app.include_router(password_page.router)
     install_error_handlers(app)
     openapi.describe(app)
     app.state.rules = RouteRules(app)

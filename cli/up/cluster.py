@@ -80,6 +80,7 @@ class Cluster:
             redis_url=self._redis_url,
             files=data.files,
             files_signing_key=self._credentials.files_signing_key,
+            accounts_encryption_key=self._credentials.accounts_encryption_key,
         )
         self._supervisor = Supervisor(data.logs, say=say, restarted=self._write_state)
 

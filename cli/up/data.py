@@ -25,7 +25,7 @@ _STATE = "up.json"
 # A file system's own: a volume just mounted here is empty all the same.
 _NOT_CONTENT = {"lost+found"}
 # Credentials of a later version than the directory may be; they are made when they are missing.
-_ADDED_LATER = {"files_signing_key", "application_password"}
+_ADDED_LATER = {"files_signing_key", "application_password", "accounts_encryption_key"}
 # How long what is left of a killed `voltaro up` may take to end.
 _LEFTOVERS_TIMEOUT_S = 10.0
 
@@ -44,6 +44,7 @@ class Credentials:
     redis_password: str
     station_password: str
     files_signing_key: str
+    accounts_encryption_key: str
 
     @classmethod
     def random(cls) -> "Credentials":
@@ -56,6 +57,7 @@ class Credentials:
             # 16 to 40 characters (2.0.1, A00.FR.205).
             station_password=secrets.token_hex(16),
             files_signing_key=secrets.token_hex(32),
+            accounts_encryption_key=secrets.token_hex(32),
         )
 
 

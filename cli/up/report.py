@@ -71,6 +71,9 @@ def show(report: Report, *, station_count: int, seconds: float) -> None:
         "Next": {
             "List the stations": f"curl -sH 'Authorization: Bearer {report.api_key}' "
             f"{report.http_url}/v1/stations",
+            "Invite an administrator": f"curl -s {report.http_url}/v1/users "
+            f"-H 'Authorization: Bearer {report.api_key}' --json "
+            '\'{"email": "you@example.com", "name": "You", "role": "admin"}\'',
             "Stop everything": "Ctrl-C; the data stays until `voltaro up --reset`",
         },
     }

@@ -32,6 +32,7 @@ class Services:
         redis_url: str,
         files: Path,
         files_signing_key: str,
+        accounts_encryption_key: str,
     ) -> None:
         """Take what they share.
 
@@ -41,6 +42,7 @@ class Services:
             redis_url: Of the cluster's Redis.
             files: Directory for firmware and logs; made if missing. Its owner runs them all.
             files_signing_key: Signs the URLs that stations are given.
+            accounts_encryption_key: Encrypts the secrets of second factors.
         """
         self._layout = layout
         files.mkdir(mode=0o700, exist_ok=True)
@@ -56,11 +58,14 @@ class Services:
             "VOLTARO_DATABASE_URL": database_url,
             "VOLTARO_REDIS_URL": redis_url,
         }
+        # Where the links of invitations lead; those of mails stand in the worker's as well.
+        self._environment.setdefault("VOLTARO_DASHBOARD_URL", layout.http_url)
 
         # A bucket of the user's takes the directory's place.
         if not os.environ.get("VOLTARO_FILES_S3_BUCKET"):
             self._environment["VOLTARO_FILES_DIRECTORY"] = str(files)
         self._files_signing_key = files_signing_key
+        self._accounts_encryption_key = accounts_encryption_key
 
     def migrate(self) -> Program:
         """Describe the process that brings the schema up to date, and then ends."""
@@ -100,6 +105,7 @@ class Services:
                 # Stations on other machines need another address than ours: the user's goes first.
                 "VOLTARO_PUBLIC_URL": os.environ.get("VOLTARO_PUBLIC_URL", self._layout.http_url),
                 "VOLTARO_FILES_SIGNING_KEY": self._files_signing_key,
+                "VOLTARO_ACCOUNTS_ENCRYPTION_KEYS": self._accounts_encryption_key,
             },
             stop_timeout_s=_CONTROL_STOP_TIMEOUT_S,
             ports=(self._layout.http_port,),
