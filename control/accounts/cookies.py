@@ -63,10 +63,10 @@ def forget_token(response: Response, request: HTTPConnection) -> None:
 
 def csrf_token(token: str) -> str:
     """Return what a page sends as `X-CSRF-Token` with what changes anything."""
-    code = hmac.new(token.encode("utf-8", "surrogateescape"), _CSRF_PURPOSE, hashlib.sha256)
+    code = hmac.new(token.encode("utf-8", "surrogatepass"), _CSRF_PURPOSE, hashlib.sha256)
     return urlsafe_b64encode(code.digest()).decode().rstrip("=")
 
 
 def is_csrf_token(token: str, told: str) -> bool:
     """Tell whether a page has proved itself, in a time that tells nothing of the right token."""
-    return hmac.compare_digest(csrf_token(token).encode(), told.encode("utf-8", "surrogateescape"))
+    return hmac.compare_digest(csrf_token(token).encode(), told.encode("utf-8", "surrogatepass"))

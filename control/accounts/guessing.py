@@ -105,7 +105,7 @@ def _keys(account: str, address: str) -> tuple[bytes, bytes, bytes]:
 
 
 def _key(*parts: str) -> bytes:
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
 
 
 def _network(address: str) -> str:

@@ -76,9 +76,17 @@ class UserPasswords:
         except (Argon2Error, InvalidHashError):
             return False
 
-    async def _run(self, work: Callable[[], Result]) -> Result:
+    def require_room(self) -> None:
+        """Make sure that one more may wait.
+
+        Raises:
+            UnavailableError: too many do.
+        """
         if self._waiting >= self._max_waiting:
             raise UnavailableError("too many passwords are being checked: try again in a moment")
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
+        self.require_room()
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)

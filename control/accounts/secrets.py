@@ -37,4 +37,4 @@ def digest(secret: str) -> bytes:
     where people choose). Looking for a digest by an index takes a time that tells something of the
     digest at most, and whoever guesses cannot choose that of the next try.
     """
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

@@ -1,5 +1,7 @@
 """Signing in, and the links by which people set their passwords."""
 
+import asyncio
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -20,6 +22,8 @@ from shared.store.pool import Database
 
 _PAGE = "/set-password"
 _NOWHERE = "unknown"
+# To look for somebody takes a millisecond, and to keep a link some more.
+_LINK_ANSWER_S = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +84,8 @@ class Accounts:
             ProblemError: something is wrong, a code is needed, or there were too many tries.
         """
         account = email_key(email)
+        # What is not checked is not counted either, so that hashing bounds what is kept of guesses.
+        self.passwords.require_room()
         await self._guesses.count(account, address)
         found = await users.find_by_email(self._db, email)
         right = await self.passwords.verify(found.password_hash if found else None, password)
@@ -149,6 +155,8 @@ class Accounts:
     async def request_link(self, email: str) -> None:
         """Have a link mailed to whoever has this address, if anybody has.
 
+        It takes a fixed time, which is longer than what is done for those who have one.
+
         Raises:
             ProblemError: there is no mail here, for nobody.
         """
@@ -158,6 +166,7 @@ class Accounts:
                 "no mail server is configured here, so that nobody can be mailed a link: ask an "
                 "administrator, who can make one (POST /v1/users/{user_id}/password-link)",
             )
+        answered_at = time.monotonic() + _LINK_ANSWER_S
         found = await users.find_by_email(self._db, email)
         if found is not None and not found.user.disabled:
             await account_links.order(
@@ -167,6 +176,7 @@ class Accounts:
                 lifetime_s=self._settings.link_lifetime_s,
                 pause_s=self._settings.link_pause_s,
             )
+        await asyncio.sleep(max(0.0, answered_at - time.monotonic()))
 
     async def use_link(self, token: str, password: str, *, address: str) -> None:
         """Set the password of whoever a link was made for; all of their sessions end.

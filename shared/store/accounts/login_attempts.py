@@ -44,6 +44,10 @@ async def count(
     Returns:
         What `may_try` did.
     """
+    # First without a lock and without a row: whoever may not try leaves none behind.
+    wait_s = may_try(_in_order(keys, await db.fetch(_KNOWN, list(keys)), forget_s))
+    if wait_s is not None:
+        return wait_s
     async with db.acquire() as connection, connection.transaction():
         await connection.execute(
             """
@@ -53,16 +57,9 @@ async def count(
             """,
             list(keys),
         )
-        records = await connection.fetch(
-            """
-            SELECT attempt_key, failures, last_succeeded_at IS NOT NULL AS has_succeeded,
-                   extract(epoch FROM now() - last_failed_at)::float8 AS since_failure_s
-            FROM login_attempts WHERE attempt_key = ANY($1) ORDER BY attempt_key FOR UPDATE
-            """,
-            list(keys),
-        )
-        known = {record["attempt_key"]: _attempts(record, forget_s) for record in records}
-        wait_s = may_try([known[key] for key in keys])
+        locked = await connection.fetch(f"{_KNOWN} FOR UPDATE", list(keys))
+        known = _in_order(keys, locked, forget_s)
+        wait_s = may_try(known)
         if wait_s is None:
             await connection.execute(
                 """
@@ -72,9 +69,24 @@ async def count(
                 WHERE login_attempts.attempt_key = told.attempt_key
                 """,
                 list(keys),
-                [min(known[key].failures, _MOST_FAILURES) + 1 for key in keys],
+                [min(each.failures, _MOST_FAILURES) + 1 for each in known],
             )
     return wait_s
+
+
+_KNOWN = """
+    SELECT attempt_key, failures, last_succeeded_at IS NOT NULL AS has_succeeded,
+           extract(epoch FROM now() - last_failed_at)::float8 AS since_failure_s
+    FROM login_attempts WHERE attempt_key = ANY($1) ORDER BY attempt_key
+"""
+
+
+def _in_order(
+    keys: Sequence[bytes], records: Sequence[asyncpg.Record], forget_s: float
+) -> list[Attempts]:
+    """Return what is known of each key; of one without a row, that nothing is."""
+    known = {record["attempt_key"]: _attempts(record, forget_s) for record in records}
+    return [known.get(key, Attempts(0, None, has_succeeded=False)) for key in keys]
 
 
 def _attempts(record: asyncpg.Record, forget_s: float) -> Attempts:

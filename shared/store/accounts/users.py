@@ -168,6 +168,11 @@ async def update(db: Database, user_id: str, changes: Mapping[str, Any]) -> User
             _require_others(administrators, user_id)
         if changes.keys() - {"name"}:
             await connection.execute("DELETE FROM user_sessions WHERE user_id = $1", user_id)
+            await connection.execute(
+                "UPDATE account_links SET organization_id = $2 WHERE user_id = $1",
+                user_id,
+                user.organization_id,
+            )
     return user
 
 

@@ -114,6 +114,16 @@ async def test_an_address_that_tries_many_accounts_is_slowed(settings: ControlSe
         assert await guess(eve, "ada@example.com", address="2001:db8:0:1::1") == 401
 
 
+async def test_who_may_not_try_leaves_nothing_behind(
+    settings: ControlSettings, db: Database
+) -> None:
+    async with running(settings) as api, browser(api) as eve:
+        answers = [await guess(eve, f"user{n}@example.com") for n in range(20)]
+        assert answers[8:] == [429] * 12
+        # Of each of eight tries the account and both together, and the address.
+        assert await db.fetchval("SELECT count(*) FROM login_attempts") == 17
+
+
 async def test_who_is_right_has_all_tries_again(settings: ControlSettings) -> None:
     async with running(settings) as api, browser(api) as ada:
         await join(api.client)
