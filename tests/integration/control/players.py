@@ -79,9 +79,9 @@ class Api:
 def _lent_app() -> Iterator[FastAPI]:
     """Lend an API that no other test holds, for the next one to use again unless it was changed."""
     app = _IDLE.pop() if _IDLE else create_api()
-    routes = len(app.routes)
+    routes, made_with = len(app.routes), dict(app.state._state)
     yield app
-    app.state = State()
+    app.state = State(made_with)
     if len(app.routes) == routes:
         _IDLE.append(app)
 
