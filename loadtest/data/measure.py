@@ -34,6 +34,7 @@ _WARM_UPS = 20
 _EXPLAINED = 12
 _API_TIMEOUT_S = 60.0
 _MS = 1e3
+_DROP = "SELECT drop_daily_partitions($1, $2)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +177,7 @@ async def _measure(
             plans = {read.name: await _explain(read, api, picks, log) for read in READS}
         rows_of = await _rows_of_all(db)
         figures = [_figure(name, timed[name], plans[name], rows_of) for name in timed]
-        days_ms = await _make_and_drop_days(db)
+        days_ms = await make_and_drop_days(db)
         server = {
             "version": str(await db.fetchval("SHOW server_version")),
             **{
@@ -246,20 +247,23 @@ def _figure(
     )
 
 
-async def _make_and_drop_days(db: Database) -> dict[str, float]:
+async def make_and_drop_days(db: Database) -> dict[str, float]:
     """Return what it takes to make a day and to drop one that is full, in milliseconds."""
     today = datetime.now(UTC).date()
     took_ms = {}
-    for table, oldest in ((DailyTable.METER_VALUES, DAYS), (DailyTable.OCPP_LOG, 1)):
+    # The first day of the meter values is full from the time of day on at which all was filled.
+    await db.fetchval(_DROP, DailyTable.METER_VALUES, today - timedelta(days=DAYS - 1))
+    for table, first_kept in (
+        (DailyTable.METER_VALUES, today - timedelta(days=DAYS - 2)),
+        (DailyTable.OCPP_LOG, today),
+    ):
         began_s = time.perf_counter()
         made = await db.fetchval(
             "SELECT attach_daily_partition($1, $2)", table, today + timedelta(days=60)
         )
         took_ms[f"make a day of {table}"] = (time.perf_counter() - began_s) * _MS
         began_s = time.perf_counter()
-        dropped = await db.fetchval(
-            "SELECT drop_daily_partitions($1, $2)", table, today - timedelta(days=oldest - 1)
-        )
+        dropped = await db.fetchval(_DROP, table, first_kept)
         took_ms[f"drop a full day of {table}"] = (time.perf_counter() - began_s) * _MS
         if not made or dropped != 1:
             raise RuntimeError(f"of {table} {dropped} days were dropped, and {made} is made")

@@ -135,7 +135,7 @@ class PlanLog:
                     break
                 await asyncio.sleep(_POLL_S)
         self._offset += len(text.encode())
-        plans = (_plan(line) for line in text.splitlines())
+        plans = (read_plan(line) for line in text.splitlines())
         return [plan for plan in plans if plan and mark not in plan.statement]
 
     async def _logs(self) -> bool:
@@ -149,7 +149,7 @@ class PlanLog:
             return log.read().decode()
 
 
-def _plan(line: str) -> Plan | None:
+def read_plan(line: str) -> Plan | None:
     """Return the plan in a line of the log; None if it says something else."""
     _, found, explained = json.loads(line)["message"].partition(_BEFORE_PLAN)
     return Plan.of(json.loads(explained)) if found else None

@@ -11,6 +11,7 @@ import pytest
 
 from control.settings import ControlSettings
 from loadtest.data.fill import Amounts, fill, open_to_fill, read_sql
+from loadtest.data.measure import make_and_drop_days
 from loadtest.data.reads import READS, Picks, Read
 from shared.domain.sessions import Session
 from shared.store.pool import Database
@@ -114,6 +115,15 @@ async def test_every_read_is_answered_and_finds_something(filled: Filled) -> Non
         path, query = read_named(name).request(picks)
         answer = await filled.api.get(path, params=query)
         assert answer.json()["items"], name
+
+
+async def test_one_full_day_of_each_table_is_dropped(filled: Filled) -> None:
+    days = "SELECT count(DISTINCT sampled_at::date) FROM meter_values"
+    before = await filled.db.fetchval(days)
+    assert len(await make_and_drop_days(filled.db)) == 4
+    # One of them is only partly filled, and is not what is measured.
+    assert await filled.db.fetchval(days) == before - 2
+    assert await filled.db.fetchval("SELECT min(called_at)::date = now()::date FROM ocpp_log")
 
 
 async def test_sizes_are_told_of_whole_tables(filled: Filled) -> None:

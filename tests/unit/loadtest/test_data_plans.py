@@ -1,11 +1,12 @@
 """What a plan says of a read: how much it reads, and whether it scans a table."""
 
+import json
 from typing import Any
 
 import pytest
 
 from loadtest.data.fill import Amounts
-from loadtest.data.plans import Plan
+from loadtest.data.plans import Plan, read_plan
 
 ROWS_OF = {"sessions": 1_000_000, "meter_values_20250601": 300_000, "pods": 3}
 
@@ -59,6 +60,16 @@ def test_what_was_read_is_counted_with_what_was_not_asked_for() -> None:
 )
 def test_a_table_that_is_read_through_is_named(node: dict[str, Any], words: list[str]) -> None:
     assert list(plan(node).scanned(ROWS_OF)) == words
+
+
+def test_plans_are_read_from_the_log_and_all_else_is_passed_over() -> None:
+    node = scan("Index Scan", "sessions", 1)
+    explained = json.dumps({"Query Text": "SELECT 1", "Plan": node}, indent=2)
+    line = json.dumps({"message": f"duration: 0.1 ms  plan:\n{explained}"})
+    found = read_plan(line)
+    assert found is not None
+    assert (found.statement, found.rows) == ("SELECT 1", 1)
+    assert read_plan(json.dumps({"message": "checkpoint complete"})) is None
 
 
 def test_every_scale_has_some_of_everything() -> None:
