@@ -34,6 +34,7 @@ from control.api.stations import (
     quirks,
     stations,
     unknown_stations,
+    wanted_settings,
 )
 from control.api.trust import certificates, client_certificates, security_events
 from control.api.upkeep import file_links, files, firmware_updates, logs
@@ -84,6 +85,7 @@ def create_api() -> FastAPI:
         availability,
         maintenance,
         configuration,
+        wanted_settings,
         meter_values,
         id_tokens,
         id_token_groups,

@@ -98,6 +98,20 @@ class WorkerSettings(FileStorageSettings, MailSettings, HttpSettings):
     local_lists_max_entries_per_message: PositiveInt = Field(
         default=50, description="and in one message to it"
     )
+    wanted_settings_interval_s: PositiveFloat = Field(
+        default=5.0,
+        description="how often stations are brought nearer to what they are to be set to, as at a "
+        "location that is free for all: each setting is asked first and then told",
+    )
+    wanted_settings_batch: PositiveInt = Field(
+        default=50, description="settings that get such a command in one run"
+    )
+    wanted_settings_claim_s: PositiveFloat = Field(
+        default=30.0, description="for so long no other worker takes one; longer than a run takes"
+    )
+    wanted_settings_command_timeout_s: PositiveFloat = Field(
+        default=60.0, description="such a command is not sent later than this"
+    )
     dead_letters_interval_s: PositiveFloat = Field(
         default=10.0,
         description="how often what was set aside because of a lock is written where it belongs; "

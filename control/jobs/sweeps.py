@@ -13,6 +13,7 @@ from control.jobs.periodic import Job
 from control.jobs.retention import keep_authorizations, keep_ocpp_log, make_partitions
 from control.jobs.sessions.settling import settle_due
 from control.jobs.settings import WorkerSettings
+from control.jobs.stations.wanted_settings import SettingKeeper
 from control.jobs.trust.certificates import CertificateKeeper
 from control.jobs.upkeep.files import remove_expired
 from shared.bus.ownership import OwnershipRegistry
@@ -99,6 +100,11 @@ def sweep_jobs(
             "local_lists",
             settings.local_lists_interval_s,
             LocalListKeeper(db, registry, sender, settings).run,
+        ),
+        Job(
+            "wanted_settings",
+            settings.wanted_settings_interval_s,
+            SettingKeeper(db, registry, sender, settings).run,
         ),
         Job(
             "dead_letters",

@@ -19,6 +19,7 @@ class _Selection:
     group_id_tokens: tuple[str, ...]
     allowed_id_tokens: tuple[str, ...]
     allowed_group_id_tokens: tuple[str, ...]
+    free: bool
     ocpp_version: str
     max_entries: int
 
@@ -47,10 +48,11 @@ class WantedLists:
             ocpp_version: of the station.
             max_entries: how many the station takes.
         """
-        revision, id_tokens, groups = await self._db.fetchrow(
+        revision, id_tokens, groups, free = await self._db.fetchrow(
             """
             SELECT revision, coalesce(allowed_id_tokens, '{}'),
-                   coalesce(allowed_group_id_tokens, '{}')
+                   coalesce(allowed_group_id_tokens, '{}'),
+                   free_since IS NOT NULL AND free_until IS NULL
             FROM authorization_revision
             LEFT JOIN stations ON station_id = $1
             LEFT JOIN locations USING (location_id)
@@ -62,6 +64,7 @@ class WantedLists:
             group_id_tokens=local_list.group_id_tokens,
             allowed_id_tokens=tuple(id_tokens),
             allowed_group_id_tokens=tuple(groups),
+            free=free,
             ocpp_version=ocpp_version,
             max_entries=max_entries,
         )

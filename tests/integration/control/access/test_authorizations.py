@@ -170,3 +170,14 @@ async def test_what_was_told_last_stands_beside_it_and_who_decided(
     api = {"reason": "external_answer", "source": "external_api", "id_token": "ANOTHER"}
     await write(db, {**api, "decided_at": NOW + timedelta(seconds=1)})
     assert (await explained(client, "TAG"))["decided_by"] == "external_api"
+
+
+async def test_at_a_free_location_no_rule_is_asked(client: httpx.AsyncClient, db: Database) -> None:
+    await register(db, "CS-1")
+    await client.post("/v1/locations", json={"location_id": "lake", "authorization": "free"})
+    await client.patch("/v1/stations/CS-1", json={"location_id": "lake"})
+    answer = await explained(client, "NOBODY")
+    assert (answer["status"], answer["reason"]) == ("Accepted", "free_location")
+    first, *others = answer["rules"]
+    assert (first["rule"], first["outcome"]) == ("free_location", "passed")
+    assert {each["outcome"] for each in others} == {"nothing_to_look_at"}

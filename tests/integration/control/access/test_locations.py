@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 from shared.bus.authorization import Change, ChangeListener, Kind
 from shared.bus.client import open_redis
 from shared.store.pool import Database
+from shared.store.stations import wanted_settings
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import assert_problem, register, running
 from tests.support.relay import relay
@@ -46,6 +47,46 @@ async def test_a_station_stands_at_a_location_that_is_there(
     assert (await client.delete("/v1/locations/depot")).status_code == 204
 
 
+async def test_a_location_is_free_for_all_until_it_is_not(client: httpx.AsyncClient) -> None:
+    created = (await client.post("/v1/locations", json=DEPOT)).json()
+    assert (created["authorization"], created["free_since"]) == ("required", None)
+    url = "/v1/locations/depot"
+    free = (await client.patch(url, json={"authorization": "free"})).json()
+    assert free["authorization"] == "free"
+    again = (await client.patch(url, json={"authorization": "free", "name": "Lake"})).json()
+    assert (again["free_since"], again["name"]) == (free["free_since"], "Lake")
+    required = (await client.patch(url, json={"authorization": "required"})).json()
+    assert (required["authorization"], required["free_since"]) == ("required", free["free_since"])
+    anew = (await client.patch(url, json={"authorization": "free"})).json()
+    assert anew["authorization"] == "free"
+    assert anew["free_since"] > free["free_since"]
+    lake = {"location_id": "lake", "authorization": "free"}
+    assert (await client.post("/v1/locations", json=lake)).json()["free_since"] is not None
+
+
+async def test_what_a_station_is_to_be_set_to_is_shown_there(
+    client: httpx.AsyncClient, db: Database
+) -> None:
+    await register(db, "CS-1")
+    await client.post("/v1/locations", json={**DEPOT, "authorization": "free"})
+    await client.patch("/v1/stations/CS-1", json={"location_id": "depot"})
+    await db.execute("UPDATE stations SET ocpp_version = '1.6'")
+    url = "/v1/stations/CS-1/wanted-settings"
+    assert (await client.get(url)).json() == {"items": []}
+    assert await wanted_settings.synchronize(db) == 2
+    assert await wanted_settings.synchronize(db) == 0
+    shown = (await client.get(url)).json()["items"]
+    assert [(each["name"], each["value"], each["state"]) for each in shown] == [
+        ("AllowOfflineTxForUnknownId", "true", "unread"),
+        ("LocalAuthorizeOffline", "true", "unread"),
+    ]
+    await client.patch("/v1/locations/depot", json={"authorization": "required"})
+    assert await wanted_settings.synchronize(db) == 2
+    assert {each["wanted"] for each in (await client.get(url)).json()["items"]} == {False}
+    missing = await client.get("/v1/stations/CS-9/wanted-settings")
+    assert_problem(missing, 404, "not-found")
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -53,6 +94,7 @@ async def test_a_station_stands_at_a_location_that_is_there(
         ("location_id", ""),
         ("allowed_id_tokens", ["T"] * 1001),
         ("colour", "green"),
+        ("authorization", "perhaps"),
     ],
 )
 async def test_what_a_location_cannot_have_is_refused_naming_the_field(

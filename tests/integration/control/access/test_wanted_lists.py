@@ -101,3 +101,25 @@ async def test_lists_that_differ_are_told_apart(db: Database) -> None:
         assert {entry.type for entry in found[0].entries} != {
             entry.type for entry in found[1].entries
         }
+
+
+async def test_a_list_at_a_free_location_refuses_nobody(
+    client: httpx.AsyncClient, db: Database
+) -> None:
+    at_lake, elsewhere = [await want(db, station_id) for station_id in ("CS-1", "CS-2")]
+    await client.post("/v1/locations", json={"location_id": "lake", "authorization": "free"})
+    await client.patch("/v1/stations/CS-1", json={"location_id": "lake"})
+    await client.post("/v1/id-token-groups", json={"group_id_token": "BAD", "status": "Blocked"})
+    for token in (
+        {"id_token": "GOOD"},
+        {"id_token": "BLOCKED", "status": "Blocked"},
+        {"id_token": "EXPIRES", "expires_at": "2100-01-01T00:00:00Z"},
+        {"id_token": "IN-BAD", "group_id_token": "BAD"},
+    ):
+        await client.post("/v1/id-tokens", json={"type": "ISO14443", **token})
+    wanted = WantedLists(db)
+    lists = [
+        await wanted.read(each, ocpp_version="1.6", max_entries=9) for each in (at_lake, elsewhere)
+    ]
+    found = [{entry.id_token for entry in each.entries} for each in lists]
+    assert found == [{"GOOD"}, {"GOOD", "BLOCKED", "EXPIRES", "IN-BAD"}]

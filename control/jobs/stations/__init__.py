@@ -1,0 +1,1 @@
+"""Stations: the settings that they are to have."""
