@@ -95,6 +95,7 @@ load: $(READY) ## Load a running `make up` with simulated stations; ARGS=--headf
 .PHONY: docs
 docs: $(READY) ## Write the reference pages anew from the code
 	@$(BIN)/python -P -m docs.render_reference
+	@$(BIN)/python -P -m docs.render_openapi
 	@$(BIN)/python -P -m docs.render_conformance
 
 .PHONY: lock

@@ -110,11 +110,13 @@ def describe(app: FastAPI) -> None:
                 },
             }
             document["security"] = [{"apiKey": []}, {"session": []}]
+            codes: set[str] = set()
             for path in document["paths"].values():
                 for operation in path.values():
-                    _describe_problems(operation)
+                    codes |= _describe_problems(operation)
                     if is_public(operation):
                         operation["security"] = []
+            document["components"]["examples"] = problems.examples(sorted(codes))
             schemas = document["components"]["schemas"]
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
@@ -144,8 +146,8 @@ def _restore_nulls(example: object, schema: dict[str, Any], schemas: dict[str, A
                 example[name] = None
 
 
-def _describe_problems(operation: dict[str, Any]) -> None:
-    """Say of each error which codes it may have, with an example of each."""
+def _describe_problems(operation: dict[str, Any]) -> set[str]:
+    """Say of each error which codes it may have, with an example of each, and return them all."""
     responses: dict[str, Any] = operation["responses"]
     codes: dict[str, dict[str, None]] = {}  # ordered sets
     said: Mapping[Any, Any]
@@ -158,3 +160,4 @@ def _describe_problems(operation: dict[str, Any]) -> None:
         if found:
             responses[status] = problems.describe(found.keys())
     operation["responses"] = dict(sorted(responses.items()))
+    return set().union(*codes.values())

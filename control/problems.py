@@ -355,26 +355,32 @@ def responses(*found: ProblemType | ErrorCode) -> dict[int | str, dict[str, Any]
 
 
 def describe(codes: Collection[str]) -> dict[str, Any]:
-    """Return what the document says of the problems of one status, with an example of each."""
-    of, details = kinds(), {code.value: code.example for codes, _ in _KIND_OF for code in codes}
+    """Return what the document says of the problems of one status."""
+    of = kinds()
     return {
         "description": "; ".join(dict.fromkeys(of[code].title for code in codes)),
         CODES: list(codes),
         "content": {
             PROBLEM_MEDIA_TYPE: {
                 "schema": {"$ref": "#/components/schemas/Problem"},
-                "examples": {
-                    code: {
-                        "value": {
-                            "type": _TYPE_PREFIX + of[code].name,
-                            "title": of[code].title,
-                            "status": int(of[code].status),
-                            "code": code,
-                            "detail": details.get(code, of[code].example),
-                        }
-                    }
-                    for code in codes
-                },
+                "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
             }
         },
+    }
+
+
+def examples(codes: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return an example of each of these problems, for the document's components."""
+    of, details = kinds(), {code.value: code.example for codes, _ in _KIND_OF for code in codes}
+    return {
+        code: {
+            "value": {
+                "type": _TYPE_PREFIX + of[code].name,
+                "title": of[code].title,
+                "status": int(of[code].status),
+                "code": code,
+                "detail": details.get(code, of[code].example),
+            }
+        }
+        for code in codes
     }

@@ -36,7 +36,10 @@ def references(node: object) -> Iterator[str]:
 def example_of(content: dict[str, Any]) -> Any:
     """Return an example of a body: its own, its schema's, or one made of its items'."""
     if "examples" in content:
-        return next(iter(content["examples"].values()))["value"]
+        example = next(iter(content["examples"].values()))
+        if "$ref" in example:
+            example = DOCUMENT["components"]["examples"][example["$ref"].rpartition("/")[2]]
+        return example["value"]
     schema = resolved(content["schema"])
     if "examples" in schema:
         return schema["examples"][0]
@@ -54,7 +57,11 @@ def validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
 
 def test_every_reference_leads_somewhere_and_every_schema_is_used() -> None:
     used = set(references(DOCUMENT))
-    there = {f"#/components/schemas/{name}" for name in DOCUMENT["components"]["schemas"]}
+    there = {
+        f"#/components/{kind}/{name}"
+        for kind in ("schemas", "examples")
+        for name in DOCUMENT["components"][kind]
+    }
     assert used == there
 
 
