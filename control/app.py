@@ -22,7 +22,7 @@ from control.api.access import (
     local_lists,
     locations,
 )
-from control.api.accounts import api_keys, login, me, organizations, users
+from control.api.accounts import api_keys, audit_log, login, me, organizations, users
 from control.api.charging import charging_profiles, reservations
 from control.api.commands import batches, commands
 from control.api.sessions import dead_letters, meter_values, sessions
@@ -50,6 +50,7 @@ from control.management import Dependency, health_router, management_app, servin
 from control.media_types import JsonEncoding
 from control.passwords import StationPasswords
 from control.proxies import TrustedProxies
+from control.request_ids import RequestIds
 from control.services import Services
 from control.serving import listen, serve
 from control.settings import ControlSettings
@@ -107,6 +108,7 @@ def create_api() -> FastAPI:
         users,
         me,
         login,
+        audit_log,
     ):
         app.include_router(
             resource.router,
@@ -129,6 +131,7 @@ def create_api() -> FastAPI:
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(HttpMetrics)
     app.add_middleware(TrustedProxies)
+    app.add_middleware(RequestIds)
     return app
 
 

@@ -50,6 +50,7 @@ TAGS = [
     {"name": "own account", "description": "Signing in and out, and what is one's own."},
     {"name": "API keys", "description": "What programs prove with who they are."},
     {"name": "organizations", "description": "Operators and site hosts: whose things are whose."},
+    {"name": "audit log", "description": "Who changed what through the API."},
 ]
 DESCRIPTION = """
 Back end of EV-charging networks. Words are those of OCPP 2.0.1 and OCPI, energy is in Wh. Times

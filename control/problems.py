@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
+from control import request_ids
 from shared.domain.error_codes import ConflictCode, ErrorCode, NotFoundCode
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -245,6 +246,7 @@ class Problem(BaseModel):
                     "status": 404,
                     "code": "station_not_found",
                     "detail": "there is no station 'CS-0042'",
+                    "request_id": "5c1f1d6e-3a51-4a52-9a6d-1d3c1e0f7a10",
                 }
             ]
         }
@@ -259,6 +261,9 @@ class Problem(BaseModel):
         "meaning, and there may be new ones",
     )
     detail: str = Field(description="what happened, to what, and what to do")
+    request_id: str | None = Field(
+        default=None, description="of the request, as X-Request-ID and the server's log tell it"
+    )
     errors: list[InvalidField] | None = Field(
         default=None,
         max_length=ERRORS_MAX,
@@ -300,6 +305,7 @@ def problem_response(
         status=problem.status,
         code=problem.code if code is None else code,
         detail=shorten(_printable(detail), DETAIL_MAX_LENGTH),
+        request_id=request_ids.current.get(),
         errors=None if errors is None else [_bounded(each) for each in errors[:ERRORS_MAX]],
     )
     extra = dict(headers or {})

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from typing import Annotated, cast
-from uuid import uuid4
 
 from fastapi import Depends, Request
 
@@ -42,15 +41,19 @@ class Services:
     files: Files
     authorization: AuthorizationChanges
 
-    def of_request(self, principal: Principal, *, request_id: str, changes: bool) -> "Services":
+    def of_request(
+        self, principal: Principal, *, request_id: str, address: str | None, changes: bool
+    ) -> "Services":
         """Return what one request may use.
 
         Args:
             principal: who sent it.
             request_id: which it is, for the audit log.
+            address: where it came from, for the audit log.
             changes: whether its method may change anything.
         """
-        db = self.databases.of(Scope(principal=principal, request_id=request_id, changes=changes))
+        scope = Scope(principal=principal, request_id=request_id, address=address, changes=changes)
+        db = self.databases.of(scope)
         if db is self.db:
             return self
         return replace(self, db=db, dispatcher=self.dispatcher.on(db), files=self.files.on(db))
@@ -64,7 +67,8 @@ def _services(request: Request) -> Services:
         return services
     return services.of_request(
         principal,
-        request_id=getattr(request.state, "request_id", None) or str(uuid4()),
+        request_id=request.state.request_id,
+        address=request.client.host if request.client is not None else None,
         changes=request.method not in _SAFE_METHODS,
     )
 

@@ -111,6 +111,7 @@ class Cluster:
                 stores.create_task(self._start_redis())
                 stores.create_task(self._start_postgres())
             await self._supervisor.run_to_end(self._services.migrate())
+            await self._give_audit_log_away()
             for gateway in self._layout.gateways:
                 tasks.create_task(start(self._services.gateway(gateway)))
             tasks.create_task(start(self._services.worker()))
@@ -159,6 +160,14 @@ class Cluster:
             servers.postgres_url(self._layout.postgres_port, self._credentials.postgres_password),
             role=servers.POSTGRES_USER,
             password=self._credentials.application_password,
+        )
+
+    async def _give_audit_log_away(self) -> None:
+        from shared.store.accounts.audit_ownership import give_away
+
+        await give_away(
+            servers.postgres_url(self._layout.postgres_port, self._credentials.postgres_password),
+            login=servers.POSTGRES_USER,
         )
 
     async def _start_control(self) -> None:

@@ -6,6 +6,7 @@ import structlog
 
 from shared.store import partitions
 from shared.store.access import decisions
+from shared.store.accounts import audit_log
 from shared.store.partitions import DailyTable
 from shared.store.pool import Database
 from shared.store.stations import ocpp_log
@@ -60,3 +61,20 @@ async def keep_authorizations(db: Database, *, ahead_days: int, retention_days: 
     await make_partitions(db, DailyTable.AUTHORIZATIONS, days=ahead_days)
     first_kept = datetime.now(UTC).date() - timedelta(days=retention_days)
     return await decisions.drop_days_before(db, first_kept)
+
+
+async def keep_audit_log(db: Database, *, ahead_months: int, retention_days: int) -> int:
+    """Make the months ahead of the audit log, and drop those that are too old.
+
+    Args:
+        db: the pool.
+        ahead_months: for how many months, this one included, partitions are made.
+        retention_days: how many days before today are kept at least.
+
+    Returns:
+        How many months were dropped.
+    """
+    if not await audit_log.make_months_ahead(db, months=ahead_months):
+        log.warning("a lock is in the way of new months of the audit log; they are made later")
+    first_kept = datetime.now(UTC).date() - timedelta(days=retention_days)
+    return await audit_log.drop_months_before(db, first_kept)

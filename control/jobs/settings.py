@@ -263,6 +263,14 @@ class WorkerSettings(FileStorageSettings, MailSettings, HttpSettings):
         "personal data, which is not to be kept longer than it is of use. 10,000 charges a day "
         "with two decisions each fill 250 MB in that time",
     )
+    audit_log_retention_days: int = Field(
+        default=400,
+        ge=31,
+        description="days that entries of the audit log are kept at least; a month goes when all "
+        "of it is older. Whoever looks into the books or into an incident asks about the year "
+        "that has passed, and needs some weeks for it. Postgres itself keeps thirty days, whatever "
+        "is asked; 1,000 changes a day fill 400 MB in that time",
+    )
     ocpp_log_retention_days: PositiveInt = Field(
         default=7,
         description="whole days that the OCPP log keeps beside today. 1,000 stations that send "

@@ -10,7 +10,12 @@ from control.jobs.accounts.ended import forget_ended
 from control.jobs.accounts.mail import LinkMailer
 from control.jobs.commands.batches import send_due
 from control.jobs.periodic import Job
-from control.jobs.retention import keep_authorizations, keep_ocpp_log, make_partitions
+from control.jobs.retention import (
+    keep_audit_log,
+    keep_authorizations,
+    keep_ocpp_log,
+    make_partitions,
+)
 from control.jobs.sessions.settling import settle_due
 from control.jobs.settings import WorkerSettings
 from control.jobs.stations.wanted_settings import SettingKeeper
@@ -27,6 +32,7 @@ from shared.store.stations import reports
 
 log = structlog.get_logger()
 
+_MONTHS_AHEAD = 2
 # The caller's process is not known any more; it finds the outcome by its poll.
 _NOBODY_WAITS = ""
 
@@ -94,6 +100,16 @@ def sweep_jobs(
                 db,
                 ahead_days=settings.partitions_ahead_days,
                 retention_days=settings.authorizations_retention_days,
+            ),
+        ),
+        Job(
+            "audit_log_months",
+            settings.partitions_interval_s,
+            partial(
+                keep_audit_log,
+                db,
+                ahead_months=_MONTHS_AHEAD,
+                retention_days=settings.audit_log_retention_days,
             ),
         ),
         Job(

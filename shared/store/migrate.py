@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from shared.domain.errors import UnavailableError
-from shared.store import indexes, schema, scopes
+from shared.store import audit_triggers, indexes, schema, scopes
 from shared.store.hosts import Hosts
 from shared.store.judgement import is_locked
 
@@ -37,8 +37,8 @@ async def migrate(
     So what one has locked is free again while the next one works; the code before lives with each
     of them. Pods may do this at the same time: an advisory lock lets one work and the others find
     it done. A lock that somebody holds on a table is waited for in short tries. Who sees which rows
-    comes after that, table by table, and then indexes of tables that grow, without a lock that
-    anybody notices.
+    comes after that, and what the audit log tells of them, table by table, and then indexes of
+    tables that grow, without a lock that anybody notices.
 
     Args:
         database_url: `postgresql://…`, as in the settings.
@@ -100,9 +100,9 @@ async def _try_to_migrate(engine: AsyncEngine) -> bool:
 async def _provide_scopes(hosts: Hosts) -> bool:
     connection = await hosts.connect()
     try:
-        return await scopes.provide(connection)
+        return await scopes.provide(connection) and await audit_triggers.provide(connection)
     except asyncpg.LockNotAvailableError as error:
-        log.warning("a policy waits for a lock that somebody holds", error=str(error))
+        log.warning("a policy or a trigger waits for a lock that somebody holds", error=str(error))
         return False
     finally:
         await connection.close()

@@ -31,13 +31,15 @@ _SCOPE = """
     )
     SELECT set_config('voltaro.principal', $1, true),
            set_config('voltaro.request_id', $2, true),
+           set_config('voltaro.address', $5, true),
            set_config('voltaro.organization', $4, true),
            set_config('voltaro.organizations',
                       (SELECT array_agg(organization_id)::text FROM below), true),
            set_config('role', $3, true)
 """
 _WHO = """
-    SELECT set_config('voltaro.principal', $1, true), set_config('voltaro.request_id', $2, true)
+    SELECT set_config('voltaro.principal', $1, true), set_config('voltaro.request_id', $2, true),
+           set_config('voltaro.address', $3, true)
 """
 
 
@@ -48,17 +50,31 @@ class Scope:
     Attributes:
         principal: who sent it.
         request_id: which request it is, for the audit log.
+        address: where it came from, for the audit log; None if that is not known.
         changes: whether it may change anything; one that reads leaves no name.
     """
 
     principal: Principal
     request_id: str
+    address: str | None = None
     changes: bool
 
     @property
     def is_whole(self) -> bool:
         """Whether all of the installation is in sight: all others stand below the default one."""
         return self.principal.organization_id == DEFAULT_ORGANIZATION_ID
+
+
+def as_told(principal: Principal) -> str:
+    """Return who somebody is, in JSON, as triggers of the audit log read it."""
+    return json.dumps(
+        {
+            "kind": principal.kind,
+            "principal_id": principal.principal_id,
+            "name": principal.name,
+            "organization_id": principal.organization_id,
+        }
+    )
 
 
 class RequestDatabases:
@@ -122,20 +138,17 @@ class RequestDatabase:
                 yield connection
 
     async def _enter(self, connection: Connection, role: str | None) -> None:
-        principal = self._scope.principal
-        who = json.dumps(
-            {
-                "kind": principal.kind,
-                "principal_id": principal.principal_id,
-                "name": principal.name,
-                "organization_id": principal.organization_id,
-            }
-        )
-        said = (who, self._scope.request_id) if self._scope.changes else ("", "")
+        scope = self._scope
+        who, request_id, address = "", "", ""
+        if scope.changes:
+            who, request_id = as_told(scope.principal), scope.request_id
+            address = scope.address or ""
         if role is None:
-            await connection.execute(_WHO, *said)
+            await connection.execute(_WHO, who, request_id, address)
         else:
-            await connection.execute(_SCOPE, *said, role, principal.organization_id)
+            await connection.execute(
+                _SCOPE, who, request_id, role, scope.principal.organization_id, address
+            )
 
     async def fetch(
         self,

@@ -7,17 +7,19 @@ from pathlib import Path
 
 import asyncpg
 
-from shared.store import scopes
+from shared.store import audit_triggers, scopes
 from shared.store.indexes import INDEXES
 from shared.store.judgement import is_locked
 from shared.store.pool import Database
 
 _DAYS_AHEAD = 8
+_MONTHS_AHEAD = 2
 _TODAY = "(now() AT TIME ZONE 'UTC')::date"
 PARTITIONS_AHEAD = (
     f"SELECT ensure_meter_value_partitions({_TODAY}, {_DAYS_AHEAD})",
     f"SELECT ensure_daily_partitions('ocpp_log', {_TODAY}, {_DAYS_AHEAD})",
     f"SELECT ensure_daily_partitions('authorizations', {_TODAY}, {_DAYS_AHEAD})",
+    f"SELECT audit.make_months({_TODAY}, {_MONTHS_AHEAD})",
 )
 """Make the partitions of the days to come."""
 _MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
@@ -48,7 +50,7 @@ async def is_current(db: Database) -> bool:
         list(INDEXES),
     ):
         return False
-    if not await scopes.are_provided(db):
+    if not (await scopes.are_provided(db) and await audit_triggers.are_provided(db)):
         return False
     try:
         for statement in PARTITIONS_AHEAD:

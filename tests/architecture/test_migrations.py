@@ -65,7 +65,7 @@ FORBIDDEN = {
     ),
     "takes away a default that older code counts on": re.compile(r"\bDROP\s+DEFAULT\b"),
     "locks out everybody": re.compile(
-        r"\bLOCK\s+TABLE\b|\bTRUNCATE\b|\bVACUUM\s+FULL\b|\bCLUSTER\b"
+        r"\bLOCK\s+TABLE\b|(?:^|;)\s*TRUNCATE\b|\bVACUUM\s+FULL\b|\bCLUSTER\b"
     ),
 }
 _FUNCTION_BODY = re.compile(r"\$\$.*?\$\$", re.DOTALL)
@@ -161,6 +161,7 @@ def test_the_newest_migration_is_known_by_the_number_of_its_file() -> None:
         "CREATE INDEX anew ON sessions (id_token)",
         "CREATE UNIQUE INDEX anew ON stations (name)",
         "LOCK TABLE sessions",
+        " TRUNCATE sessions",
     ],
 )
 def test_what_is_not_safe_is_noticed(statement: str) -> None:

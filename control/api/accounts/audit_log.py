@@ -1,0 +1,96 @@
+"""The audit log: who changed what through the API."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+
+from control import problems
+from control.api.accounts.audit_log_schemas import AuditEntry
+from control.api.types import FREE_TEXT, UtcTime
+from control.paging import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    Page,
+    cut_page,
+    decode_position,
+    encode_position,
+)
+from control.services import ServicesDep
+from shared.domain.accounts.audit_log import Action, AuditFilter
+from shared.store.accounts import audit_log
+from shared.store.conditions import Position
+
+router = APIRouter(prefix="/v1/audit-log", tags=["audit log"])
+
+_RESOURCE = "audit-log"
+_ORDER = "occurred_at"
+_SEARCH_TIMEOUT_S = 8.0
+
+_Text = Annotated[str, FREE_TEXT]
+
+
+def _filter(
+    *,
+    since: Annotated[UtcTime | None, Query(description="only what was done then or later")] = None,
+    until: Annotated[UtcTime | None, Query(description="only what was done before")] = None,
+    principal_id: Annotated[
+        _Text | None, Query(max_length=255, description="only what this user or key did")
+    ] = None,
+    resource: Annotated[
+        _Text | None,
+        Query(max_length=100, description="only this kind of thing", examples=["id-tokens"]),
+    ] = None,
+    resource_id: Annotated[
+        _Text | None, Query(max_length=512, description="only the thing of this id")
+    ] = None,
+    action: Annotated[Action | None, Query(description="only what was done so")] = None,
+    request_id: Annotated[
+        _Text | None, Query(max_length=255, description="only what this request did")
+    ] = None,
+) -> AuditFilter:
+    return AuditFilter(
+        since=since,
+        until=until,
+        principal_id=principal_id,
+        resource=resource,
+        resource_id=resource_id,
+        action=action,
+        request_id=request_id,
+    )
+
+
+@router.get("")
+async def list_audit_log(
+    services: ServicesDep,
+    found: Annotated[AuditFilter, Depends(_filter)],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[AuditEntry]:
+    """List what was changed through the API and by whom, the newest first.
+
+    An entry is written with its change, or neither is. What a request did not change, or could not,
+    is not there; nor what stations tell, and what follows of itself, as that a station's
+    reservations went with it. A batch of commands is one entry.
+    """
+    rows, next_cursor = cut_page(
+        await audit_log.list_before(
+            services.db,
+            found,
+            before=decode_position(_RESOURCE, cursor, order=_ORDER),
+            limit=limit + 1,
+            timeout_s=_SEARCH_TIMEOUT_S,
+        ),
+        limit=limit,
+        cursor_of=lambda entry: encode_position(
+            _RESOURCE, Position(entry.entry_id, entry.occurred_at), order=_ORDER
+        ),
+    )
+    return Page(items=[AuditEntry.of(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/{entry_id}", responses=problems.responses(problems.NOT_FOUND))
+async def get_audit_entry(entry_id: UUID, services: ServicesDep) -> AuditEntry:
+    """Return one entry."""
+    return AuditEntry.of(await audit_log.get(services.db, str(entry_id)))
