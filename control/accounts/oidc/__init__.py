@@ -1,0 +1,1 @@
+"""Login by an OpenID provider; docs/how-to/oidc.md is its manual."""
