@@ -8,10 +8,11 @@ verifier in the cookie (RFC 7636).
 import base64
 
 import msgspec
-from authlib.common.security import generate_token
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from control.accounts.secrets import new_token
 
 _PURPOSE = b"voltaro oidc login attempt"
 _SEALED_MAX_LENGTH = 4096  # what browsers keep of one cookie
@@ -36,10 +37,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 def new_attempt(return_to: str) -> Attempt:
     """Return a try that nobody can guess."""
     return Attempt(
-        state=generate_token(43),
-        nonce=generate_token(43),
-        code_verifier=generate_token(64),
-        return_to=return_to,
+        state=new_token(), nonce=new_token(), code_verifier=new_token(), return_to=return_to
     )
 
 

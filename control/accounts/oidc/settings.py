@@ -9,6 +9,8 @@ from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validat
 from pydantic_settings import NoDecode
 
 from shared.domain.accounts.claims import ClaimRule
+from shared.domain.accounts.organizations import DEFAULT_ORGANIZATION_ID
+from shared.domain.accounts.roles import Role
 from shared.settings import LoggingSettings
 
 CALLBACK_PATH = "/v1/oidc/callback"
@@ -141,15 +143,21 @@ def is_safe_url(url: str) -> bool:
 
 
 def _rule(value: str, meaning: object) -> ClaimRule:
-    if isinstance(meaning, str):
-        return ClaimRule(value=value, role=meaning)
-    if (
-        isinstance(meaning, dict)
-        and isinstance(meaning.get("role"), str)
-        and meaning.keys() <= {"role", "organization_id"}
-        and all(isinstance(each, str) for each in meaning.values())
+    said = {"role": meaning} if isinstance(meaning, str) else meaning
+    if not (
+        isinstance(said, dict)
+        and {"role"} <= said.keys() <= {"role", "organization_id"}
+        and all(isinstance(each, str) and each for each in said.values())
     ):
-        return ClaimRule(value=value, **meaning)
-    raise ValueError(
-        f"{value!r} has to come to a role, or to an object with role and organization_id"
+        raise ValueError(
+            f"{value!r} has to come to a role, or to an object with role and organization_id"
+        )
+    if said["role"] not in set(Role):
+        raise ValueError(
+            f"{value!r} comes to {said['role']!r}, which is no role: there are {', '.join(Role)}"
+        )
+    return ClaimRule(
+        value=value,
+        role=Role(said["role"]),
+        organization_id=said.get("organization_id", DEFAULT_ORGANIZATION_ID),
     )

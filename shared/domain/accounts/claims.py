@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from shared.domain.accounts.organizations import DEFAULT_ORGANIZATION_ID
+from shared.domain.accounts.roles import Role
 
 _EMAIL = "email"
 
@@ -13,7 +14,7 @@ class ClaimRule:
     """Who has `value` in the claim that roles are read from gets this role there."""
 
     value: str
-    role: str
+    role: Role
     organization_id: str = DEFAULT_ORGANIZATION_ID
 
 

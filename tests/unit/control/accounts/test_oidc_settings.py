@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from control.accounts.oidc.settings import OidcSettings
 from shared.domain.accounts.claims import ClaimRule
+from shared.domain.accounts.roles import Role
 
 WHOLE = {
     "oidc_issuer": "https://login.example.com",
@@ -17,8 +18,8 @@ WHOLE = {
 
 def test_rules_stand_in_the_order_in_which_they_are_written() -> None:
     assert OidcSettings(**WHOLE).oidc_roles == (
-        ClaimRule(value="a", role="admin"),
-        ClaimRule(value="b", role="viewer", organization_id="hotel"),
+        ClaimRule(value="a", role=Role.ADMIN),
+        ClaimRule(value="b", role=Role.VIEWER, organization_id="hotel"),
     )
 
 
@@ -47,6 +48,8 @@ def test_what_a_provider_needs_is_named(missing: str) -> None:
         ("oidc_roles", "admin"),
         ("oidc_roles", '["admin"]'),
         ("oidc_roles", '{"a": 7}'),
+        ("oidc_roles", '{"a": "owner"}'),
+        ("oidc_roles", '{"a": {"organization_id": "hotel"}}'),
         ("oidc_roles", '{"a": {"role": "admin", "organisation": "hotel"}}'),
     ],
 )

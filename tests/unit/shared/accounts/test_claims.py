@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from shared.domain.accounts.claims import ClaimRule, claim_values, matching_rule
+from shared.domain.accounts.roles import Role
 
-ADMIN = ClaimRule(value="csms-admins", role="admin")
-DESK = ClaimRule(value="hotel-desk", role="viewer", organization_id="hotel")
+ADMIN = ClaimRule(value="csms-admins", role=Role.ADMIN)
+DESK = ClaimRule(value="hotel-desk", role=Role.VIEWER, organization_id="hotel")
 
 
 @pytest.mark.parametrize(
