@@ -49,6 +49,7 @@ REASONS = {
     "commands_unrouted": "partial: few commands are queued at a time; one quick pass",
     "sessions_beside_others": "partial: no row has such a transaction yet; one quick pass",
     "stations_by_certificate_serial_number": "older code leaves the column empty",
+    "users_by_oidc_subject": "older code leaves the columns empty",
 }
 """Why an index or a column may be added against the rules, by its name."""
 
