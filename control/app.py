@@ -13,6 +13,8 @@ from fastapi import Depends, FastAPI
 from control import docs_page, openapi, password_page, query_names
 from control.access.changes import AuthorizationChanges
 from control.accounts.api_keys import ApiKeys
+from control.accounts.oidc.login import OidcLogin
+from control.accounts.oidc.provider import open_provider
 from control.accounts.rules import RouteRules
 from control.accounts.service import Accounts
 from control.api.access import (
@@ -22,7 +24,7 @@ from control.api.access import (
     local_lists,
     locations,
 )
-from control.api.accounts import api_keys, audit_log, login, me, organizations, users
+from control.api.accounts import api_keys, audit_log, login, me, oidc, organizations, users
 from control.api.charging import charging_profiles, reservations
 from control.api.commands import batches, commands
 from control.api.sessions import dead_letters, meter_values, sessions
@@ -115,6 +117,8 @@ def create_api() -> FastAPI:
             dependencies=[Depends(query_names.refuse_unknown)],
             responses=openapi.EVERY_ROUTE,
         )
+    # Providers send browsers back with parameters of their own.
+    app.include_router(oidc.router, responses=openapi.EVERY_ROUTE)
     # Stations ask for these, and some add parameters of their own to a URL.
     app.include_router(file_links.router, responses=openapi.EVERY_ROUTE)
     app.include_router(health_router)
@@ -164,6 +168,7 @@ async def running_api(
         )
         keys = ApiKeys(db, (key.get_secret_value() for key in settings.api_keys), settings)
         accounts = opened.enter_context(Accounts(db, settings))
+        provider = await opened.enter_async_context(open_provider(settings))
         tasks = await opened.enter_async_context(asyncio.TaskGroup())
         for run in (outcomes.run, *keys.tasks, *accounts.sessions.tasks):
             opened.callback(tasks.create_task(run()).cancel)
@@ -172,6 +177,7 @@ async def running_api(
             settings=settings,
             api_keys=keys,
             accounts=accounts,
+            oidc=None if provider is None else OidcLogin(provider, settings),
             db=db,
             databases=RequestDatabases(db),
             connections=LiveConnections(registry, sender),

@@ -48,6 +48,7 @@ TAGS = [
     {"name": "reservations", "description": "EVSEs kept free for one driver."},
     {"name": "users", "description": "Who may sign in, and what they may do."},
     {"name": "own account", "description": "Signing in and out, and what is one's own."},
+    {"name": "OpenID provider", "description": "Signing in and out at a provider of one's own."},
     {"name": "API keys", "description": "What programs prove with who they are."},
     {"name": "organizations", "description": "Operators and site hosts: whose things are whose."},
     {"name": "audit log", "description": "Who changed what through the API."},

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from control.access.changes import AuthorizationChanges
 from control.accounts.api_keys import ApiKeys
+from control.accounts.oidc.login import OidcLogin
 from control.accounts.service import Accounts
 from control.commands.dispatch import Dispatcher
 from control.commands.outcomes import Outcomes
@@ -32,6 +33,7 @@ class Services:
     settings: ControlSettings
     api_keys: ApiKeys
     accounts: Accounts
+    oidc: OidcLogin | None
     db: Database
     databases: RequestDatabases
     connections: LiveConnections

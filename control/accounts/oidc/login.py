@@ -84,6 +84,7 @@ class OidcLogin:
         now: Callable[[], float] = time.time,
     ) -> None:
         secret = settings.oidc_client_secret
+        self.issuer = provider.issuer
         self._provider = provider
         self._settings = settings
         self._now = now
@@ -157,10 +158,13 @@ class OidcLogin:
             claims = await self._with_role_claim(claims, tokens)
         return self._arrival(claims, tokens, attempt.return_to)
 
-    async def logout_url(self, id_token: str) -> str | None:
+    async def logout_url(self, id_token: str | None) -> str | None:
         """Return where to send a browser to log out of the provider as well, if it can do that.
 
         OpenID Connect RP-Initiated Logout 1.0 §2.
+
+        Args:
+            id_token: of the login; without it the provider asks whoever comes.
 
         Raises:
             ProviderAwayError: the provider does not say in time where that is.
@@ -169,7 +173,9 @@ class OidcLogin:
             endpoint = (await self._provider.metadata()).end_session_endpoint
         if endpoint is None:
             return None
-        params = [("id_token_hint", id_token), ("client_id", self._provider.client_id)]
+        params = [("client_id", self._provider.client_id)]
+        if id_token is not None:
+            params.append(("id_token_hint", id_token))
         if self._settings.oidc_logged_out_url is not None:
             params.append(("post_logout_redirect_uri", self._settings.oidc_logged_out_url))
         return str(add_params_to_uri(endpoint, params))
@@ -233,7 +239,7 @@ class OidcLogin:
         email = _text(claims, "email") if claims.get("email_verified") is True else None
         session_id = claims.get("sid")
         return Arrival(
-            issuer=self._provider.issuer,
+            issuer=self.issuer,
             subject=claims["sub"],
             name=name[:_NAME_MAX_LENGTH],
             email=email if email and len(email) <= _EMAIL_MAX_LENGTH else None,

@@ -13,6 +13,9 @@ PUBLIC = {
     "POST /v1/login",
     "POST /v1/password-links",
     "POST /v1/password-links/use",
+    "GET /v1/oidc/login",
+    "GET /v1/oidc/callback",
+    "POST /v1/oidc/backchannel-logout",
 }
 
 
