@@ -237,14 +237,13 @@ class OidcLogin:
         if rule is None:
             raise NoRoleError(self._why_no_role(claims, name))
         email = _text(claims, "email") if claims.get("email_verified") is True else None
-        session_id = claims.get("sid")
         return Arrival(
             issuer=self.issuer,
             subject=claims["sub"],
             name=name[:_NAME_MAX_LENGTH],
             email=email if email and len(email) <= _EMAIL_MAX_LENGTH else None,
             rule=rule,
-            provider_session_id=session_id if isinstance(session_id, str) else None,
+            provider_session_id=_text(claims, "sid"),
             id_token=tokens.id_token,
             return_to=return_to,
         )
@@ -281,7 +280,11 @@ class OidcLogin:
 
 
 def _text(claims: Mapping[str, Any], *names: str) -> str | None:
-    """Return the first of these claims that is a text with something in it."""
+    """Return the first of these claims that is a text, and has nothing in it that cannot be shown.
+
+    Postgres has no place for some of what JSON can say.
+    """
+    found = (claims.get(name) for name in names)
     return next(
-        (claims[name] for name in names if isinstance(claims.get(name), str) and claims[name]), None
+        (each for each in found if isinstance(each, str) and each and each.isprintable()), None
     )

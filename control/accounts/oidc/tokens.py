@@ -88,8 +88,8 @@ def read_logout_token(token: str, keys: KeySet, expected: Expected, *, now_s: in
     subject, session_id = claims.get("sub"), claims.get("sid")
     if subject is None and session_id is None:
         raise LoginFailedError("the logout token says neither whose nor which session (sub, sid)")
-    if session_id is not None and not isinstance(session_id, str):
-        raise LoginFailedError("the logout token's sid is no text")
+    if session_id is not None and not (isinstance(session_id, str) and session_id.isprintable()):
+        raise LoginFailedError("the logout token's sid is no text that can be printed")
     return LogoutNotice(
         subject=subject, provider_session_id=session_id, issued_at_s=int(claims["iat"])
     )
@@ -128,10 +128,11 @@ def _read(
     )
     try:
         claims.validate(now=now_s, leeway=expected.leeway_s)
-    except JoseError as error:
+    except (JoseError, TypeError, ValueError) as error:
         raise LoginFailedError(f"the token is refused: {error}") from error
-    if len(claims.get("sub") or "") > _SUBJECT_MAX_LENGTH:
-        raise LoginFailedError("the token's sub is longer than the 255 characters it may have")
+    subject = claims.get("sub") or ""
+    if len(subject) > _SUBJECT_MAX_LENGTH or not subject.isprintable():
+        raise LoginFailedError("the token's sub is not up to 255 characters that can be printed")
     return dict(claims)
 
 

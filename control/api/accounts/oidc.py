@@ -3,7 +3,6 @@
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import structlog
 from fastapi import APIRouter, Depends, Form, Query, Request, Response, status
@@ -96,12 +95,12 @@ async def begin_oidc_login(
     except ProviderAwayError as error:
         return _refusal(request, error)
     response = RedirectResponse(departure.url, status.HTTP_303_SEE_OTHER, headers=NO_STORE)
-    path, secure = _cookie_place(services)
+    name, secure = _cookie(services)
     response.set_cookie(
-        _COOKIE,
+        name,
         departure.sealed_attempt,
         max_age=services.settings.oidc_login_timeout_s,
-        path=path,
+        path="/",
         secure=secure,
         httponly=True,
         # The way back begins at the provider, which is another site.
@@ -116,8 +115,9 @@ async def begin_oidc_login(
 async def finish_oidc_login(request: Request, services: ServicesDep) -> Response:
     """Begin a session for whoever the provider has logged in."""
     oidc = _provider(services)
+    name, secure = _cookie(services)
     try:
-        arrival = await oidc.finish(dict(request.query_params), request.cookies.get(_COOKIE))
+        arrival = await oidc.finish(dict(request.query_params), request.cookies.get(name))
         user = await _welcome(services, arrival)
     except (LoginFailedError, NoRoleError, ProviderAwayError) as error:
         log.info("nobody was logged in by the OpenID provider", error=str(error))
@@ -125,8 +125,7 @@ async def finish_oidc_login(request: Request, services: ServicesDep) -> Response
     else:
         response = RedirectResponse(arrival.return_to, status.HTTP_303_SEE_OTHER, headers=NO_STORE)
         await _begin_session(request, response, services, user, arrival)
-    path, secure = _cookie_place(services)
-    response.delete_cookie(_COOKIE, path=path, secure=secure, httponly=True, samesite="lax")
+    response.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="lax")
     return response
 
 
@@ -246,7 +245,11 @@ def _provider(services: Services) -> OidcLogin:
     return services.oidc
 
 
-def _cookie_place(services: Services) -> tuple[str, bool]:
-    """Return the path of our cookie, as browsers see it, and whether they come by HTTPS alone."""
-    parts = urlsplit(services.settings.oidc_redirect_url or "")
-    return parts.path.rpartition("/")[0], parts.scheme == "https"
+def _cookie(services: Services) -> tuple[str, bool]:
+    """Return the name of our cookie, and whether it is for HTTPS alone.
+
+    With HTTPS no other host below the same domain can give one to our browsers: it could log
+    somebody in as whoever has begun there.
+    """
+    secure = (services.settings.oidc_redirect_url or "").startswith("https:")
+    return (f"__Host-{_COOKIE}" if secure else _COOKIE), secure

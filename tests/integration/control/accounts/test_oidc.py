@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -221,6 +221,23 @@ async def test_an_answer_that_is_not_ones_own_logs_nobody_in(
     assert (await browser.get(back, headers=cookie)).status_code == 303
     replayed = await other_browser.get(back, headers=cookie)
     assert "invalid_grant" in assert_problem(replayed, 401, "unauthorized")["detail"]
+
+
+async def test_with_https_no_other_host_can_have_begun_a_login(
+    make_settings: MakeSettings, provider: OpenIdProvider, browser: httpx.AsyncClient
+) -> None:
+    """Hosts below one domain give each other's browsers cookies, but none with this prefix."""
+    by_https = provider.settings(oidc_redirect_url="https://csms.example.com/v1/oidc/callback")
+    async with running(make_settings(**by_https)) as api:
+        begun = await browser.get(f"{api.url}/v1/oidc/login")
+        name, _, rest = begun.headers["set-cookie"].partition("=")
+        assert name == "__Host-voltaro_oidc_login"
+        assert {"HttpOnly", "Secure", "Path=/", "SameSite=lax"} <= set(rest.split("; "))
+        state = dict(parse_qsl(urlsplit(begun.headers["location"]).query))["state"]
+        plain = {"Cookie": f"voltaro_oidc_login={rest.partition(';')[0]}"}
+        url = f"{api.url}/v1/oidc/callback"
+        refused = await browser.get(url, params={"state": state, "code": "c"}, headers=plain)
+        assert "has not begun to log in" in assert_problem(refused, 401, "unauthorized")["detail"]
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,12 @@ async def test_an_address_that_nobody_verified_is_not_kept(liar: Liar) -> None:
     assert (await liar.log_in()).email is None
 
 
+async def test_a_name_that_cannot_be_shown_is_not_kept(liar: Liar) -> None:
+    liar.claims |= {"name": "A\x00da", "preferred_username": "ada", "sid": "s\x00"}
+    arrival = await liar.log_in()
+    assert (arrival.name, arrival.provider_session_id) == ("ada", None)
+
+
 async def test_a_secret_goes_where_the_provider_takes_it(liar: Liar) -> None:
     liar.metadata["token_endpoint_auth_methods_supported"] = ["client_secret_post"]
     await liar.log_in()

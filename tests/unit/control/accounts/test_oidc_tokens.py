@@ -96,7 +96,13 @@ def test_keys_of_each_kind_are_found_by_their_id() -> None:
         ({"sub": 7}, "sub"),
         ({"sub": ""}, "sub"),
         ({"sub": "x" * 256}, "sub"),
+        ({"sub": "7f\x003a"}, "sub"),
         ({"at_hash": "of another access token"}, "at_hash"),
+        ({"at_hash": ["x"]}, "refused"),
+        ({"at_hash": {"x": 1}}, "refused"),
+        ({"azp": ["voltaro"]}, "azp"),
+        ({"aud": []}, "aud"),
+        ({"aud": [7]}, "aud"),
     ],
 )
 def test_a_token_that_says_something_else_is_refused(changes: dict[str, Any], said: str) -> None:
@@ -160,6 +166,7 @@ def test_a_logout_token_says_whose_sessions_end() -> None:
         ({"exp": NOW_S - 60}, "expired"),
         ({"sub": None}, "neither whose nor which"),
         ({"sid": 7}, "sid"),
+        ({"sid": "s\x00"}, "sid"),
     ],
 )
 def test_another_logout_token_is_refused(changes: dict[str, Any], said: str) -> None:
