@@ -70,8 +70,9 @@ async def _find(scope: Scope) -> Principal | UserSession | ProblemResponse:
     """Return who sent a request, or what is answered to nobody."""
     request = HTTPConnection(scope)
     authorization = request.headers.get("authorization", "")
-    token = None if authorization else cookies.read_token(request)
     services = scope["app"].state.services
+    secure = services.settings.session_cookie_secure
+    token = None if authorization else cookies.read_token(request, secure=secure)
     try:
         if token is not None:
             return await _find_session(services.accounts.sessions, request, token)

@@ -21,10 +21,17 @@ _CSRF_PURPOSE = b"voltaro csrf token"
 _TOKEN_MAX_LENGTH = 128
 
 
-def read_token(request: HTTPConnection) -> str | None:
-    """Return the token of the session that a request says to belong to."""
-    cookies = request.cookies
-    token = cookies.get(_SECURE_NAME) or cookies.get(_NAME)
+def read_token(request: HTTPConnection, *, secure: bool) -> str | None:
+    """Return the token of the session that a request says to belong to.
+
+    Of the cookie that `set_token` would set alone: with HTTPS that is one which no other host below
+    the same domain can have given to the browser, to have somebody work in a session of another.
+
+    Args:
+        request: of the browser.
+        secure: as for `set_token`.
+    """
+    token = request.cookies.get(_name(request, secure=secure))
     return token if token and len(token) <= _TOKEN_MAX_LENGTH else None
 
 
@@ -40,13 +47,13 @@ def set_token(
         max_age_s: how long it keeps it.
         secure: whether it is for HTTPS alone, though the request did not say that it came so.
     """
-    secure = secure or request.url.scheme == "https"
+    name = _name(request, secure=secure)
     response.set_cookie(
-        _SECURE_NAME if secure else _NAME,
+        name,
         token,
         max_age=round(max_age_s),
         path="/",
-        secure=secure,
+        secure=name == _SECURE_NAME,
         httponly=True,
         samesite="strict",
     )
@@ -59,6 +66,10 @@ def forget_token(response: Response, request: HTTPConnection) -> None:
             response.delete_cookie(
                 name, path="/", secure=name == _SECURE_NAME, httponly=True, samesite="strict"
             )
+
+
+def _name(request: HTTPConnection, *, secure: bool) -> str:
+    return _SECURE_NAME if secure or request.url.scheme == "https" else _NAME
 
 
 def csrf_token(token: str) -> str:

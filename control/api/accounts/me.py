@@ -51,11 +51,14 @@ def me_of(principal: Principal, token: str | None) -> Me:
 
 
 @router.get("", openapi_extra=needs(Access.CREDENTIALS))
-async def get_me(principal: PrincipalDep, request: Request, response: Response) -> Me:
+async def get_me(
+    principal: PrincipalDep, request: Request, services: ServicesDep, response: Response
+) -> Me:
     """Tell who sends this request, and what they may do."""
     response.headers["Cache-Control"] = "no-store"
     in_session = principal.kind is PrincipalKind.USER
-    return me_of(principal, cookies.read_token(request) if in_session else None)
+    secure = services.settings.session_cookie_secure
+    return me_of(principal, cookies.read_token(request, secure=secure) if in_session else None)
 
 
 @router.get("/sessions", openapi_extra=_SIGNED_IN)
