@@ -1,6 +1,8 @@
 """Cookies that somebody else gave to a browser of ours."""
 
-from tests.integration.control.accounts.people import browser, join, try_to_sign_in
+import json
+
+from tests.integration.control.accounts.people import PASSWORD, browser, join, try_to_sign_in
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import Api, assert_problem, running
 
@@ -41,3 +43,20 @@ async def test_so_it_does_where_the_balancer_does_not_say_https(
             told = await ada.get("/v1/me", headers=ours)
             assert told.status_code == 200
             assert told.json()["csrf_token"]
+
+
+async def test_a_form_of_another_site_signs_nobody_in(api: Api) -> None:
+    """A form can send any text as text/plain, without the browser asking us before."""
+    await join(api.client)
+    body = json.dumps({"email": "ada@example.com", "password": PASSWORD})
+    async with browser(api) as ada:
+        for media_type in (
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+        ):
+            answer = await ada.post("/v1/login", content=body, headers={"Content-Type": media_type})
+            assert answer.status_code in {400, 415, 422}, (media_type, answer.text)
+            assert "set-cookie" not in answer.headers
+        answer = await ada.post("/v1/login", content=body)
+        assert "set-cookie" not in answer.headers
