@@ -3,7 +3,7 @@
 from shared.store.migrations.statements import execute, refuse
 
 revision = "0030"
-down_revision = "0028"
+down_revision = "0029"
 
 STATEMENTS = (
     # Who the provider says it is: the two that never change, and that nobody can choose. Such users

@@ -3,7 +3,7 @@
 from shared.store.migrations.statements import execute, refuse
 
 revision = "0031"
-down_revision = "0029"
+down_revision = "0030"
 
 STATEMENTS = (
     # One row per decision, only ever added; a day goes by dropping its partition. There is no key
