@@ -27,6 +27,12 @@ class ErrorCode(StrEnum):
 class NotFoundCode(ErrorCode):
     """What there is not."""
 
+    ACCOUNT_LINK = (
+        "account_link_not_found",
+        "this link does not work any more: it was used, or its time is over. Ask for another one",
+    )
+    API_KEY = "api_key_not_found", f"there is no API key {_ID}"
+    AUDIT_ENTRY = "audit_entry_not_found", "there is no entry '4711' in the audit log"
     CLIENT_CERTIFICATE = (
         "client_certificate_not_found",
         f"station 'CS-0042' has no client certificate {_ID}",
@@ -55,12 +61,15 @@ class NotFoundCode(ErrorCode):
         "maintenance_window_not_found",
         f"station 'CS-0042' has no maintenance window {_ID}",
     )
+    ORGANIZATION = "organization_not_found", "there is no organization 'lake-hotel'"
     QUIRK = "quirk_not_found", f"there is no quirk '{_ID}'"
     RESERVATION = "reservation_not_found", "station 'CS-0042' has no reservation 7"
     SESSION = "session_not_found", f"there is no session {_ID}"
     SIGNING_REQUEST = "signing_request_not_found", f"there is no certificate signing request {_ID}"
     STATION = "station_not_found", "there is no station 'CS-0042'"
     TRANSACTION = "transaction_not_found", "station 'CS-0042' has no transaction '1042'"
+    USER = "user_not_found", f"there is no user {_ID}"
+    USER_SESSION = "user_session_not_found", "this session has ended: sign in again"
     UNKNOWN_STATION = (
         "unknown_station_not_found",
         (
@@ -73,6 +82,41 @@ class NotFoundCode(ErrorCode):
 class ConflictCode(ErrorCode):
     """What is in the way."""
 
+    LAST_ADMINISTRATOR = (
+        "last_administrator",
+        "this is the last administrator of the installation: make somebody else one before",
+    )
+    ORGANIZATION_BELOW_ITSELF = (
+        "organization_below_itself",
+        "organization 'lake-hotel' is or stands below 'lake': nothing can stand below itself",
+    )
+    ORGANIZATION_EXISTS = (
+        "organization_exists",
+        "the organization_id 'lake-hotel' is taken: choose another",
+    )
+    ORGANIZATION_IN_USE = (
+        "organization_in_use",
+        (
+            "stations belong to organization 'lake-hotel' or stand below it: give them to "
+            "another one, or remove them, first"
+        ),
+    )
+    ORGANIZATION_IS_DEFAULT = (
+        "organization_is_default",
+        "the default organization cannot be removed",
+    )
+    SECOND_FACTOR_EXISTS = (
+        "second_factor_exists",
+        "there is a second factor already: remove it before",
+    )
+    SECOND_FACTOR_REPLACED = (
+        "second_factor_replaced",
+        "this is not the second factor that was begun last: begin anew",
+    )
+    USER_EXISTS = (
+        "user_exists",
+        "there is a user with the e-mail address ada@example.org already",
+    )
     CERTIFICATE_NAME_TAKEN = (
         "certificate_name_taken",
         (

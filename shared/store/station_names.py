@@ -56,7 +56,8 @@ async def check(db: Database, station_id: str, certificate_serial_number: str | 
     ):
         raise ConflictError(
             f"the station id {station_id!r} or its certificate_serial_number is taken: no two "
-            "stations may be called alike"
+            "stations may be called alike",
+            code=ConflictCode.STATION_EXISTS,
         )
 
 

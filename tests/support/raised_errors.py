@@ -8,6 +8,7 @@ is not seen, so this finds what is there, and not all there could be.
 
 import ast
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -272,7 +273,8 @@ class Reader:
                 yield kind, named.code
             return
         if not any(each.arg == "code" for each in keywords):
-            yield kind, problem_of(kind).code
+            with suppress(KeyError):  # what nobody is told of is caught on the way
+                yield kind, problem_of(kind).code
 
     def named(self, node: ast.Name | ast.Attribute) -> Iterator[Raised]:
         """Yield what a function raises that is named here, or the code that is."""

@@ -29,6 +29,7 @@ from shared.domain.access.decisions import (
     DecisionSource,
 )
 from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
+from shared.domain.error_codes import NotFoundCode
 from shared.store.access import decisions
 from shared.store.stations import stations
 
@@ -119,7 +120,7 @@ async def list_authorizations(
     return Page(items=[Authorization.of(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/explain", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/explain", responses=problems.responses(NotFoundCode.STATION))
 async def explain_authorization_now(
     services: ServicesDep,
     id_token: Annotated[IdTokenValue, Query()],

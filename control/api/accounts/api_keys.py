@@ -15,6 +15,7 @@ from control.errors import InvalidFieldError
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
 from control.services import ServicesDep
 from shared.domain.accounts import api_keys as domain
+from shared.domain.error_codes import NotFoundCode
 from shared.store.accounts import api_keys
 
 router = APIRouter(prefix="/v1/api-keys", tags=["API keys"])
@@ -77,7 +78,7 @@ async def list_api_keys(
     return Page(items=[ApiKey.model_validate(_told(row)) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{api_key_id}", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{api_key_id}", responses=problems.responses(NotFoundCode.API_KEY))
 async def get_api_key(api_key_id: UUID, services: ServicesDep) -> ApiKey:
     """Return what is known of one key."""
     return ApiKey.model_validate(_told(await api_keys.get(services.db, str(api_key_id))))
@@ -85,7 +86,7 @@ async def get_api_key(api_key_id: UUID, services: ServicesDep) -> ApiKey:
 
 @router.patch(
     "/{api_key_id}",
-    responses=problems.responses(problems.NOT_FOUND),
+    responses=problems.responses(NotFoundCode.API_KEY),
 )
 async def update_api_key(
     api_key_id: UUID, body: ApiKeyUpdate, principal: PrincipalDep, services: ServicesDep
@@ -106,7 +107,7 @@ async def update_api_key(
 @router.delete(
     "/{api_key_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems.responses(problems.NOT_FOUND),
+    responses=problems.responses(NotFoundCode.API_KEY),
 )
 async def delete_api_key(api_key_id: UUID, services: ServicesDep) -> None:
     """Revoke a key. It is refused at once here, and within seconds by every other process."""

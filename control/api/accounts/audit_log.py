@@ -19,6 +19,7 @@ from control.paging import (
 )
 from control.services import ServicesDep
 from shared.domain.accounts.audit_log import Action, AuditFilter
+from shared.domain.error_codes import NotFoundCode
 from shared.store.accounts import audit_log
 from shared.store.conditions import Position
 
@@ -90,7 +91,7 @@ async def list_audit_log(
     return Page(items=[AuditEntry.of(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{entry_id}", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{entry_id}", responses=problems.responses(NotFoundCode.AUDIT_ENTRY))
 async def get_audit_entry(entry_id: UUID, services: ServicesDep) -> AuditEntry:
     """Return one entry."""
     return AuditEntry.of(await audit_log.get(services.db, str(entry_id)))

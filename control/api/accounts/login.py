@@ -11,6 +11,7 @@ from control.api.accounts.me_schemas import Login, Me
 from control.api.accounts.users_schemas import PasswordLinkRequest, PasswordLinkUse
 from control.auth import SessionDep
 from control.services import ServicesDep
+from shared.domain.error_codes import NotFoundCode
 
 router = APIRouter(prefix="/v1", tags=["own account"])
 
@@ -19,7 +20,11 @@ router = APIRouter(prefix="/v1", tags=["own account"])
     "/login",
     openapi_extra=needs(Access.PUBLIC),
     responses=problems.responses(
-        problems.WRONG_CREDENTIALS, problems.SECOND_FACTOR_NEEDED, problems.TOO_MANY_TRIES
+        problems.CONFLICT,
+        problems.SECOND_FACTOR_NEEDED,
+        problems.TOO_MANY_TRIES,
+        NotFoundCode.USER,
+        problems.WRONG_CREDENTIALS,
     ),
 )
 async def log_in(body: Login, request: Request, services: ServicesDep, response: Response) -> Me:
@@ -47,7 +52,10 @@ async def log_in(body: Login, request: Request, services: ServicesDep, response:
 
 
 @router.post(
-    "/logout", status_code=status.HTTP_204_NO_CONTENT, openapi_extra=needs(Access.SIGNED_IN)
+    "/logout",
+    status_code=status.HTTP_204_NO_CONTENT,
+    openapi_extra=needs(Access.SIGNED_IN),
+    responses=problems.responses(NotFoundCode.USER_SESSION),
 )
 async def log_out(
     session: SessionDep, request: Request, services: ServicesDep, response: Response
@@ -77,7 +85,7 @@ async def request_password_link(body: PasswordLinkRequest, services: ServicesDep
     "/password-links/use",
     status_code=status.HTTP_204_NO_CONTENT,
     openapi_extra=needs(Access.PUBLIC),
-    responses=problems.responses(problems.NOT_FOUND),
+    responses=problems.responses(NotFoundCode.ACCOUNT_LINK),
 )
 async def use_password_link(body: PasswordLinkUse, request: Request, services: ServicesDep) -> None:
     """Set a password by a link, which does not work again. Sessions end: sign in anew."""

@@ -24,6 +24,7 @@ from control.auth import PrincipalDep, SessionDep
 from control.services import Services, ServicesDep
 from shared.domain.accounts.principals import Principal, PrincipalKind
 from shared.domain.accounts.users import UserSession
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError
 from shared.store.accounts import user_sessions, users
 
@@ -85,7 +86,7 @@ async def list_own_sessions(session: SessionDep, services: ServicesDep) -> OwnSe
     "/sessions/{user_session_id}",
     status_code=status.HTTP_204_NO_CONTENT,
     openapi_extra=_SIGNED_IN,
-    responses=problems.responses(problems.NOT_FOUND),
+    responses=problems.responses(NotFoundCode.USER_SESSION),
 )
 async def end_own_session(
     user_session_id: UUID, session: SessionDep, services: ServicesDep
@@ -97,7 +98,13 @@ async def end_own_session(
 @router.post(
     "/password",
     openapi_extra=_SIGNED_IN,
-    responses=_PROOF,
+    responses=problems.responses(
+        problems.CONFLICT,
+        problems.TOO_MANY_TRIES,
+        NotFoundCode.USER,
+        NotFoundCode.USER_SESSION,
+        problems.WRONG_PROOF,
+    ),
 )
 async def change_password(
     body: PasswordChange,
@@ -120,7 +127,13 @@ async def change_password(
 @router.post(
     "/second-factor",
     openapi_extra=_SIGNED_IN,
-    responses={**_PROOF, **problems.responses(problems.CONFLICT)},
+    responses=problems.responses(
+        problems.CONFLICT,
+        ConflictCode.SECOND_FACTOR_EXISTS,
+        problems.TOO_MANY_TRIES,
+        NotFoundCode.USER,
+        problems.WRONG_PROOF,
+    ),
 )
 async def begin_second_factor(
     body: PasswordProof,
@@ -142,7 +155,14 @@ async def begin_second_factor(
 @router.post(
     "/second-factor/confirm",
     openapi_extra=_SIGNED_IN,
-    responses={**_PROOF, **problems.responses(problems.CONFLICT)},
+    responses=problems.responses(
+        problems.CONFLICT,
+        ConflictCode.SECOND_FACTOR_REPLACED,
+        problems.TOO_MANY_TRIES,
+        NotFoundCode.USER,
+        NotFoundCode.USER_SESSION,
+        problems.WRONG_PROOF,
+    ),
 )
 async def confirm_second_factor(
     body: CodeProof,
@@ -154,7 +174,10 @@ async def confirm_second_factor(
     """Have the second factor count from now on. All other sessions end."""
     found = await users.get_secrets(services.db, session.user.user_id)
     if found.totp_secret is None:
-        raise ConflictError("no second factor was begun: POST /v1/me/second-factor does that")
+        raise ConflictError(
+            "no second factor was begun: POST /v1/me/second-factor does that",
+            code=ConflictCode.SECOND_FACTOR_REPLACED,
+        )
     await services.accounts.prove(session.user, address=address_of(request), code=body.code)
     codes, hashes = new_recovery_codes()
     await users.confirm_second_factor(
@@ -168,7 +191,17 @@ async def confirm_second_factor(
     return RecoveryCodes(recovery_codes=codes)
 
 
-@router.post("/second-factor/remove", openapi_extra=_SIGNED_IN, responses=_PROOF)
+@router.post(
+    "/second-factor/remove",
+    openapi_extra=_SIGNED_IN,
+    responses=problems.responses(
+        problems.CONFLICT,
+        problems.TOO_MANY_TRIES,
+        NotFoundCode.USER,
+        NotFoundCode.USER_SESSION,
+        problems.WRONG_PROOF,
+    ),
+)
 async def remove_own_second_factor(
     body: SecondFactorRemoval,
     session: SessionDep,

@@ -21,6 +21,7 @@ from control.api.types import Written
 from control.auth import SessionDep
 from control.services import Services, ServicesDep
 from shared.domain.accounts.users import User
+from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.store.accounts import oidc_users
 
@@ -156,7 +157,11 @@ async def end_oidc_sessions(
     return Response(headers=NO_STORE)
 
 
-@router.post("/logout", openapi_extra=needs(Access.SIGNED_IN))
+@router.post(
+    "/logout",
+    openapi_extra=needs(Access.SIGNED_IN),
+    responses=problems.responses(NotFoundCode.USER_SESSION),
+)
 async def log_out_of_oidc(
     session: SessionDep, request: Request, services: ServicesDep, response: Response
 ) -> OidcLogout:

@@ -14,6 +14,7 @@ from control.api.accounts.organizations_schemas import (
 from control.auth import PrincipalDep
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
 from control.services import ServicesDep
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError
 from shared.store.accounts import organizations
 
@@ -23,7 +24,9 @@ _RESOURCE = "organizations"
 
 
 @router.post(
-    "", status_code=status.HTTP_201_CREATED, responses=problems.responses(problems.CONFLICT)
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=problems.responses(ConflictCode.ORGANIZATION_EXISTS),
 )
 async def create_organization(
     body: OrganizationCreate,
@@ -63,14 +66,19 @@ async def list_organizations(
     return Page(items=[Organization.model_validate(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{organization_id}", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{organization_id}", responses=problems.responses(NotFoundCode.ORGANIZATION))
 async def get_organization(organization_id: OrganizationId, services: ServicesDep) -> Organization:
     """Return one organization."""
     return Organization.model_validate(await organizations.get(services.db, organization_id))
 
 
 @router.patch(
-    "/{organization_id}", responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT)
+    "/{organization_id}",
+    responses=problems.responses(
+        ConflictCode.ORGANIZATION_BELOW_ITSELF,
+        ConflictCode.ORGANIZATION_IS_DEFAULT,
+        NotFoundCode.ORGANIZATION,
+    ),
 )
 async def update_organization(
     organization_id: OrganizationId, body: OrganizationUpdate, services: ServicesDep
@@ -89,12 +97,19 @@ async def update_organization(
 @router.delete(
     "/{organization_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+    responses=problems.responses(
+        ConflictCode.ORGANIZATION_IN_USE,
+        ConflictCode.ORGANIZATION_IS_DEFAULT,
+        NotFoundCode.ORGANIZATION,
+    ),
 )
 async def delete_organization(
     organization_id: OrganizationId, services: ServicesDep, principal: PrincipalDep
 ) -> None:
     """Remove an organization that nothing belongs to and nothing stands below."""
     if organization_id == principal.organization_id:
-        raise ConflictError("this is your own organization: one above it can remove it")
+        raise ConflictError(
+            "this is your own organization: one above it can remove it",
+            code=ConflictCode.ORGANIZATION_IN_USE,
+        )
     await organizations.delete(services.db, organization_id)

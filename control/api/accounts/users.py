@@ -20,6 +20,7 @@ from control.services import ServicesDep
 from shared.domain.accounts import users as domain
 from shared.domain.accounts.principals import Principal
 from shared.domain.accounts.users import LinkPurpose
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.store.accounts import user_sessions, users
 from shared.store.pool import Database
 
@@ -48,7 +49,7 @@ async def _changeable(db: Database, principal: Principal, user_id: UUID) -> doma
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=problems.responses(problems.CONFLICT, problems.NOT_FOUND),
+    responses=problems.responses(problems.NOT_FOUND, ConflictCode.USER_EXISTS),
 )
 async def create_user(
     body: UserCreate, principal: PrincipalDep, services: ServicesDep, response: Response
@@ -84,13 +85,18 @@ async def list_users(
     return Page(items=[User.model_validate(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{user_id}", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{user_id}", responses=problems.responses(NotFoundCode.USER))
 async def get_user(user_id: UUID, services: ServicesDep) -> User:
     """Return one user."""
     return User.model_validate(await users.get(services.db, str(user_id)))
 
 
-@router.patch("/{user_id}", responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT))
+@router.patch(
+    "/{user_id}",
+    responses=problems.responses(
+        ConflictCode.LAST_ADMINISTRATOR, problems.NOT_FOUND, NotFoundCode.USER
+    ),
+)
 async def update_user(
     user_id: UUID, body: UserUpdate, principal: PrincipalDep, services: ServicesDep
 ) -> User:
@@ -112,7 +118,9 @@ async def update_user(
 @router.delete(
     "/{user_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems.responses(problems.NOT_FOUND, problems.CONFLICT),
+    responses=problems.responses(
+        ConflictCode.LAST_ADMINISTRATOR, problems.NOT_FOUND, NotFoundCode.USER
+    ),
 )
 async def delete_user(user_id: UUID, principal: PrincipalDep, services: ServicesDep) -> None:
     """Remove a user, with their sessions. The last administrator of all stays."""
@@ -121,7 +129,9 @@ async def delete_user(user_id: UUID, principal: PrincipalDep, services: Services
     services.accounts.sessions.forget(user.user_id)
 
 
-@router.post("/{user_id}/password-link", responses=problems.responses(problems.NOT_FOUND))
+@router.post(
+    "/{user_id}/password-link", responses=problems.responses(problems.NOT_FOUND, NotFoundCode.USER)
+)
 async def make_password_link(
     user_id: UUID, principal: PrincipalDep, services: ServicesDep, response: Response
 ) -> PasswordLink:
@@ -135,7 +145,7 @@ async def make_password_link(
 @router.delete(
     "/{user_id}/second-factor",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems.responses(problems.NOT_FOUND),
+    responses=problems.responses(problems.NOT_FOUND, NotFoundCode.USER),
 )
 async def remove_second_factor(
     user_id: UUID, principal: PrincipalDep, services: ServicesDep
@@ -150,7 +160,7 @@ async def remove_second_factor(
 @router.delete(
     "/{user_id}/sessions",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems.responses(problems.NOT_FOUND),
+    responses=problems.responses(problems.NOT_FOUND, NotFoundCode.USER),
 )
 async def end_user_sessions(user_id: UUID, principal: PrincipalDep, services: ServicesDep) -> None:
     """End all sessions of a user, as when their computer was stolen."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from control import problems
 from control.api.types import StationId
 from control.services import ServicesDep
+from shared.domain.error_codes import NotFoundCode
 from shared.domain.stations.wanted_settings import WantedSettingState
 from shared.store.stations import stations, wanted_settings
 
@@ -55,7 +56,7 @@ class WantedSettings(BaseModel):
     items: list[WantedSetting]
 
 
-@router.get("/{station_id}/wanted-settings", responses=problems.responses(problems.NOT_FOUND))
+@router.get("/{station_id}/wanted-settings", responses=problems.responses(NotFoundCode.STATION))
 async def list_wanted_settings(station_id: StationId, services: ServicesDep) -> WantedSettings:
     """List what a station is to be set to, and how far that has come.
 

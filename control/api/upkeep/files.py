@@ -129,7 +129,7 @@ async def get_file(file_id: UUID, services: ServicesDep) -> File:
     return File.of(file, services.files.operator_link(file))
 
 
-@router.patch("/{file_id}", responses=problems.responses(problems.NOT_FOUND))
+@router.patch("/{file_id}", responses=problems.responses(NotFoundCode.FILE))
 async def update_file(file_id: UUID, body: FileUpdate, services: ServicesDep) -> File:
     """Give a file to another organization, with its content."""
     changes = body.model_dump(exclude_unset=True)

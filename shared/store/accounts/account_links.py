@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from shared.domain.accounts.users import LinkPurpose, User
+from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.store.accounts import users
 from shared.store.pool import Database
@@ -119,7 +120,8 @@ async def use(db: Database, token_hash: bytes, password_hash: str) -> User:
 
 def _not_found() -> NotFoundError:
     return NotFoundError(
-        "this link does not work any more: it was used, or its time is over. Ask for another one"
+        "this link does not work any more: it was used, or its time is over. Ask for another one",
+        code=NotFoundCode.ACCOUNT_LINK,
     )
 
 

@@ -9,6 +9,7 @@ import asyncpg
 
 from shared.domain.accounts.api_keys import ApiKey
 from shared.domain.accounts.permissions import Permission
+from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.store.pool import Database
 
@@ -24,7 +25,7 @@ def _api_key(record: asyncpg.Record | dict[str, Any]) -> ApiKey:
 
 
 def _not_found(api_key_id: str) -> NotFoundError:
-    return NotFoundError(f"there is no API key {api_key_id}")
+    return NotFoundError(f"there is no API key {api_key_id}", code=NotFoundCode.API_KEY)
 
 
 async def create(
@@ -92,7 +93,7 @@ async def list_after(db: Database, *, after: str | None, limit: int) -> list[Api
     records = await db.fetch(
         f"""
         SELECT {_COLUMNS} FROM api_keys
-        WHERE $1::uuid IS NULL OR api_key_id > $1 ORDER BY api_key_id LIMIT $2
+        WHERE $1::uuid IS NULL OR api_key_id > $1 ORDER BY api_keys.api_key_id LIMIT $2
         """,  # noqa: S608 - as above
         after,
         limit,
@@ -150,7 +151,7 @@ async def note_use(db: Database, used_at: Mapping[str, datetime]) -> None:
             FROM unnest($1::uuid[], $2::timestamptz[]) AS told (api_key_id, used_at)
             JOIN api_keys USING (api_key_id)
             WHERE last_used_at IS NULL OR last_used_at < used_at
-            ORDER BY api_key_id
+            ORDER BY api_keys.api_key_id
             FOR NO KEY UPDATE OF api_keys
         )
         UPDATE api_keys SET last_used_at = used.used_at

@@ -10,6 +10,7 @@ from typing import Any
 
 from shared.domain.accounts.audit_log import Action, AuditEntry, AuditFilter
 from shared.domain.accounts.principals import Principal
+from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import InvalidInputError, NotFoundError
 from shared.store.conditions import Conditions, Position
 from shared.store.pool import Database
@@ -117,7 +118,9 @@ async def get(db: Database, entry_id: str) -> AuditEntry:
         entry_id,
     )
     if record is None:
-        raise NotFoundError(f"there is no entry {entry_id!r} in the audit log")
+        raise NotFoundError(
+            f"there is no entry {entry_id!r} in the audit log", code=NotFoundCode.AUDIT_ENTRY
+        )
     return AuditEntry(**record)
 
 

@@ -6,6 +6,7 @@ import asyncpg
 
 from shared.domain.accounts.roles import Role
 from shared.domain.accounts.users import User
+from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.store.accounts import users
 from shared.store.pool import Database
@@ -69,7 +70,9 @@ async def welcome(
                     "DELETE FROM user_sessions WHERE user_id = $1", record["user_id"]
                 )
     except asyncpg.ForeignKeyViolationError as error:
-        raise NotFoundError(f"there is no organization {organization_id!r}") from error
+        raise NotFoundError(
+            f"there is no organization {organization_id!r}", code=NotFoundCode.ORGANIZATION
+        ) from error
     return users.user_of(record)
 
 

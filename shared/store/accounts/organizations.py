@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 
 from shared.domain.accounts.organizations import DEFAULT_ORGANIZATION_ID, Organization
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, InvalidInputError, NotFoundError
 from shared.store.pool import Connection, Database
 
@@ -18,7 +19,9 @@ _WITHOUT_KEY = {"sessions": "sessions"}
 
 
 def _not_found(organization_id: str) -> NotFoundError:
-    return NotFoundError(f"there is no organization {organization_id!r}")
+    return NotFoundError(
+        f"there is no organization {organization_id!r}", code=NotFoundCode.ORGANIZATION
+    )
 
 
 async def create(db: Database, *, organization_id: str, parent_id: str, name: str) -> Organization:
@@ -39,7 +42,10 @@ async def create(db: Database, *, organization_id: str, parent_id: str, name: st
         name,
     )
     if record is None:
-        raise ConflictError(f"the organization_id {organization_id!r} is taken: choose another")
+        raise ConflictError(
+            f"the organization_id {organization_id!r} is taken: choose another",
+            code=ConflictCode.ORGANIZATION_EXISTS,
+        )
     return Organization(**record)
 
 
@@ -122,7 +128,10 @@ async def _require_free_of_circles(
     ):
         raise _not_found(organization_id)
     if organization_id == DEFAULT_ORGANIZATION_ID:
-        raise ConflictError("all organizations stand below the default one: it has no parent")
+        raise ConflictError(
+            "all organizations stand below the default one: it has no parent",
+            code=ConflictCode.ORGANIZATION_IS_DEFAULT,
+        )
     await _require_parent(connection, parent_id)
     if await connection.fetchval(
         """
@@ -139,7 +148,8 @@ async def _require_free_of_circles(
     ):
         raise ConflictError(
             f"organization {parent_id!r} is or stands below {organization_id!r}: nothing can stand "
-            "below itself"
+            "below itself",
+            code=ConflictCode.ORGANIZATION_BELOW_ITSELF,
         )
 
 
@@ -158,7 +168,10 @@ async def delete(db: Database, organization_id: str) -> None:
         ConflictError: something belongs to it or stands below it, or it is the default one.
     """
     if organization_id == DEFAULT_ORGANIZATION_ID:
-        raise ConflictError("the default organization cannot be removed")
+        raise ConflictError(
+            "the default organization cannot be removed",
+            code=ConflictCode.ORGANIZATION_IS_DEFAULT,
+        )
     for table, things in _WITHOUT_KEY.items():
         if await db.fetchval(
             f"SELECT true FROM {table} WHERE organization_id = $1 LIMIT 1",  # noqa: S608 - named above
@@ -181,5 +194,6 @@ async def delete(db: Database, organization_id: str) -> None:
 def _is_in_use(organization_id: str, things: str) -> ConflictError:
     return ConflictError(
         f"{things} belong to organization {organization_id!r} or stand below it: give them to "
-        "another one, or remove them, first"
+        "another one, or remove them, first",
+        code=ConflictCode.ORGANIZATION_IN_USE,
     )

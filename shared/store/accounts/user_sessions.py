@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 
 from shared.domain.accounts.users import UserSession
+from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.store.accounts import users
 from shared.store.pool import Database
@@ -54,7 +55,7 @@ async def begin(
         ), crowded AS (
             DELETE FROM user_sessions WHERE user_session_id IN (
                 SELECT user_session_id FROM user_sessions WHERE user_id = $1
-                ORDER BY user_session_id DESC OFFSET {_MOST - 1}
+                ORDER BY user_sessions.user_session_id DESC OFFSET {_MOST - 1}
             )
         ), user_sessions AS (
             INSERT INTO user_sessions (user_id, organization_id, token_hash, expires_at, address,
@@ -72,7 +73,7 @@ async def begin(
         user_agent,
     )
     if record is None:
-        raise NotFoundError("this user may not sign in any more")
+        raise NotFoundError("this user may not sign in any more", code=NotFoundCode.USER)
     return _session(record)
 
 
@@ -94,7 +95,7 @@ async def list_of(db: Database, user_id: str) -> list[UserSession]:
     records = await db.fetch(
         f"""
         SELECT {_COLUMNS} FROM user_sessions JOIN users USING (user_id)
-        WHERE user_id = $1 AND expires_at > now() ORDER BY user_session_id DESC
+        WHERE user_id = $1 AND expires_at > now() ORDER BY user_sessions.user_session_id DESC
         """,  # noqa: S608 - constants
         user_id,
     )
@@ -113,7 +114,7 @@ async def change_token(db: Database, user_session_id: str, token_hash: bytes) ->
         token_hash,
     )
     if updated == "UPDATE 0":
-        raise NotFoundError("this session has ended: sign in again")
+        raise NotFoundError("this session has ended: sign in again", code=NotFoundCode.USER_SESSION)
 
 
 async def end(db: Database, user_session_id: str, *, user_id: str) -> None:
@@ -128,7 +129,9 @@ async def end(db: Database, user_session_id: str, *, user_id: str) -> None:
         user_id,
     )
     if deleted == "DELETE 0":
-        raise NotFoundError(f"there is no session {user_session_id}")
+        raise NotFoundError(
+            f"there is no session {user_session_id}", code=NotFoundCode.USER_SESSION
+        )
 
 
 async def end_all(db: Database, user_id: str, *, keep: str | None = None) -> None:
@@ -157,7 +160,7 @@ async def note_use(db: Database, used_at: Mapping[str, datetime]) -> None:
             FROM unnest($1::uuid[], $2::timestamptz[]) AS told (user_session_id, used_at)
             JOIN user_sessions USING (user_session_id)
             WHERE last_used_at < told.used_at
-            ORDER BY user_session_id
+            ORDER BY user_sessions.user_session_id
             FOR NO KEY UPDATE OF user_sessions
         )
         UPDATE user_sessions SET last_used_at = used.used_at

@@ -8,6 +8,7 @@ import asyncpg
 from shared.domain.accounts.organizations import DEFAULT_ORGANIZATION_ID
 from shared.domain.accounts.roles import Role
 from shared.domain.accounts.users import User, UserSecrets, email_key
+from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.store.pool import Connection, Database
 
@@ -23,7 +24,7 @@ _ADMINISTRATORS = """
     SELECT user_id FROM users
     WHERE organization_id = $1 AND role = $2 AND NOT disabled
       AND (password_hash IS NOT NULL OR last_login_at IS NOT NULL)
-    ORDER BY user_id FOR UPDATE
+    ORDER BY users.user_id FOR UPDATE
 """
 
 
@@ -45,7 +46,7 @@ def user_of(record: Mapping[str, Any] | asyncpg.Record) -> User:
 
 
 def _not_found(user_id: str) -> NotFoundError:
-    return NotFoundError(f"there is no user {user_id}")
+    return NotFoundError(f"there is no user {user_id}", code=NotFoundCode.USER)
 
 
 async def create(
@@ -77,7 +78,10 @@ async def create(
         password_hash,
     )
     if record is None:
-        raise ConflictError(f"there is a user with the e-mail address {email} already")
+        raise ConflictError(
+            f"there is a user with the e-mail address {email} already",
+            code=ConflictCode.USER_EXISTS,
+        )
     return user_of(record)
 
 
@@ -129,7 +133,7 @@ async def list_after(db: Database, *, after: str | None, limit: int) -> list[Use
     records = await db.fetch(
         f"""
         SELECT {COLUMNS} FROM users
-        WHERE $1::uuid IS NULL OR user_id > $1 ORDER BY user_id LIMIT $2
+        WHERE $1::uuid IS NULL OR user_id > $1 ORDER BY users.user_id LIMIT $2
         """,  # noqa: S608 - a constant
         after,
         limit,
@@ -206,7 +210,8 @@ def _is_administrator(user: User) -> bool:
 def _require_others(administrators: set[str], user_id: str) -> None:
     if administrators == {user_id}:
         raise ConflictError(
-            "this is the last administrator of the installation: make somebody else one before"
+            "this is the last administrator of the installation: make somebody else one before",
+            code=ConflictCode.LAST_ADMINISTRATOR,
         )
 
 
@@ -266,7 +271,10 @@ async def begin_second_factor(db: Database, user_id: str, totp_secret: str) -> N
         totp_secret,
     )
     if updated == "UPDATE 0":
-        raise ConflictError("there is a second factor already: remove it before")
+        raise ConflictError(
+            "there is a second factor already: remove it before",
+            code=ConflictCode.SECOND_FACTOR_EXISTS,
+        )
 
 
 async def confirm_second_factor(
@@ -287,7 +295,10 @@ async def confirm_second_factor(
         recovery_code_hashes,
     )
     if updated == "UPDATE 0":
-        raise ConflictError("this is not the second factor that was begun last: begin anew")
+        raise ConflictError(
+            "this is not the second factor that was begun last: begin anew",
+            code=ConflictCode.SECOND_FACTOR_REPLACED,
+        )
 
 
 async def remove_second_factor(db: Database, user_id: str) -> None:

@@ -184,7 +184,10 @@ async def _refusal(
             "raise one of the two"
         )
     # Somebody out of sight has used it: nothing else is left that keeps a batch from being made.
-    return ConflictError("this idempotency key was used for another batch: use a new one")
+    return ConflictError(
+        "this idempotency key was used for another batch: use a new one",
+        code=ConflictCode.IDEMPOTENCY_KEY_REUSED,
+    )
 
 
 async def _list_missing(db: Database, station_ids: Sequence[str]) -> list[str]:

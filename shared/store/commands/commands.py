@@ -48,14 +48,9 @@ _NOT_REPEATABLE = [name for name, command in COMMANDS.items() if not command.rep
 
 def to_record(record: asyncpg.Record) -> CommandRecord:
     """Return the command in a row of `COLUMNS`."""
-    reason = record["queued_reason"]
-    return CommandRecord(
-        **{
-            **record,
-            "state": CommandState(record["state"]),
-            "queued_reason": reason and QueuedReason(reason),
-        }
-    )
+    state, reason = CommandState(record["state"]), record["queued_reason"]
+    waits = {"queued_reason": reason and QueuedReason(reason)}
+    return CommandRecord(**{**record, "state": state, **waits})
 
 
 async def create(

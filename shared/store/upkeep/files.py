@@ -120,7 +120,7 @@ async def update(db: Database, file_id: str, *, organization_id: str) -> File:
         organization_id,
     )
     if record is None:
-        raise NotFoundError(f"there is no file {file_id}")
+        raise NotFoundError(f"there is no file {file_id}", code=NotFoundCode.FILE)
     return file_of(record)
 
 

@@ -82,7 +82,9 @@ MANY = frozenset(f"tag-{n}" for n in range(8))
             "the token expired on 2026-01-02 03:04 UTC",
         ),
         (
-            Case(token(), NOW, location=LocationRule(MANY, frozenset({"staff"}), "depot")),
+            Case(
+                token(), NOW, location=LocationRule(MANY, frozenset({"staff"}), location_id="depot")
+            ),
             DecisionReason.NOT_AT_THIS_LOCATION,
             (
                 "location depot allows only the tokens TAG-0, TAG-1, TAG-2, TAG-3, TAG-4 and 3 "
