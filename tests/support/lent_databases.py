@@ -43,10 +43,10 @@ _TABLES = """
     ) WHERE size > 0 ORDER BY 1
 """
 # A sequence that was never asked has no last value.
-_RESTART_SEQUENCES = """
-    SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)
-    FROM pg_sequences WHERE last_value IS NOT NULL AND NOT sequencename = ANY ($1)
-"""
+_ASKED = "FROM pg_sequence WHERE pg_sequence_last_value(seqrelid) IS NOT NULL"
+_RESTART_SEQUENCES = (
+    f"SELECT setval(seqrelid, seqstart, false) {_ASKED} AND NOT seqrelid = ANY ($1)"
+)
 _END_OTHERS = """
     SELECT pg_terminate_backend(pid, $1) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -88,12 +88,13 @@ class LentDatabases:
 class _Kept:
     """What a new database holds: fingerprints of its catalogs, and its rows.
 
-    `contents` are of tables, in Postgres' binary form; `sequences` are those that were asked.
+    `contents` are of tables, in Postgres' binary form; `sequences` are the oids of those that were
+    asked, which are the same in every copy.
     """
 
     fingerprint: list[asyncpg.Record]
     contents: dict[str, bytes]
-    sequences: list[str]
+    sequences: list[int]
 
 
 async def _look(url: str) -> _Kept:
@@ -105,10 +106,7 @@ async def _look(url: str) -> _Kept:
                 name: await _read(connection, name) for name, _ in await connection.fetch(_TABLES)
             },
             sequences=[
-                name
-                for (name,) in await connection.fetch(
-                    "SELECT sequencename FROM pg_sequences WHERE last_value IS NOT NULL"
-                )
+                sequence for (sequence,) in await connection.fetch(f"SELECT seqrelid {_ASKED}")
             ],
         )
     finally:
