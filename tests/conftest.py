@@ -109,17 +109,21 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
             yield cluster
 
 
-@pytest.fixture(scope="module")
-def module_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
+@pytest.fixture(scope="session")
+def kept_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
     """The cluster behind `shared_cluster`."""
     with running_cluster(tmp_path_factory.mktemp("cluster") / "data") as running:
         yield running
 
 
 @pytest.fixture
-async def shared_cluster(module_cluster: RunningCluster) -> AsyncIterator[Cluster]:
-    """A `voltaro up` without stations that the tests of one file share."""
-    async with _with_client(module_cluster) as cluster:
+async def shared_cluster(kept_cluster: RunningCluster) -> AsyncIterator[Cluster]:
+    """A `voltaro up` without stations, for tests that leave it as well as they found it.
+
+    Those of one worker share it: to start one is five seconds of processor time. Each makes
+    stations of its own.
+    """
+    async with _with_client(kept_cluster) as cluster:
         yield cluster
 
 

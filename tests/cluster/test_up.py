@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.eventually import eventually
 from tests.support.http import http_client
-from tests.support.local_cluster import Cluster, running_cluster, started_up
+from tests.support.local_cluster import Cluster, RunningCluster, running_cluster, started_up
 from tests.support.processes import descendants, session_of, survivors
 
 KILLED_LEFTOVERS_TIMEOUT_S = 10
@@ -23,6 +23,13 @@ STOP_TIMEOUT_S = 40
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory for starts one after another, whose database is made only once."""
     return tmp_path_factory.mktemp("up") / "data"
+
+
+@pytest.fixture(scope="module")
+def kept_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
+    """One that only this file uses: what it says at its start is read, and all of it is killed."""
+    with running_cluster(tmp_path_factory.mktemp("cluster") / "data") as running:
+        yield running
 
 
 class TestReport:
