@@ -32,6 +32,18 @@ def test_every_command_explains_itself(command: str) -> None:
     assert f"Usage: voltaro {command}" in result.stdout
 
 
+def test_garbage_is_looked_for_again_once_a_service_is_loaded() -> None:
+    script = (
+        "import gc; from cli.services import _loading\n"
+        "with _loading(): from control.jobs.__main__ import main; print(gc.isenabled())\n"
+        "print(gc.isenabled(), gc.get_freeze_count() > 10_000)"
+    )
+    printed = subprocess.run(
+        (sys.executable, "-P", "-c", script), capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert printed == ["False", "True", "True"]
+
+
 def test_the_command_line_alone_loads_no_service() -> None:
     script = "import cli.__main__, sys; print(*sys.modules)"
     loaded = subprocess.run(

@@ -4,8 +4,9 @@ from contextlib import suppress
 import pytest
 import redis.exceptions
 
-from shared.bus.client import redis_errors_as_unavailable
+from shared.bus.client import open_redis, redis_errors_as_unavailable
 from shared.domain.errors import UnavailableError
+from shared.settings import ServiceSettings
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,13 @@ async def test_a_cancellation_that_the_client_swallowed_is_raised_again() -> Non
     task.cancel()
     await asyncio.wait([task], timeout=1)
     assert task.cancelled()
+
+
+async def test_no_connection_looks_up_which_version_of_its_client_it_is() -> None:
+    settings = ServiceSettings(database_url="postgresql://unused", redis_url="redis://unused")
+    async with open_redis(settings) as one, open_redis(settings) as other:
+        (known, *others) = (
+            client.connection_pool.make_connection().driver_info for client in (one, one, other)
+        )
+    assert known.lib_version == redis.__version__
+    assert all(each is known for each in others)
