@@ -15,6 +15,13 @@ from control.access.changes import AuthorizationChanges
 from control.accounts.api_keys import ApiKeys
 from control.accounts.oidc.login import OidcLogin
 from control.accounts.oidc.provider import open_provider
+from control.accounts.rate_limits import (
+    MAX_COUNTED_AT_ONCE,
+    LimitFailures,
+    LimitRequests,
+    RateLimits,
+    count_what_is_not_counted,
+)
 from control.accounts.rules import RouteRules
 from control.accounts.service import Accounts
 from control.api.access import (
@@ -58,6 +65,7 @@ from control.serving import listen, serve
 from control.settings import ControlSettings
 from control.stations.connections import LiveConnections
 from shared.bus import client as bus
+from shared.bus.allowances import AllowanceRegistry
 from shared.bus.authorization import ChangePublisher
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import OutcomeListener, PodRequestSender
@@ -131,7 +139,9 @@ def create_api() -> FastAPI:
     app.add_middleware(HeadRequests)
     app.add_middleware(JsonEncoding)
     app.add_middleware(BodyLimit)
+    app.add_middleware(LimitRequests)
     app.add_middleware(RequireCredentials)
+    app.add_middleware(LimitFailures)
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(HttpMetrics)
     app.add_middleware(TrustedProxies)
@@ -158,6 +168,11 @@ async def running_api(
     async with AsyncExitStack() as opened:
         db = await opened.enter_async_context(pool.open_database(settings))
         redis = await opened.enter_async_context(bus.open_redis(settings))
+        quick_redis = await opened.enter_async_context(
+            bus.open_redis(
+                settings.model_copy(update={"redis_timeout_s": settings.rate_limit_timeout_s})
+            )
+        )
         registry, sender = OwnershipRegistry(redis), PodRequestSender(redis)
         passwords = StationPasswords(settings)
         outcomes = Outcomes(
@@ -178,6 +193,16 @@ async def running_api(
             api_keys=keys,
             accounts=accounts,
             oidc=None if provider is None else OidcLogin(provider, settings),
+            rate_limits=RateLimits(
+                AllowanceRegistry(
+                    quick_redis,
+                    timeout_s=settings.rate_limit_timeout_s,
+                    pause_s=settings.rate_limit_pause_s,
+                    max_at_once=MAX_COUNTED_AT_ONCE,
+                    on_not_counted=count_what_is_not_counted,
+                ),
+                settings,
+            ),
             db=db,
             databases=RequestDatabases(db),
             connections=LiveConnections(registry, sender),

@@ -74,6 +74,7 @@ EVERY_ROUTE = problems.responses(
     problems.UNAUTHORIZED,
     problems.MISSING_PERMISSION,
     problems.INVALID_INPUT,
+    problems.RATE_LIMITED,
     problems.INTERNAL_ERROR,
     problems.UNAVAILABLE,
 )

@@ -146,6 +146,9 @@ COMMAND_QUEUE_FULL = ProblemType(
     "Too many commands wait for the station",
     "100 commands wait for station 'CS-0042' already: wait for their outcomes, or cancel some",
 )
+RATE_LIMITED = ProblemType(
+    "rate-limited", HTTPStatus.TOO_MANY_REQUESTS, "Too many requests in a short time"
+)
 BODY_TOO_LARGE = ProblemType(
     "body-too-large",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

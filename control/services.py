@@ -8,7 +8,9 @@ from fastapi import Depends, Request
 from control.access.changes import AuthorizationChanges
 from control.accounts.api_keys import ApiKeys
 from control.accounts.oidc.login import OidcLogin
+from control.accounts.rate_limits import RateLimits
 from control.accounts.service import Accounts
+from control.addresses import client_address
 from control.commands.dispatch import Dispatcher
 from control.commands.outcomes import Outcomes
 from control.files.service import Files
@@ -34,6 +36,7 @@ class Services:
     api_keys: ApiKeys
     accounts: Accounts
     oidc: OidcLogin | None
+    rate_limits: RateLimits
     db: Database
     databases: RequestDatabases
     connections: LiveConnections
@@ -70,7 +73,7 @@ def _services(request: Request) -> Services:
     return services.of_request(
         principal,
         request_id=request.state.request_id,
-        address=request.client.host if request.client is not None else None,
+        address=client_address(request.scope),
         changes=request.method not in _SAFE_METHODS,
     )
 

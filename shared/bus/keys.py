@@ -43,6 +43,14 @@ def outcomes(control_id: str) -> str:
     return f"outcomes:{{{control_id}}}"
 
 
+def allowance(kind: str, name: str) -> str:
+    """String that says when all requests that somebody may make are there again.
+
+    `name` is a key's or a user's, or an address.
+    """
+    return f"allowance:{kind}:{{{name}}}"
+
+
 def id_token(key: str) -> str:
     """String with an id token as it is kept, for a while; "" after a change, for a moment."""
     return f"token:{{{key}}}"

@@ -211,6 +211,16 @@ http_refused_connections = Counter(
     "Connections refused or closed before a route saw a request of theirs, and upgrades ignored",
     ["reason"],
 )
+rate_limited = Counter(
+    "voltaro_control_rate_limited",
+    "Requests answered with 429 because their caller has made too many, by what was counted",
+    ["limit"],
+)
+rate_limit_not_counted = Counter(
+    "voltaro_control_rate_limit_not_counted",
+    "Requests let through without being counted, because Redis did not do it in time",
+    ["reason"],
+)
 command_wait_seconds = Histogram(
     "voltaro_control_command_wait_seconds",
     "From a command's request to its outcome, as the API's caller sees it",

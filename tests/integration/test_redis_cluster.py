@@ -12,6 +12,7 @@ from redis.crc import key_slot
 
 from control.settings import ControlSettings
 from shared.bus import keys
+from shared.bus.allowances import Allowance, AllowanceRegistry
 from shared.bus.authorization import Change, ChangeListener, ChangePublisher, Kind, SharedCache
 from shared.bus.client import open_redis
 from shared.bus.ownership import OwnershipRegistry
@@ -86,6 +87,16 @@ async def test_stations_in_all_slots_are_claimed_found_and_released(
     assert not any(await registry.release(old))
     assert all(await registry.release(new))
     assert await registry.find_routes(station_ids) == {}
+
+
+async def test_requests_of_callers_in_all_slots_are_counted(client: Redis) -> None:
+    registry = AllowanceRegistry(
+        client, timeout_s=5, pause_s=1, max_at_once=256, on_not_counted=lambda _: None
+    )
+    one = Allowance("test", 0.01, 1)
+    for expected in (True, False):
+        taken = await asyncio.gather(*(registry.take(one, f"user:{n}") for n in range(100)))
+        assert [each is not None and each.allowed for each in taken] == [expected] * 100
 
 
 async def test_a_script_over_two_slots_is_our_mistake_and_no_outage(client: Redis) -> None:

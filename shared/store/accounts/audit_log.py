@@ -93,7 +93,8 @@ async def list_before(
     conditions.compare("request_id =", found.request_id)
     if before is not None:  # partitions are left out by their own column only
         conditions.compare("occurred_at <=", before.at)
-    order = conditions.page("entry_id", time="occurred_at", behind=before)
+    # Named with their table: `entry_id` alone would be the text that is returned.
+    order = conditions.page("entries.entry_id", time="entries.occurred_at", behind=before)
     query = f"""
         SELECT {_COLUMNS} FROM audit.entries WHERE {conditions} ORDER BY {order} LIMIT $1
         """  # noqa: S608 - column names of a dataclass; the values are parameters
