@@ -19,9 +19,9 @@ class Asked:
         """What is asked through this."""
         return cast("Database", self)
 
-    async def fetch(self, statement: str, *parameters: object) -> Any:
+    async def fetch(self, statement: str, *parameters: object, **options: Any) -> Any:
         self._statements.append((statement, parameters))
-        return await self._db.fetch(statement, *parameters)
+        return await self._db.fetch(statement, *parameters, **options)
 
     async def rows_read(self, table: str) -> int:
         """Return how many rows of a table and its partitions the last statement read.

@@ -6,10 +6,12 @@ from typing import Any
 import httpx
 import pytest
 
+from shared.domain.access.decisions import DecisionFilter
 from shared.store.access import decisions
 from shared.store.access.decisions import WRITTEN_COLUMNS
 from shared.store.pool import Database
 from tests.integration.control.players import assert_problem, register
+from tests.support.plans import Asked
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 LIST = "/v1/authorizations"
@@ -181,3 +183,40 @@ async def test_at_a_free_location_no_rule_is_asked(client: httpx.AsyncClient, db
     first, *others = answer["rules"]
     assert (first["rule"], first["outcome"]) == ("free_location", "passed")
     assert {each["outcome"] for each in others} == {"nothing_to_look_at"}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {},
+        {"id_token": "TAG-7"},
+        {"station_id": "CS-7"},
+        {"status": "refused"},
+        {"status": "Blocked"},
+        {"id_token": "tag-7", "station_id": "CS-7"},
+    ],
+    ids=str,
+)
+async def test_no_search_reads_much_more_than_it_lists(db: Database, found: dict[str, str]) -> None:
+    every_ten = {"status": "Blocked", "reason": "token_blocked"}
+    await write(
+        db,
+        *(
+            {
+                "decided_at": NOW - timedelta(seconds=20 * n),
+                "id_token": f"TAG-{n % 100}",
+                "station_id": f"CS-{n % 100}",
+                **(every_ten if n % 10 == 0 else {}),
+            }
+            for n in range(5000)
+        ),
+    )
+    await db.execute("ANALYZE authorizations")
+    asked = Asked(db)
+    since = NOW - timedelta(days=2)
+    listed = await decisions.list_before(
+        asked.db, DecisionFilter(since=since, **found), before=None, limit=20, timeout_s=5
+    )
+    assert len(listed) == 20
+    # Each day gives its latest, of which the latest are listed.
+    assert await asked.rows_read("authorizations") <= 3 * len(listed)
