@@ -23,8 +23,8 @@ class Relay:
     @property
     def url(self) -> str:
         """The server's URL by way of this wire."""
-        credentials = self._target.netloc.rpartition("@")[0]
-        return self._target._replace(netloc=f"{credentials}@127.0.0.1:{self._port}").geturl()
+        credentials, at, _ = self._target.netloc.rpartition("@")
+        return self._target._replace(netloc=f"{credentials}{at}127.0.0.1:{self._port}").geturl()
 
     async def mend(self) -> None:
         """Accept connections, on the same port as before."""

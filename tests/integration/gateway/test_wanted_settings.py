@@ -8,21 +8,29 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from control.jobs.sessions.settling import settle_due
 from control.jobs.settings import WorkerSettings
 from control.jobs.stations.wanted_settings import SettingKeeper
 from shared.bus.client import open_redis
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import PodRequestSender
 from shared.domain.access.locations import LocationAuthorization
+from shared.domain.commands import ChangeConfiguration
 from shared.domain.stations.wanted_settings import WantedSetting
 from shared.settings import ServiceSettings
 from shared.store.access import locations
 from shared.store.pool import Database
+from shared.store.sessions import sessions
 from shared.store.stations import stations, wanted_settings
+from simulator.events import Acknowledged, Disconnected, Registered
+from simulator.profile import OcppVersion, StationProfile
+from simulator.running import run_station
 from tests.integration.gateway.conftest import Pod
+from tests.support.asking import ask, outcome
 from tests.support.eventually import eventually
 from tests.support.ocpp201 import booted_station
-from tests.support.stations import StationClient, register, station_client
+from tests.support.relay import relay
+from tests.support.stations import PASSWORD, StationClient, register, station_client
 
 CALL = 2
 UNKNOWN, OFFLINE = "AllowOfflineTxForUnknownId", "LocalAuthorizeOffline"
@@ -243,3 +251,48 @@ async def test_a_station_that_is_offline_is_waited_for(
         await client.boot()
         async with playing(client, {UNKNOWN: "false", OFFLINE: "true"}):
             await run_until(db, keeper, {UNKNOWN: "in_step", OFFLINE: "in_step"})
+
+
+IN_STEP = {
+    OcppVersion.V1_6: {UNKNOWN: "in_step", OFFLINE: "in_step"},
+    OcppVersion.V2_0_1: {
+        "AuthCtrlr.OfflineTxForUnknownIdEnabled": "in_step",
+        "AuthCtrlr.LocalAuthorizeOffline": "in_step",
+        "AuthCtrlr.Enabled": "refused",  # the simulated station asks everybody for a token
+    },
+}
+
+
+@pytest.mark.parametrize("version", list(OcppVersion), ids=str)
+async def test_a_stranger_charges_while_the_station_is_offline(
+    db: Database,
+    gateway: Pod,
+    keeper: SettingKeeper,
+    redis: Redis,
+    database_url: str,
+    version: OcppVersion,
+) -> None:
+    profile = StationProfile(station_id="CP-1", version=version)
+    async with (
+        relay(gateway.url) as wire,
+        run_station(profile, url=wire.url, password=PASSWORD, seed=1) as station,
+    ):
+        await station.wait_for(Registered)
+        unknown = next(name for name in IN_STEP[version] if "Unknown" in name)
+        told = await ask(db, redis, ChangeConfiguration(key=unknown, value="false"))
+        assert (await outcome(db, told)).status == "Accepted"
+        await run_until(db, keeper, IN_STEP[version])
+        await wire.cut()
+        await station.wait_for(Disconnected)
+        assert (await station.start_charging(id_token="STRANGER")).offline
+        await station.stop_charging(delivered=False)
+        await wire.mend()
+        await station.wait_for(Acknowledged, lambda event: event.kind == "ended")
+        await settle_due(db, WorkerSettings(database_url=database_url, redis_url=""))
+        (session_id,) = await db.fetchrow("SELECT session_id::text FROM sessions")
+        session = await sessions.get(db, session_id)
+        assert (session.at_free_location, session.id_token) == (True, "STRANGER")
+        assert not {"token_refused", "no_token"} & set(session.review_reasons)
+        await stations.update(db, "CP-1", {"location_id": None})
+        await run_until(db, keeper, {})
+        assert not station.station.context.settings.starts_offline_if_unknown
