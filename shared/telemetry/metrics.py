@@ -146,7 +146,7 @@ ocpp_log_dropped = Counter(
 # Authorization
 authorizations = Counter(
     "voltaro_authorizations",
-    "Decisions about tokens, by who decided (database, external, policy) and the answer",
+    "Decisions about tokens, by who decided (database, external, policy, rule) and the answer",
     ["source", "status"],
 )
 authorization_lookups = Counter(
