@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from control import problems
 from control.accounts.rules import is_public
 
+# In the order of the areas.
 TAGS = [
     {"name": "stations", "description": "Charging stations, their connectors and connections."},
     {
@@ -22,13 +23,6 @@ TAGS = [
     },
     {"name": "OCPP log", "description": "What stations and pods said to each other."},
     {"name": "quirks", "description": "How stations deviate from OCPP, per firmware."},
-    {"name": "firmware updates", "description": "Firmware on its way into stations."},
-    {"name": "logs", "description": "Diagnostics and security logs that stations upload."},
-    {"name": "files", "description": "Firmware to give to stations, and logs they brought."},
-    {"name": "certificates", "description": "What stations trust, and what they want signed."},
-    {"name": "security events", "description": "What concerned the security of stations."},
-    {"name": "commands", "description": "What is asked of a station, and what became of it."},
-    {"name": "command batches", "description": "The same command to many stations, at a pace."},
     {"name": "sessions", "description": "Charging sessions and their meter values."},
     {
         "name": "dead letters",
@@ -41,11 +35,18 @@ TAGS = [
     },
     {"name": "locations", "description": "Places with stations, and who may charge there."},
     {"name": "local lists", "description": "What stations may decide by themselves."},
+    {"name": "commands", "description": "What is asked of a station, and what became of it."},
+    {"name": "command batches", "description": "The same command to many stations, at a pace."},
     {
         "name": "charging profiles",
         "description": "What stations may draw, and what that comes to over time.",
     },
     {"name": "reservations", "description": "EVSEs kept free for one driver."},
+    {"name": "firmware updates", "description": "Firmware on its way into stations."},
+    {"name": "logs", "description": "Diagnostics and security logs that stations upload."},
+    {"name": "files", "description": "Firmware to give to stations, and logs they brought."},
+    {"name": "certificates", "description": "What stations trust, and what they want signed."},
+    {"name": "security events", "description": "What concerned the security of stations."},
     {"name": "users", "description": "Who may sign in, and what they may do."},
     {"name": "own account", "description": "Signing in and out, and what is one's own."},
     {"name": "OpenID provider", "description": "Signing in and out at a provider of one's own."},

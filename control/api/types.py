@@ -3,15 +3,17 @@
 import re
 from collections.abc import Callable
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import (
     AfterValidator,
     AwareDatetime,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
@@ -67,6 +69,51 @@ class Written:
         return {**handler(schema), "pattern": self._pattern}
 
 
+_NUMBERS = frozenset({"int", "float", "decimal"})
+# Where a schema holds others; not in its defaults, serializers and so on.
+_WITHIN = frozenset(
+    {"schema", "fields", "items_schema", "values_schema", "choices", "schemas", "definitions"}
+)
+
+
+def _typed(node: object) -> object:
+    if isinstance(node, list | tuple):
+        return type(node)(_typed(each) for each in node)
+    if not isinstance(node, dict):
+        return node
+    kind = node.get("type")
+    if not isinstance(kind, str):  # the fields of a model, one of which may be called type
+        return {name: _typed(value) for name, value in node.items()}
+    if kind == "bool":
+        return {**node, "strict": True}
+    if kind in _NUMBERS or (kind == "enum" and node.get("sub_type") == "int"):
+        return core_schema.no_info_before_validator_function(_no_text, cast("CoreSchema", node))
+    return {**node, **{key: _typed(node[key]) for key in _WITHIN & node.keys()}}
+
+
+def _no_text(value: object) -> object:
+    if isinstance(value, str | bytes | bool):
+        raise PydanticCustomError("number_type", "a number is meant here, without quotes")
+    return value
+
+
+class RequestBody(BaseModel):
+    """What a request may hold: members that are known, each in the type that the document says.
+
+    pydantic takes 0 for false and "7" for 7. In a query there is nothing else than text; JSON has
+    types, and who sends another one means something else.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[BaseModel], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Have every boolean and every number be one."""
+        return cast("CoreSchema", _typed(handler(source)))
+
+
 def _checked_station_id(value: str) -> str:
     try:
         return check_station_id(value)
@@ -88,7 +135,8 @@ def _without_nul(value: str) -> str:
 
 
 # Postgres' driver takes the first and the last instant of the calendar for infinities.
-_NEVER = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+_FIRST = datetime.min.replace(tzinfo=UTC) + timedelta.resolution
+_LAST = datetime.max.replace(tzinfo=UTC) - timedelta.resolution
 
 
 # Years 1 to 9999, as datetime has them; how many days a month has is left to the format.
@@ -121,9 +169,8 @@ def _in_utc(value: datetime) -> datetime:
         time = value.astimezone(UTC)
     except OverflowError:
         raise PydanticCustomError("out_of_range", "this time lies outside the calendar") from None
-    if time in _NEVER:
-        raise PydanticCustomError("out_of_range", "this is no time: leave it out instead")
-    return time
+    # One microsecond later or earlier is as good, and can be kept.
+    return min(max(time, _FIRST), _LAST)
 
 
 def _checked_payload(payload: dict[str, Any]) -> dict[str, Any]:

@@ -1,15 +1,15 @@
 """What every request has that waits for a station's answer."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from control.api.types import RequestBody
 
 TIMEOUT_MAX_S = 300.0
 WAIT_MAX_S = 330.0
 
 
-class Waiting(BaseModel):
+class Waiting(RequestBody):
     """How long to try, and how long to wait."""
-
-    model_config = ConfigDict(extra="forbid")
 
     timeout_s: float | None = Field(
         default=None,

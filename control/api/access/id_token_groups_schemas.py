@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from pydantic_core import PydanticCustomError
 
 from control.api.accounts.organizations_schemas import OwnerId
-from control.api.types import ONE_LINE, schema_of_changes
+from control.api.types import ONE_LINE, RequestBody, schema_of_changes
 from shared.domain.access.tokens import AuthorizationStatus
 
 _EXAMPLE: dict[str, Any] = {
@@ -59,11 +59,10 @@ GroupStatus = Annotated[
 GroupName = Annotated[str, Field(max_length=255, examples=["Delivery vans, north"]), ONE_LINE]
 
 
-class IdTokenGroupCreate(BaseModel):
+class IdTokenGroupCreate(RequestBody):
     """Rules for a group."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [{"group_id_token": "FLEET-7", "max_concurrent_sessions": 12}]
         },
@@ -76,12 +75,10 @@ class IdTokenGroupCreate(BaseModel):
     organization_id: OwnerId | None = None
 
 
-class IdTokenGroupUpdate(BaseModel):
+class IdTokenGroupUpdate(RequestBody):
     """What to change; what is left out stays."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra=schema_of_changes({"status": "Blocked"})
-    )
+    model_config = ConfigDict(json_schema_extra=schema_of_changes({"status": "Blocked"}))
 
     name: GroupName | None = None
     status: GroupStatus = AuthorizationStatus.ACCEPTED

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from control.api.access.id_token_groups_schemas import MaxConcurrentSessions
 from control.api.accounts.organizations_schemas import OwnerId
-from control.api.types import ONE_LINE, UtcTime, Written, printable, schema_of_changes
+from control.api.types import ONE_LINE, RequestBody, UtcTime, Written, printable, schema_of_changes
 from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
 
 _EXAMPLE: dict[str, Any] = {
@@ -69,11 +69,10 @@ GroupIdToken = Annotated[
 ExpiresAt = Annotated[UtcTime, Field(description="from then on the token is answered as Expired")]
 
 
-class IdTokenCreate(BaseModel):
+class IdTokenCreate(RequestBody):
     """A token to register."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"id_token": "04A2B3C4D5E6F7", "status": "Accepted"}]},
     )
 
@@ -86,12 +85,10 @@ class IdTokenCreate(BaseModel):
     organization_id: OwnerId | None = None
 
 
-class IdTokenUpdate(BaseModel):
+class IdTokenUpdate(RequestBody):
     """What to change; what is left out stays."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra=schema_of_changes({"status": "Blocked"})
-    )
+    model_config = ConfigDict(json_schema_extra=schema_of_changes({"status": "Blocked"}))
 
     type: IdTokenType = IdTokenType.ISO14443
     status: OwnersStatus = AuthorizationStatus.ACCEPTED

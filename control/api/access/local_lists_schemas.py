@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from control.api.access.id_token_groups_schemas import GroupIdTokenValue
+from control.api.types import RequestBody
 from shared.domain.access import local_lists as domain
 from shared.domain.access.local_list_limits import ToldLimits
 from shared.domain.access.local_lists import LocalListState, TokenSelection
@@ -53,11 +54,10 @@ class LocalListProgress(StrEnum):
         return cls("switched_off") if told.enabled is False else cls(local_list.state)
 
 
-class LocalListWanted(BaseModel):
+class LocalListWanted(RequestBody):
     """What a station's list is to hold."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [{"enabled": True, "tokens": "groups", "group_id_tokens": ["FLEET-7"]}]
         },

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from control.api.accounts.organizations_schemas import OwnerId
-from control.api.types import ONE_LINE, schema_of_changes
+from control.api.types import ONE_LINE, RequestBody, schema_of_changes
 from shared.domain.access.locations import LocationAuthorization
 
 _EXAMPLE: dict[str, Any] = {
@@ -61,11 +61,10 @@ Authorization = Annotated[
 ]
 
 
-class LocationCreate(BaseModel):
+class LocationCreate(RequestBody):
     """A location to register."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [{"location_id": "depot-north", "allowed_group_id_tokens": ["FLEET-7"]}]
         },
@@ -73,23 +72,22 @@ class LocationCreate(BaseModel):
 
     location_id: LocationId
     name: LocationName | None = None
-    allowed_id_tokens: AllowedIdTokens = []
-    allowed_group_id_tokens: AllowedGroups = []
+    allowed_id_tokens: AllowedIdTokens = Field(default=[])
+    allowed_group_id_tokens: AllowedGroups = Field(default=[])
     organization_id: OwnerId | None = None
     authorization: Authorization = LocationAuthorization.REQUIRED
 
 
-class LocationUpdate(BaseModel):
+class LocationUpdate(RequestBody):
     """What to change; what is left out stays."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra=schema_of_changes({"allowed_group_id_tokens": ["FLEET-7"]}),
     )
 
     name: LocationName | None = None
-    allowed_id_tokens: AllowedIdTokens = []
-    allowed_group_id_tokens: AllowedGroups = []
+    allowed_id_tokens: AllowedIdTokens = Field(default=[])
+    allowed_group_id_tokens: AllowedGroups = Field(default=[])
     organization_id: OwnerId = ""
     authorization: Authorization = LocationAuthorization.REQUIRED
 

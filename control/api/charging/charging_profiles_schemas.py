@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from control.api.types import ONE_LINE, Number, UtcTime
+from control.api.types import ONE_LINE, Number, RequestBody, UtcTime
 from shared.domain.charging import charging_profiles as domain
 from shared.domain.charging.charging_profiles import (
     ChargingProfileKind,
@@ -179,10 +179,8 @@ class InstalledChargingProfile(BaseModel):
         return cls.model_validate(installed)
 
 
-class ChargingSchedulePeriodToSet(ChargingSchedulePeriod):
+class ChargingSchedulePeriodToSet(ChargingSchedulePeriod, RequestBody):
     """A limit until the next period begins or the schedule ends."""
-
-    model_config = ConfigDict(extra="forbid")
 
     start_period_s: Seconds = Field(description="from the start of the schedule; the first is 0")
     limit: Rate
@@ -190,10 +188,8 @@ class ChargingSchedulePeriodToSet(ChargingSchedulePeriod):
     phase_to_use: int | None = Field(default=None, ge=1, le=3, description="OCPP 2.0.1 only")
 
 
-class ChargingScheduleToSet(ChargingSchedule):
+class ChargingScheduleToSet(ChargingSchedule, RequestBody):
     """Limits over time."""
-
-    model_config = ConfigDict(extra="forbid")
 
     start_schedule: UtcTime | None = Field(
         default=None, description="needed, unless the profile is Relative to the start of a charge"
@@ -210,10 +206,8 @@ class ChargingScheduleToSet(ChargingSchedule):
     )
 
 
-class ChargingProfileToSet(ChargingProfile):
+class ChargingProfileToSet(ChargingProfile, RequestBody):
     """How much may be drawn, and when (OCPP 1.6 §3.13, OCPP 2.0.1 part 2 K)."""
-
-    model_config = ConfigDict(extra="forbid")
 
     charging_profile_id: ProfileId = Field(
         description="chosen by the caller; the station's profile of the same id is replaced, and "

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from control.api.commands.schemas import AnyCommandRequest, RemoteStop, SetChargingProfile
 from control.api.commands.schemas.certificates import CertificateSigned
 from control.api.stations.criteria_schemas import CRITERIA, StationCriteria
-from control.api.types import StationId
+from control.api.types import RequestBody, StationId
 from shared.domain.commands import CommandState
 from shared.domain.commands import batches as domain
 from shared.domain.redaction import redact
@@ -38,14 +38,13 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
-class StationFilter(StationCriteria):
+class StationFilter(StationCriteria, RequestBody):
     """Which stations: those that every criterion holds for that is named.
 
     The words are those that stations told of themselves, and have to be the same to the letter.
     """
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"vendor": "Example", "firmware_version": "2.4.0"}]},
     )
 
@@ -68,11 +67,10 @@ class StationFilter(StationCriteria):
         return self
 
 
-class CommandBatchCreate(BaseModel):
+class CommandBatchCreate(RequestBody):
     """A command to ask many stations."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {

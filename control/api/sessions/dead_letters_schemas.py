@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from control.api.types import FREE_TEXT, Number, Payload
+from control.api.types import FREE_TEXT, Number, Payload, RequestBody
 from shared.domain.sessions.dead_letters import DeadLetterStatus
 
 _EXAMPLE: dict[str, Any] = {
@@ -116,11 +116,10 @@ class DeadLetterDetails(DeadLetter):
     )
 
 
-class DeadLetterReplay(BaseModel):
+class DeadLetterReplay(RequestBody):
     """How a dead letter is delivered again."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {
@@ -144,11 +143,10 @@ class DeadLetterReplay(BaseModel):
     note: Note | None = None
 
 
-class DeadLetterAssignment(BaseModel):
+class DeadLetterAssignment(RequestBody):
     """Which session a dead letter is given to."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [{"session_id": "0197278e-7e02-7d1c-a6d5-5a3f0f6b7a11", "note": None}]
         },
@@ -158,11 +156,9 @@ class DeadLetterAssignment(BaseModel):
     note: Note | None = None
 
 
-class DeadLetterDismissal(BaseModel):
+class DeadLetterDismissal(RequestBody):
     """Why a dead letter means nothing."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"note": "test of the installer"}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"note": "test of the installer"}]})
 
     note: Note | None = None

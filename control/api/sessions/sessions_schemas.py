@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from control.api.types import FREE_TEXT, Number, UtcTime, members_of
+from control.api.types import FREE_TEXT, Number, RequestBody, UtcTime, members_of
 from shared.domain import sessions as domain
 from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
 from shared.domain.sessions import (
@@ -231,10 +231,8 @@ _EnergyWh = Annotated[
 ]
 
 
-class SeenSession(BaseModel):
+class SeenSession(RequestBody):
     """What a decision is upon: members of the session as they were read."""
-
-    model_config = ConfigDict(extra="forbid")
 
     energy_wh: Annotated[Decimal, Field(max_digits=400), WithJsonSchema({"type": "number"})] | None
     review_reasons: Annotated[list[ReviewReason], Field(max_length=len(ReviewReason))]
@@ -256,11 +254,10 @@ class SeenSession(BaseModel):
         )
 
 
-class SessionReview(BaseModel):
+class SessionReview(RequestBody):
     """What an operator decides about a session."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from control.api.types import FREE_TEXT, Ordinal, UtcTime, schema_of_changes
+from control.api.types import FREE_TEXT, Ordinal, RequestBody, UtcTime, schema_of_changes
 from shared.domain.stations.availability import DisconnectReason, Uptime
 
 _CONNECTION_EXAMPLE: dict[str, Any] = {
@@ -129,10 +129,10 @@ EvseId = Annotated[Ordinal | None, Field(description="null: the whole station")]
 Note = Annotated[str, Field(max_length=500), FREE_TEXT]
 
 
-class MaintenanceWindowCreate(BaseModel):
+class MaintenanceWindowCreate(RequestBody):
     """Maintenance to be planned, or noted afterwards."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_WINDOW_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_WINDOW_EXAMPLE]})
 
     evse_id: EvseId = None
     starts_at: UtcTime
@@ -146,11 +146,10 @@ class MaintenanceWindowCreate(BaseModel):
         return self
 
 
-class MaintenanceWindowUpdate(BaseModel):
+class MaintenanceWindowUpdate(RequestBody):
     """What is to change; what is left out stays."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra=schema_of_changes({"ends_at": _WINDOW_EXAMPLE["ends_at"]}),
     )
 

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from control.api.access.locations_schemas import LocationId
 from control.api.accounts.organizations_schemas import OwnerId
-from control.api.types import ONE_LINE, StationId, schema_of_changes
+from control.api.types import ONE_LINE, RequestBody, StationId, schema_of_changes
 from shared.bus.ownership import Route
 from shared.domain.stations import stations as domain
 from shared.domain.stations.stations import ConnectorStatus, RegistrationStatus, SecurityProfile
@@ -103,12 +103,10 @@ CertificateSerialNumber = Annotated[
 ]
 
 
-class StationTerms(BaseModel):
+class StationTerms(RequestBody):
     """The terms on which a station is registered."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"name": "Car park north, row 3"}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Car park north, row 3"}]})
 
     name: Name | None = None
     security_profile: Profile = SecurityProfile.BASIC_AUTHENTICATION
@@ -143,11 +141,10 @@ class StationCreate(StationTerms):
     station_id: StationId
 
 
-class StationUpdate(BaseModel):
+class StationUpdate(RequestBody):
     """What to change; what is left out stays."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra=schema_of_changes({"name": "Car park north, row 4"}),
     )
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from control.api.types import FREE_TEXT
+from control.api.types import FREE_TEXT, RequestBody
 from shared import x509
 from shared.domain.trust.certificates import (
     CertificateSigningUse,
@@ -69,11 +69,10 @@ class SigningRequest(BaseModel):
     answered_at: datetime | None
 
 
-class SignedCertificate(BaseModel):
+class SignedCertificate(RequestBody):
     """The certificate for a signing request."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {

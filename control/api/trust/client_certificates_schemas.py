@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from control.api.types import FREE_TEXT, ONE_LINE
+from control.api.types import FREE_TEXT, ONE_LINE, RequestBody
 from shared import x509
 from shared.domain.trust.certificates import CertificateOrigin
 
@@ -45,11 +45,10 @@ class ClientCertificate(BaseModel):
     revoked_at: datetime | None = Field(description="since when it does not count any more")
 
 
-class ClientCertificatePin(BaseModel):
+class ClientCertificatePin(RequestBody):
     """A certificate that a station brings: itself, its fingerprint, or its issuer and name."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {"fingerprint": _SHA256},

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from control.api.commands.schemas.firmware import Signature, SigningCertificate, check_signed_or_not
-from control.api.types import UtcTime
+from control.api.types import RequestBody, UtcTime
 from control.api.upkeep.transfers_schemas import (
     Location,
     ReportedStatus,
@@ -41,11 +41,10 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
-class FirmwareUpdateCreate(BaseModel):
+class FirmwareUpdateCreate(RequestBody):
     """An update to ask a station for."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [{"file_id": "0197278e-7e02-7d1c-a6d5-5a3f0f6b7a13", "retries": 3}]
         },

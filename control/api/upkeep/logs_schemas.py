@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from control.api.types import UtcTime
+from control.api.types import RequestBody, UtcTime
 from control.api.upkeep.files_schemas import File
 from control.api.upkeep.transfers_schemas import (
     Location,
@@ -41,11 +41,10 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
-class LogCreate(BaseModel):
+class LogCreate(RequestBody):
     """A log to ask a station for."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [{"log_type": "DiagnosticsLog", "since": "2025-05-31T00:00:00Z"}]
         },

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from control.api.commands.schemas.request import CommandRequest
-from control.api.types import ONE_LINE, UtcTime
+from control.api.types import ONE_LINE, RequestBody, UtcTime
 from shared.domain import commands as domain
 from shared.domain.access.local_lists import LocalListEntry
 from shared.domain.access.tokens import AuthorizationStatus, IdTokenType, typed_key
@@ -15,10 +15,8 @@ from shared.domain.commands import LocalListUpdateType
 _IdToken = Annotated[str, Field(min_length=1, max_length=36, examples=["04A2B3C4D5E6F7"]), ONE_LINE]
 
 
-class LocalListEntryRequest(BaseModel):
+class LocalListEntryRequest(RequestBody):
     """What the list is to say of one token."""
-
-    model_config = ConfigDict(extra="forbid")
 
     id_token: _IdToken = Field(description="OCPP 1.6 stations take 20 characters")
     type: IdTokenType = Field(
