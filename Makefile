@@ -60,6 +60,10 @@ soak: $(READY) ## Play sessions in any order, twice and with losses, for long: S
 faults: $(READY) ## Break a running cluster in every way we know, and print what held
 	@VOLTARO_TEST_FAULTS=1 $(BIN)/python -m pytest tests/faults --faults-report build/faults.json $(ARGS)
 
+.PHONY: contract
+contract: $(READY) ## Hold the running API against its OpenAPI document, and print the counts
+	@VOLTARO_TEST_CONTRACT=long $(BIN)/python -m pytest tests/contract -s $(ARGS)
+
 .PHONY: mutants
 mutants: $(MUTANTS) ## Change the code one thing at a time: what no test notices
 	@nice $(dir $(MUTANTS))bin/python -P -m tests.mutants $(ARGS)

@@ -1,0 +1,67 @@
+"""schemathesis holds the running API against its document, with a key and without one.
+
+`make test` sends a few requests to each operation. `make contract` sends many, takes minutes, and
+prints what was sent.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.contract.report import Report, read_report
+from tests.integration.control.players import API_KEY, DOCUMENT, Api
+
+LONG = os.environ.get("VOLTARO_TEST_CONTRACT") == "long"
+
+
+async def checked(api: Api, folder: Path, *options: str, headers: Sequence[str] = ()) -> Report:
+    """Have schemathesis send what it finds to try, and return what came of it."""
+    document, report = folder / "openapi.json", folder / "report.ndjson"
+    document.write_text(json.dumps(DOCUMENT), encoding="utf-8")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "schemathesis.cli",
+        "run",
+        str(document),
+        f"--url={api.url}",
+        *(part for header in headers for part in ("--header", header)),
+        "--report=ndjson",
+        f"--report-ndjson-path={report}",
+        "--checks=all",
+        "--seed=1",
+        "--generation-database=none",
+        "--continue-on-failure",
+        "--suppress-health-check=all",
+        "--request-timeout=20",
+        *options,
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode in {0, 1}, output.decode()
+    return read_report(report, output.decode())
+
+
+@pytest.mark.timeout(3600 if LONG else 300)
+async def test_with_a_key_every_answer_is_in_the_document(api: Api, tmp_path: Path) -> None:
+    amount = ("--phases=examples,coverage,fuzzing", "--max-examples=50") if LONG else (
+        "--phases=examples,fuzzing", "--max-examples=1", "--mode=positive")  # fmt: skip
+    report = await checked(api, tmp_path, *amount, headers=[f"Authorization: Bearer {API_KEY}"])
+    print(report.table("with a key"))  # noqa: T201 - what `make contract` is asked for
+    assert not report.failures, "\n\n".join(report.failures)
+
+
+@pytest.mark.timeout(3600 if LONG else 300)
+async def test_without_a_key_nothing_is_said_but_that(api: Api, tmp_path: Path) -> None:
+    amount = ("--phases=examples,fuzzing", "--max-examples=10") if LONG else ("--phases=examples",)
+    report = await checked(api, tmp_path, *amount)
+    print(report.table("without a key"))  # noqa: T201 - as above
+    assert not report.failures, "\n\n".join(report.failures)
+    assert set(report.statuses) <= {401}
