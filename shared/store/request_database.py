@@ -37,6 +37,8 @@ _SCOPE = """
                       (SELECT array_agg(organization_id)::text FROM below), true),
            set_config('role', $3, true)
 """
+# The function of Postgres that refuses a row for a policy: its words are in the server's language.
+_CHECKS_POLICIES = "ExecWithCheckOptions"
 _WHO = """
     SELECT set_config('voltaro.principal', $1, true), set_config('voltaro.request_id', $2, true),
            set_config('voltaro.address', $3, true)
@@ -130,12 +132,23 @@ class RequestDatabase:
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Connection]:
-        """Hold a connection for one transaction, which is committed at the end of the context."""
+        """Hold a connection for one transaction, which is committed at the end of the context.
+
+        Raises:
+            asyncpg.ForeignKeyViolationError: also where something out of sight was named: for who
+                asks, it is not there.
+        """
         async with self._db.acquire() as connection:
             role = None if self._scope.is_whole else await self._databases.role(connection)
-            async with connection.transaction(isolation=self._isolation):
-                await self._enter(connection, role)
-                yield connection
+            try:
+                async with connection.transaction(isolation=self._isolation):
+                    await self._enter(connection, role)
+                    yield connection
+            except asyncpg.InsufficientPrivilegeError as error:
+                # Whatever else a role may not do is a fault of ours.
+                if getattr(error, "server_source_function", None) != _CHECKS_POLICIES:
+                    raise
+                raise asyncpg.ForeignKeyViolationError(str(error)) from error
 
     async def _enter(self, connection: Connection, role: str | None) -> None:
         scope = self._scope

@@ -101,6 +101,7 @@ SCOPES: dict[str, str] = {
         table: _of_transaction(table, "received_at")
         for table in (
             "meter_values",
+            "meter_values_default",  # asked by itself for what a station's clock has misplaced
             "transaction_ends",
             "transaction_events",
             "transaction_events_of_same_number",

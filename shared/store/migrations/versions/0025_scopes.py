@@ -53,14 +53,13 @@ STATEMENTS = (
     # No two stations may be called alike in certificates, whoever they belong to. It tells no more
     # than a station id that is taken.
     """
-    CREATE FUNCTION is_called_like_another(station text, serial_number text) RETURNS boolean
+    CREATE FUNCTION is_called_like_another(text, text) RETURNS boolean
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
     BEGIN ATOMIC
         SELECT EXISTS (
             SELECT FROM stations
-            WHERE station_id <> station
-              AND (certificate_serial_number IN (station, serial_number)
-                   OR station_id = serial_number)
+            WHERE station_id <> $1
+              AND (certificate_serial_number IN ($1, $2) OR station_id = $2)
         );
     END
     """,

@@ -1,0 +1,256 @@
+"""An operator, a site host below it, a stranger, and one of everything that may belong to one."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from control.auth import ApiKeys
+from shared.domain.accounts.permissions import EVERYTHING
+from shared.domain.accounts.principals import Principal, PrincipalKind
+from shared.store.pool import Database
+from tests.integration.control.players import API_KEY
+
+OPERATOR, HOST, STRANGER = "operator", "host", "stranger"
+PARENTS = {OPERATOR: "default", HOST: OPERATOR, STRANGER: "default"}
+
+
+class KeysOfOrganizations(ApiKeys):
+    """API keys of organizations beside that of the installation: `key-of-` and the organization."""
+
+    def __init__(self) -> None:
+        super().__init__([API_KEY])
+
+    async def principal_of(self, key: str) -> Principal | None:
+        organization_id = key.removeprefix("key-of-")
+        if organization_id not in PARENTS:
+            return await super().principal_of(key)
+        return Principal(
+            kind=PrincipalKind.API_KEY,
+            principal_id=key,
+            name=key,
+            organization_id=organization_id,
+            permissions=EVERYTHING,
+        )
+
+
+def key_of(organization_id: str) -> dict[str, str]:
+    """Return the headers of a request of an organization."""
+    return {"Authorization": f"Bearer key-of-{organization_id}"}
+
+
+async def make_organizations(db: Database) -> None:
+    for organization_id, parent_id in PARENTS.items():
+        await db.execute(
+            "INSERT INTO organizations VALUES ($1, $2, $1)", organization_id, parent_id
+        )
+
+
+@dataclass
+class Belongings:
+    """One of everything; `ids` are the parameters of paths, by their names there."""
+
+    mark: str
+    ids: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> Iterable[str]:
+        """What must not be seen by others: all but small numbers."""
+        return {self.mark, *(each for each in self.ids.values() if len(each) > 3)}
+
+
+ABSENT = Belongings(
+    "absent",
+    {
+        "station_id": "CP-absent",
+        "location_id": "LOC-absent",
+        "id_token": "TOKEN-absent",
+        "group_id_token": "GROUP-absent",
+        "organization_id": "ORG-absent",
+        "evse_id": "1",
+        "reservation_id": "999",
+        **dict.fromkeys(
+            (
+                "command_id",
+                "batch_id",
+                "session_id",
+                "dead_letter_id",
+                "window_id",
+                "quirk_id",
+                "firmware_update_id",
+                "log_request_id",
+                "file_id",
+                "signing_request_id",
+                "client_certificate_id",
+            ),
+            "01980000-0000-7000-8000-000000000000",
+        ),
+    },
+)
+"""Parameters of what there is not. A new parameter of a path needs an example here and below."""
+
+# `$1` is the station, `$2` what marks what is told of it.
+_OF_STATION: dict[str, str] = {
+    "command_id": """
+        INSERT INTO commands (station_id, type, params, expires_at, batch_id)
+        VALUES ($1, 'Reset', jsonb_build_object('note', $2::text), now() + interval '1 hour', $3)
+        RETURNING command_id""",
+    "session_id": """
+        INSERT INTO sessions (station_id, organization_id, evse_id, transaction_id,
+                              transaction_id_issuer, ocpp_version, id_token, started_at,
+                              needs_review, review_reasons)
+        SELECT station_id, organization_id, 1, $2, 'csms', '1.6', $2, now(), true, '{end_missing}'
+        FROM stations WHERE station_id = $1 RETURNING session_id""",
+    "dead_letter_id": """
+        INSERT INTO dead_letters (station_id, kind, reason, fact, fingerprint)
+        VALUES ($1, 'MeterValuesReported', $2, '{}', 1) RETURNING dead_letter_id""",
+    "window_id": """
+        INSERT INTO maintenance_windows (station_id, starts_at, ends_at, note)
+        VALUES ($1, now(), now() + interval '1 hour', $2) RETURNING window_id""",
+    "reservation_id": """
+        INSERT INTO reservations (station_id, reservation_id, state, id_token, expiry_date_time)
+        VALUES ($1, 7, 'active', $2, now() + interval '1 hour') RETURNING reservation_id""",
+    "firmware_update_id": """
+        INSERT INTO firmware_updates (station_id, location) VALUES ($1, $2)
+        RETURNING firmware_update_id""",
+    "log_request_id": """
+        INSERT INTO log_requests (station_id, location) VALUES ($1, $2) RETURNING log_request_id""",
+    "signing_request_id": """
+        INSERT INTO certificate_signing_requests (station_id, certificate_type, csr, fingerprint,
+                                                  state, requested_at)
+        VALUES ($1, 'ChargingStationCertificate', $2, 1, 'pending', now())
+        RETURNING signing_request_id""",
+    "client_certificate_id": """
+        INSERT INTO client_certificates (station_id, origin, common_name, sha256)
+        VALUES ($1, 'pinned', $2, md5($2)) RETURNING client_certificate_id""",
+}
+_TOLD = (
+    """INSERT INTO installed_certificates (station_id, certificate_type, hash_algorithm,
+           issuer_name_hash, issuer_key_hash, serial_number, told_at)
+       VALUES ($1, 'V2GRootCertificate', 'SHA256', $2, $2, $2, now())""",
+    """INSERT INTO ocpp_log (called_at, entry_id, station_id, ocpp_version, direction, outcome,
+                             pod_id, request)
+       VALUES (now(), DEFAULT, $1, '1.6', 'from_station', 'ok', 'pod-1', $2)""",
+    """INSERT INTO security_events (station_id, occurred_at, type, fingerprint, tech_info)
+       VALUES ($1, now(), 'SettingSystemTime', 1, $2)""",
+    """INSERT INTO configuration_keys (station_id, key, known, value, secret, told_at)
+       VALUES ($1, 'Key', true, $2, false, now())""",
+    """INSERT INTO connectors (station_id, evse_id, connector_id, status, reported_status, epoch,
+                               reported_at, info)
+       VALUES ($1, 1, 1, 'Available', 'Available', 1, now(), $2)""",
+    """INSERT INTO station_connections (station_id, epoch, pod_id, connection_id, ocpp_version,
+                                        connected_at)
+       VALUES ($1, 1, 'pod-1', $2, '1.6', now())""",
+    """INSERT INTO local_lists (station_id, enabled, last_error) VALUES ($1, true, $2)""",
+    """INSERT INTO local_list_entries (station_id, id_token_key, id_token, type, status)
+       VALUES ($1, lower($2), $2, 'ISO14443', 'Accepted')""",
+    """INSERT INTO meter_values (station_id, evse_id, sampled_at, fingerprint, transaction_id,
+                                 energy_wh, samples)
+       VALUES ($1, 1, now(), 1, $2, 1, '[]')""",
+    """INSERT INTO charging_profiles (station_id, charging_profile_id, evse_id, purpose,
+                                      stack_level, profile, accepted_at)
+       VALUES ($1, 1, 0, 'ChargingStationMaxProfile', 0, jsonb_build_object(
+                   'charging_profile_id', 1, 'stack_level', 0, 'transaction_id', $2::text,
+                   'purpose', 'ChargingStationMaxProfile', 'kind', 'Absolute',
+                   'charging_schedule', jsonb_build_object(
+                       'charging_rate_unit', 'W',
+                       'periods', '[{"start_period_s": 0, "limit": "1000.0"}]'::jsonb)), now())""",
+    """INSERT INTO unknown_stations (station_id, address, subprotocols, first_seen_at, last_seen_at,
+                                     attempts)
+       VALUES ('unknown-' || $2, $1, '{}', now(), now(), 1)""",
+)
+
+
+async def make_belongings(db: Database, organization_id: str, mark: str) -> Belongings:
+    """Give an organization one of everything, all of it with `mark` somewhere."""
+    found = Belongings(mark)
+    station_id = f"CP-{mark}"
+    async with db.acquire() as connection, connection.transaction():
+        await connection.execute(
+            "INSERT INTO locations (location_id, organization_id) VALUES ($1, $2)",
+            f"LOC-{mark}",
+            organization_id,
+        )
+        await connection.execute(
+            """
+            INSERT INTO stations (station_id, organization_id, name, security_profile, ocpp_version)
+            VALUES ($1, $2, $1, 0, '1.6')
+            """,
+            station_id,
+            organization_id,
+        )
+        await connection.execute(
+            """
+            INSERT INTO id_tokens (id_token_key, id_token, type, status, organization_id)
+            VALUES (lower($1), $1, 'ISO14443', 'Accepted', $2)
+            """,
+            f"TOKEN-{mark}",
+            organization_id,
+        )
+        await connection.execute(
+            """
+            INSERT INTO id_token_groups (group_key, group_id_token, status, organization_id)
+            VALUES (lower($1), $1, 'Accepted', $2)
+            """,
+            f"GROUP-{mark}",
+            organization_id,
+        )
+        await connection.execute(
+            "INSERT INTO organizations (organization_id, parent_id, name) VALUES ($1, $2, $1)",
+            f"ORG-{mark}",
+            organization_id,
+        )
+        file_id = await connection.fetchval(
+            """
+            INSERT INTO files (purpose, name, organization_id) VALUES ('firmware', $1, $2)
+            RETURNING file_id
+            """,
+            mark,
+            organization_id,
+        )
+        batch_id = await connection.fetchval(
+            """
+            INSERT INTO command_batches (type, params, total, unrouted, max_per_s, request_digest,
+                                         expires_at, organization_id)
+            VALUES ('Reset', jsonb_build_object('note', $1::text), 1, 0, 1, '', now(), $2)
+            RETURNING batch_id
+            """,
+            mark,
+            organization_id,
+        )
+        quirk_id = await connection.fetchval(
+            """
+            INSERT INTO quirks (quirk_id, vendor, model, firmware_version, ocpp_version, action,
+                                kind, member, count, first_seen_at, last_seen_at, last_station_id,
+                                example)
+            VALUES ($3, $2, '', '', '1.6', '', 'additional_member', '', 1, now(), now(), $1, $2)
+            RETURNING quirk_id
+            """,
+            station_id,
+            mark,
+            uuid4(),
+        )
+        found.ids = {
+            "station_id": station_id,
+            "location_id": f"LOC-{mark}",
+            "id_token": f"TOKEN-{mark}",
+            "group_id_token": f"GROUP-{mark}",
+            "organization_id": f"ORG-{mark}",
+            "evse_id": "1",
+            "file_id": str(file_id),
+            "batch_id": str(batch_id),
+            "quirk_id": str(quirk_id),
+        }
+        for name, statement in _OF_STATION.items():
+            more = (batch_id,) if "$3" in statement else ()
+            found.ids[name] = str(await connection.fetchval(statement, station_id, mark, *more))
+        await connection.execute(
+            """
+            INSERT INTO session_history (session_id, kind, detail)
+            VALUES ($1, 'reviewed', jsonb_build_object('note', $2::text))
+            """,
+            found.ids["session_id"],
+            mark,
+        )
+        for statement in _TOLD:
+            await connection.execute(statement, station_id, mark)
+    return found
