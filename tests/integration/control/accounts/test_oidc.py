@@ -106,6 +106,19 @@ async def test_rights_are_those_of_the_last_login(
     assert "stations:write" not in after["permissions"]
 
 
+async def test_who_comes_back_with_other_rights_is_signed_out_elsewhere_at_once(
+    api: Api,
+    provider: OpenIdProvider,
+    browser: httpx.AsyncClient,
+    other_browser: httpx.AsyncClient,
+    db: Database,
+) -> None:
+    await log_in(api, provider, browser)
+    await db.execute("UPDATE users SET role = 'viewer'")
+    await log_in(api, provider, other_browser)
+    assert_problem(await browser.get(f"{api.url}/v1/me"), 401, "unauthorized")
+
+
 async def test_a_group_leads_into_an_organization_that_there_is(
     api: Api, provider: OpenIdProvider, browser: httpx.AsyncClient, db: Database
 ) -> None:
@@ -149,9 +162,11 @@ async def test_who_logs_out_here_logs_out_there(
 ) -> None:
     await log_in(api, provider, browser)
     assert "sessionid" in browser.cookies
+    kept = {"Cookie": f"voltaro_session={browser.cookies['voltaro_session']}"}
     told = await browser.post(f"{api.url}/v1/oidc/logout")
     assert told.status_code == 200, told.text
     assert_problem(await browser.get(f"{api.url}/v1/me"), 401, "unauthorized")
+    assert_problem(await browser.get(f"{api.url}/v1/me", headers=kept), 401, "unauthorized")
     end = await browser.get(told.json()["url"])
     assert (end.status_code, end.headers["location"]) == (302, provider.logged_out_url)
     begun = await browser.get(f"{api.url}/v1/oidc/login")
