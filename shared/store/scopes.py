@@ -48,7 +48,10 @@ def _of_transaction(table: str, since: str) -> str:
 
 
 SCOPES: dict[str, str] = {
+    "account_links": _OWN,
     "api_keys": _OWN,
+    "users": _OWN,
+    "user_sessions": _OWN,
     "stations": _OWN,
     "locations": _OWN,
     "id_tokens": _OWN,
@@ -76,6 +79,7 @@ SCOPES: dict[str, str] = {
             "reservations",
             "station_connections",
             "station_variables",
+            "wanted_settings",
         )
     },
     # What it once said and was asked stays with whom it belonged to then.
@@ -126,6 +130,7 @@ OPEN: dict[str, tuple[str, str]] = {
 
 CLOSED: dict[str, str] = {
     "alembic_version": "is the migrations' own",
+    "login_attempts": "counts who guesses, before anybody knows who they are",
     "write_probes": "is how a pod learns that Postgres takes writes again",
 }
 """Tables that no request needs."""
