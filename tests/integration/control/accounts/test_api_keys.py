@@ -134,7 +134,7 @@ async def test_keys_are_listed_page_by_page(client: httpx.AsyncClient) -> None:
 async def test_the_last_use_is_written_and_not_by_the_request(
     make_settings: MakeSettings, db: Database
 ) -> None:
-    async with running(make_settings(last_used_interval_s=3600)) as api:
+    async with running(make_settings(last_used_interval_s=3000)) as api:
         made = await make_key(api.client)
         assert (await api.client.get("/v1/stations", headers=bearer(made))).status_code == 200
         assert await db.fetchval("SELECT last_used_at FROM api_keys") is None
