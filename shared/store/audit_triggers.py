@@ -11,7 +11,8 @@ They are provided after the migrations, one table at a time, as policies are (`s
 
 import hashlib
 
-from shared.store.audited_tables import AUDITED, Audited
+from shared.store.audited import Audited
+from shared.store.audited_tables import AUDITED
 from shared.store.hosts import Server
 from shared.store.pool import Database
 from shared.store.scopes import ROLE

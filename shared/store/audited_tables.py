@@ -4,68 +4,16 @@
 either, and fails a test.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from shared.store.audited import ITS_OWN_TIMES, TIMES, Audited, each
+from shared.store.audited_accounts import ACCOUNTS
 
-_ITS_OWN_TIMES = "the entry tells when"
 _STATION_TELLS = "the station tells it, or its connection"
 _FROM_FACTS = "is worked out from what the station told"
 _CALLERS_OWN = "lets a caller repeat a request, and says nothing of its meaning"
 _LINK = "names a row that has an entry or a history of its own"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audited:
-    """How changes of one table are written down.
-
-    Attributes:
-        resource: what the API calls it, as in its paths.
-        key: the columns that make its id there.
-        shown: columns whose values are told.
-        secret: columns of which is told that they changed, and nothing of their values.
-        left_out: columns that are not looked at, and why.
-        created: the word for a new row; None if requests make none that anybody wants to know of.
-        changes: whether changed rows are of interest.
-        deletes: whether deleted ones are.
-        rows: a condition on the row, {row}, for those that count.
-    """
-
-    resource: str
-    key: tuple[str, ...]
-    shown: tuple[str, ...]
-    secret: tuple[str, ...] = ()
-    left_out: Mapping[str, str] = field(default_factory=dict)
-    created: str | None = "created"
-    changes: bool = True
-    deletes: bool = True
-    rows: str | None = None
-
-
-def _each(why: str, names: str) -> dict[str, str]:
-    return dict.fromkeys(names.split(), why)
-
-
-_TIMES = _each(_ITS_OWN_TIMES, "created_at updated_at")
-
 AUDITED: dict[str, Audited] = {
-    "organizations": Audited(
-        resource="organizations",
-        key=("organization_id",),
-        shown=("organization_id", "parent_id", "name"),
-        left_out=_TIMES,
-    ),
-    "api_keys": Audited(
-        resource="api-keys",
-        key=("api_key_id",),
-        shown=("organization_id", "name", "prefix", "scopes", "expires_at"),
-        secret=("key_hash",),
-        left_out={
-            **_TIMES,
-            "api_key_id": "is the entry's resource_id",
-            "last_used_at": "is no change of the key",
-            "created_by": "the entry tells who",
-        },
-    ),
+    **ACCOUNTS,
     "stations": Audited(
         resource="stations",
         key=("station_id",),
@@ -75,14 +23,14 @@ AUDITED: dict[str, Audited] = {
         ),
         secret=("password_hash", "new_password_hash"),
         left_out={
-            **_TIMES,
-            **_each(
+            **TIMES,
+            **each(
                 _STATION_TELLS,
                 "ocpp_version vendor model serial_number firmware_version iccid imsi booted_at "
                 "boot_reason online epoch pod_id connection_id connected_at disconnected_at "
                 "raised_from last_address",
             ),
-            **_each(
+            **each(
                 "is a step of a command, which has its own entry",
                 "new_password_command_id new_password_sent_at new_password_accepted_at",
             ),
@@ -93,14 +41,14 @@ AUDITED: dict[str, Audited] = {
         resource="maintenance-windows",
         key=("window_id",),
         shown=("station_id", "evse_id", "starts_at", "ends_at", "note"),
-        left_out={**_TIMES, "window_id": "is the entry's resource_id"},
+        left_out={**TIMES, "window_id": "is the entry's resource_id"},
     ),
     "unknown_stations": Audited(
         resource="unknown-stations",
         key=("station_id",),
         shown=("station_id", "address"),
-        left_out=_each(_STATION_TELLS, "user_agent subprotocols attempts")
-        | _each(_ITS_OWN_TIMES, "first_seen_at last_seen_at"),
+        left_out=each(_STATION_TELLS, "user_agent subprotocols attempts")
+        | each(ITS_OWN_TIMES, "first_seen_at last_seen_at"),
         created=None,
         changes=False,
     ),
@@ -126,9 +74,9 @@ AUDITED: dict[str, Audited] = {
         key=("location_id",),
         shown=(
             *("location_id", "organization_id", "name"),
-            *("allowed_id_tokens", "allowed_group_id_tokens"),
+            *("allowed_id_tokens", "allowed_group_id_tokens", "free_since", "free_until"),
         ),
-        left_out=_TIMES,
+        left_out=TIMES,
     ),
     "id_tokens": Audited(
         resource="id-tokens",
@@ -137,23 +85,23 @@ AUDITED: dict[str, Audited] = {
             *("id_token", "type", "organization_id", "status", "expires_at", "group_id_token"),
             "max_concurrent_sessions",
         ),
-        left_out={**_TIMES, "id_token_key": "is the token as it is looked for"},
+        left_out={**TIMES, "id_token_key": "is the token as it is looked for"},
     ),
     "id_token_groups": Audited(
         resource="id-token-groups",
         key=("group_id_token",),
         shown=("group_id_token", "organization_id", "name", "status", "max_concurrent_sessions"),
-        left_out={**_TIMES, "group_key": "is the group's token as it is looked for"},
+        left_out={**TIMES, "group_key": "is the group's token as it is looked for"},
     ),
     "local_lists": Audited(
         resource="local-lists",
         key=("station_id",),
         shown=("enabled", "tokens", "group_id_tokens"),
         left_out={
-            "updated_at": _ITS_OWN_TIMES,
+            "updated_at": ITS_OWN_TIMES,
             "station_id": "is the entry's resource_id",
             "command_id": _LINK,
-            **_each(
+            **each(
                 "is how far the worker has come with what was asked",
                 "state version accepted_version reported_version left_out checked_revision "
                 "verified_at limits_asked_at max_entries max_entries_per_message failures "
@@ -172,8 +120,8 @@ AUDITED: dict[str, Audited] = {
             "redacted_params": "stands in place of params, if those hold a secret",
             "idempotency_key": _CALLERS_OWN,
             "batch_id": "commands of batches have no entries of their own",
-            "created_at": _ITS_OWN_TIMES,
-            **_each(
+            "created_at": ITS_OWN_TIMES,
+            **each(
                 "is what became of the command, which it tells itself",
                 "sent_at finished_at pod_id status response error_code error_description "
                 "routed_at parked",
@@ -191,7 +139,7 @@ AUDITED: dict[str, Audited] = {
         ),
         left_out={
             "batch_id": "is the entry's resource_id",
-            "created_at": _ITS_OWN_TIMES,
+            "created_at": ITS_OWN_TIMES,
             "idempotency_key": _CALLERS_OWN,
             "request_digest": _CALLERS_OWN,
             "unrouted": "is how far the worker has come",
@@ -207,8 +155,8 @@ AUDITED: dict[str, Audited] = {
             *("id_token_type", "group_id_token", "expiry_date_time"),
         ),
         left_out={
-            "updated_at": _ITS_OWN_TIMES,
-            "requested_at": _ITS_OWN_TIMES,
+            "updated_at": ITS_OWN_TIMES,
+            "requested_at": ITS_OWN_TIMES,
             "idempotency_key": _CALLERS_OWN,
             "command_id": _LINK,
             "session_id": _LINK,
@@ -228,13 +176,13 @@ AUDITED: dict[str, Audited] = {
         secret=("location",),
         left_out={
             "firmware_update_id": "is the entry's resource_id",
-            "created_at": _ITS_OWN_TIMES,
+            "created_at": ITS_OWN_TIMES,
             "idempotency_key": _CALLERS_OWN,
             "command_id": _LINK,
             "request_id": "tells it apart at the station",
             "signing_certificate": "is public, long, and part of the command",
             "signature": "is public, long, and part of the command",
-            **_each(_STATION_TELLS, "answer_status status status_at ambiguous"),
+            **each(_STATION_TELLS, "answer_status status status_at ambiguous"),
         },
         created="asked",
     ),
@@ -248,11 +196,11 @@ AUDITED: dict[str, Audited] = {
         secret=("location",),
         left_out={
             "log_request_id": "is the entry's resource_id",
-            "created_at": _ITS_OWN_TIMES,
+            "created_at": ITS_OWN_TIMES,
             "idempotency_key": _CALLERS_OWN,
             "command_id": _LINK,
             "request_id": "tells it apart at the station",
-            **_each(_STATION_TELLS, "file_name answer_status status status_at ambiguous"),
+            **each(_STATION_TELLS, "file_name answer_status status status_at ambiguous"),
         },
         created="asked",
     ),
@@ -266,8 +214,8 @@ AUDITED: dict[str, Audited] = {
         secret=("storage_key", "upload_key"),
         left_out={
             "file_id": "is the entry's resource_id",
-            **_each(_ITS_OWN_TIMES, "created_at stored_at removed_at"),
-            **_each("is how an upload goes on", "attempts upload_bytes upload_until"),
+            **each(ITS_OWN_TIMES, "created_at stored_at removed_at"),
+            **each("is how an upload goes on", "attempts upload_bytes upload_until"),
         },
     ),
     "sessions": Audited(
@@ -278,24 +226,24 @@ AUDITED: dict[str, Audited] = {
             *("reviewed_energy_wh", "reviewed_ended_at", "corrects_energy", "corrects_end"),
         ),
         left_out={
-            **_TIMES,
-            "reviewed_at": _ITS_OWN_TIMES,
+            **TIMES,
+            "reviewed_at": ITS_OWN_TIMES,
             "session_id": "is the entry's resource_id",
             "organization_id": "is that of its station when it began, for good",
-            **_each(
+            **each(
                 _STATION_TELLS,
                 "station_id evse_id connector_id transaction_id transaction_id_issuer "
                 "ocpp_version id_token authorization_status reservation_id started_at "
                 "meter_start_wh ended_at meter_stop_wh stopped_reason end_id_token id_token_rank "
                 "end_id_token_rank meter_start_rank meter_stop_rank transaction_id_reused "
-                "beside_transaction_id quirks",
+                "beside_transaction_id quirks at_free_location",
             ),
-            **_each(
+            **each(
                 _FROM_FACTS,
                 "settle_at settled_at ended_by end_rule end_rule_at energy_wh energy_method "
                 "energy_estimates needs_review review_reasons settle_failures",
             ),
-            **_each(
+            **each(
                 "the session's own history tells it, with both values",
                 "bill_at bill_id_token bill_energy_wh bill_started_at bill_ended_at",
             ),
@@ -309,13 +257,13 @@ AUDITED: dict[str, Audited] = {
         shown=("status", "session_id", "decided_by", "note"),
         left_out={
             "dead_letter_id": "is the entry's resource_id",
-            "decided_at": _ITS_OWN_TIMES,
-            **_each(
+            "decided_at": ITS_OWN_TIMES,
+            **each(
                 _STATION_TELLS,
                 "station_id kind reason fact fingerprint received_at transaction_end frame "
                 "frame_bytes action ocpp_version only_readings document",
             ),
-            **_each(
+            **each(
                 "is how far a delivery has come", "redelivery replay_at replay_payload delivered_at"
             ),
         },
@@ -331,7 +279,7 @@ AUDITED: dict[str, Audited] = {
         ),
         left_out={
             "client_certificate_id": "is the entry's resource_id",
-            "created_at": _ITS_OWN_TIMES,
+            "created_at": ITS_OWN_TIMES,
             "signing_request_id": _LINK,
             "sha1": "says what sha256 says",
         },
@@ -342,14 +290,14 @@ AUDITED: dict[str, Audited] = {
         shown=("state", "reason", "serial_number", "not_after"),
         left_out={
             "signing_request_id": "is the entry's resource_id",
-            **_each(
+            **each(
                 _STATION_TELLS,
                 "station_id certificate_type csr fingerprint subject key_type for_both_uses",
             ),
             "certificate_chain": "is public and long; serial_number names it",
             "command_id": _LINK,
-            **_each("is how far a delivery has come", "deliveries delivery_claimed_at"),
-            **_each(_ITS_OWN_TIMES, "requested_at signed_at answered_at"),
+            **each("is how far a delivery has come", "deliveries delivery_claimed_at"),
+            **each(ITS_OWN_TIMES, "requested_at signed_at answered_at"),
         },
         created=None,
         deletes=False,
@@ -364,6 +312,8 @@ NOT_AUDITED: dict[str, str] = {
     "authorization_revision": "is a number that changes of tokens raise",
     "pods": "is written by pods",
     "write_probes": "is written by pods",
+    "wanted_settings": "is worked out from locations, and by the worker",
+    "login_attempts": "counts attempts, of whom nobody has signed in",
     "local_list_entries": "is worked out from local_lists and id_tokens",
     "session_history": "is a history itself, and only added to",
     "agreed_security_profiles": "follows from stations.security_profile and from commands",

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -66,7 +67,7 @@ async def login(server: PostgresServer, *, given_away: bool) -> AsyncIterator[as
     async with owner(server, "CREATEROLE") as (url, name):
         await migrate(url, connect_timeout_s=5)
         if given_away:
-            superuser = server.url(url.rpartition("/")[2])
+            superuser = server.url(urlsplit(url).path.removeprefix("/"))
             await give_away(superuser, login=name)
             await give_away(superuser, login=name)
         connection = await asyncpg.connect(url)
@@ -96,7 +97,7 @@ async def test_the_login_that_owns_the_database_cannot_touch_what_was_given_away
 async def test_migrations_go_on_after_it_was_given_away(postgres_server: PostgresServer) -> None:
     async with owner(postgres_server, "CREATEROLE") as (url, name):
         await migrate(url, connect_timeout_s=5)
-        await give_away(postgres_server.url(url.rpartition("/")[2]), login=name)
+        await give_away(postgres_server.url(urlsplit(url).path.removeprefix("/")), login=name)
         await migrate(url, connect_timeout_s=5)
 
 

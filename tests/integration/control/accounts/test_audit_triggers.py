@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from shared.domain.secret_names import is_secret
-from shared.store import audited_tables
+from shared.store.audited import Audited
 from shared.store.audited_tables import AUDITED, NOT_AUDITED
 from shared.store.migrate import migrate
 from shared.store.pool import Database
@@ -55,7 +55,8 @@ async def test_every_column_is_shown_or_masked_or_left_out_for_a_reason(db: Data
 @pytest.mark.parametrize("table", AUDITED)
 def test_nothing_is_shown_that_is_called_like_a_secret(table: str) -> None:
     for column in set(AUDITED[table].shown) - {
-        "tokens"  # of local_lists: which ones, as `all` or `groups`, and none of them
+        "tokens",  # of local_lists: which ones, as `all` or `groups`, and none of them
+        "totp_confirmed",  # of users: whether
     }:
         assert not is_secret(column), column
         assert not column.endswith(("_hash", "_key", "location")), column
@@ -74,7 +75,7 @@ async def test_what_is_done_is_not_done_again(database_url: str) -> None:
 async def test_a_new_word_on_a_table_makes_its_triggers_anew(
     database_url: str, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    silent = audited_tables.Audited(resource="quirks", key=("quirk_id",), shown=("kind",))
+    silent = Audited(resource="quirks", key=("quirk_id",), shown=("kind",))
     monkeypatch.setitem(AUDITED, "quirks", silent)
     await migrate(database_url, connect_timeout_s=5)
     assert (
