@@ -178,8 +178,8 @@ class Accounts:
             )
         await asyncio.sleep(max(0.0, answered_at - time.monotonic()))
 
-    async def use_link(self, token: str, password: str, *, address: str) -> None:
-        """Set the password of whoever a link was made for; all of their sessions end.
+    async def use_link(self, token: str, password: str, *, address: str) -> User:
+        """Set the password of whoever a link was made for, and return them; their sessions end.
 
         Raises:
             NotFoundError: the link does not work any more.
@@ -190,6 +190,7 @@ class Accounts:
         user = await account_links.use(self._db, token_hash, await self.passwords.hash(password))
         self.sessions.forget(user.user_id)
         await self._guesses.welcome(email_key(user.email), address)
+        return user
 
     def _lifetime_s(self, purpose: LinkPurpose) -> float:
         if purpose is LinkPurpose.INVITATION:

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response, status
 
 from control import problems
 from control.accounts import cookies
+from control.accounts.audit import note_of_user, note_password_by_link
 from control.accounts.rules import Access, needs
 from control.accounts.service import address_of
 from control.api.accounts.me import me_of
@@ -11,6 +12,7 @@ from control.api.accounts.me_schemas import Login, Me
 from control.api.accounts.users_schemas import PasswordLinkRequest, PasswordLinkUse
 from control.auth import SessionDep
 from control.services import ServicesDep
+from shared.domain.accounts.audit_log import Action
 from shared.domain.error_codes import NotFoundCode
 
 router = APIRouter(prefix="/v1", tags=["own account"])
@@ -40,6 +42,7 @@ async def log_in(body: Login, request: Request, services: ServicesDep, response:
         address=address_of(request),
         user_agent=request.headers.get("user-agent"),
     )
+    await note_of_user(services.db, request, session.user, Action.SIGNED_IN)
     cookies.set_token(
         response,
         request,
@@ -62,6 +65,7 @@ async def log_out(
 ) -> None:
     """End this session."""
     await services.accounts.sessions.end(session.user_session_id, user_id=session.user.user_id)
+    await note_of_user(services.db, request, session.user, Action.SIGNED_OUT)
     cookies.forget_token(response, request)
 
 
@@ -89,6 +93,7 @@ async def request_password_link(body: PasswordLinkRequest, services: ServicesDep
 )
 async def use_password_link(body: PasswordLinkUse, request: Request, services: ServicesDep) -> None:
     """Set a password by a link, which does not work again. Sessions end: sign in anew."""
-    await services.accounts.use_link(
+    user = await services.accounts.use_link(
         body.token, body.password.get_secret_value(), address=address_of(request)
     )
+    await note_password_by_link(services.db, request, user)

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse
 
 from control import problems, query_names
 from control.accounts import cookies
+from control.accounts.audit import note_of_user
 from control.accounts.oidc.errors import LoginFailedError, NoRoleError, ProviderAwayError
 from control.accounts.oidc.login import Arrival, OidcLogin
 from control.accounts.rules import Access, needs
@@ -20,6 +21,7 @@ from control.api.accounts.oidc_pages import NO_STORE, refusal
 from control.api.types import Written
 from control.auth import SessionDep
 from control.services import Services, ServicesDep
+from shared.domain.accounts.audit_log import Action
 from shared.domain.accounts.users import User
 from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
@@ -171,6 +173,7 @@ async def log_out_of_oidc(
     """
     id_token = await oidc_users.id_token_of(services.db, session.user_session_id)
     await services.accounts.sessions.end(session.user_session_id, user_id=session.user.user_id)
+    await note_of_user(services.db, request, session.user, Action.SIGNED_OUT)
     cookies.forget_token(response, request)
     response.headers["Cache-Control"] = "no-store"
     if id_token is None or services.oidc is None:
@@ -195,6 +198,7 @@ async def _begin_session(
         provider_session_id=arrival.provider_session_id,
         id_token=arrival.id_token if len(arrival.id_token) <= _ID_TOKEN_MAX_LENGTH else "",
     )
+    await note_of_user(services.db, request, user, Action.SIGNED_IN)
     cookies.set_token(
         response,
         request,

@@ -21,6 +21,9 @@ def make_settings(database_url: str, redis_url: str) -> MakeSettings:
                 "redis_url": redis_url,
                 "api_keys": API_KEY,
                 "redis_timeout_s": 1.0,
+                # All of a test's callers have one address.
+                "rate_limit_failures_per_s": 0,
+                "rate_limit_address_per_s": 0,
                 "command_reconnect_wait_s": 0.1,
                 "user_password_hash_memory_kib": 64,
                 "user_password_hash_time_cost": 1,

@@ -10,8 +10,15 @@ from shared.domain.accounts.audit_log import Action
 from shared.domain.accounts.principals import ROOT
 from shared.store.accounts import audit_log
 from shared.store.pool import Database
+from tests.integration.control.accounts.people import (
+    PASSWORD,
+    browser,
+    join,
+    sign_in,
+    try_to_sign_in,
+)
 from tests.integration.control.conftest import MakeSettings
-from tests.integration.control.players import assert_problem, register, running
+from tests.integration.control.players import Api, assert_problem, register, running
 
 LOG = "/v1/audit-log"
 
@@ -212,3 +219,33 @@ async def test_answers_to_nobody_tell_their_request_id_too(client: httpx.AsyncCl
     answer = await client.get("/v1/stations", headers=headers)
     assert assert_problem(answer, 401, "unauthorized")["request_id"] == "mine-1"
     assert answer.headers["x-request-id"] == "mine-1"
+
+
+async def test_who_signs_in_and_out_and_sets_a_password_by_a_link_is_told(api: Api) -> None:
+    async with browser(api) as ada:
+        invited = await join(api.client)
+        await sign_in(ada)
+        assert (await try_to_sign_in(ada, password="not it")).status_code != 200
+        assert (await ada.post("/v1/logout")).status_code == 204
+    mine = await log(api.client, principal_id=invited["user_id"])
+    assert [each["action"] for each in mine] == ["signed_out", "signed_in", "changed"]
+    for each in mine:
+        assert (each["resource"], each["resource_id"]) == ("users", invited["user_id"])
+        assert each["principal"]["kind"] == "user"
+        assert each["request_id"]
+    everything = (await api.client.get(LOG)).text
+    for secret in (PASSWORD, invited["invitation"]["token"], "$argon2"):
+        assert secret not in everything
+
+
+async def test_what_a_user_changes_of_themselves_is_told(api: Api) -> None:
+    async with browser(api) as ada:
+        invited = await join(api.client)
+        await sign_in(ada)
+        changed = await ada.post(
+            "/v1/me/password", json={"password": PASSWORD, "new_password": "another long password"}
+        )
+        assert changed.status_code == 200, changed.text
+    entries = await log(api.client, principal_id=invited["user_id"], resource="users")
+    assert entries[0]["after"] == {"password_hash": "(redacted)"}
+    assert entries[0]["request_id"] == changed.headers["x-request-id"]
