@@ -37,9 +37,11 @@ class OpenSessions:
 NO_OPEN_SESSIONS = OpenSessions()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Case:
     """What there is to know about a token that asks.
+
+    Not frozen, as each decision makes one: that would cost more than the rules.
 
     Args:
         token: as kept, or None if nobody registered the one that is meant.
