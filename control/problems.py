@@ -147,7 +147,10 @@ COMMAND_QUEUE_FULL = ProblemType(
     "100 commands wait for station 'CS-0042' already: wait for their outcomes, or cancel some",
 )
 RATE_LIMITED = ProblemType(
-    "rate-limited", HTTPStatus.TOO_MANY_REQUESTS, "Too many requests in a short time"
+    "rate-limited",
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "Too many requests in a short time",
+    "too many requests by key 'dashboard': 100 at once and 20 a second are let through; wait 1 s",
 )
 BODY_TOO_LARGE = ProblemType(
     "body-too-large",

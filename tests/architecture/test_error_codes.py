@@ -60,7 +60,8 @@ EVERYWHERE = {
     "invalid_input",
     "malformed_json",
     "missing_permission",
-    "too_many_requests",
+    "rate_limited",
+
     "unauthorized",
     "unavailable",
     "unsupported_media_type",

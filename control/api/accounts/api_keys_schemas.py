@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from control.api.types import ONE_LINE, UtcTime, schema_of_changes
+from control.api.types import ONE_LINE, RequestBody, UtcTime, schema_of_changes
 from shared.domain.accounts.permissions import Permission
 
 _EXAMPLE: dict[str, Any] = {
@@ -55,7 +55,7 @@ ExpiresAt = Annotated[
 ]
 
 
-class ApiKeyCreate(BaseModel):
+class ApiKeyCreate(RequestBody):
     """A key to be made."""
 
     model_config = ConfigDict(
@@ -71,7 +71,7 @@ class ApiKeyCreate(BaseModel):
     expires_at: ExpiresAt = None
 
 
-class ApiKeyUpdate(BaseModel):
+class ApiKeyUpdate(RequestBody):
     """What to change; what is left out stays."""
 
     model_config = ConfigDict(

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from control.api.accounts.types import Code, Email, NewPassword, Password
+from control.api.types import RequestBody
 from shared.domain.accounts.permissions import Permission
 from shared.domain.accounts.principals import PrincipalKind
 
@@ -28,7 +29,7 @@ _ME_EXAMPLE: dict[str, Any] = {
 }
 
 
-class Login(BaseModel):
+class Login(RequestBody):
     """Who signs in."""
 
     model_config = ConfigDict(
@@ -81,7 +82,7 @@ class OwnSessions(BaseModel):
     items: list[OwnSession]
 
 
-class PasswordChange(BaseModel):
+class PasswordChange(RequestBody):
     """One's password, and the new one."""
 
     model_config = ConfigDict(
@@ -100,7 +101,7 @@ class PasswordChange(BaseModel):
     new_password: NewPassword
 
 
-class PasswordProof(BaseModel):
+class PasswordProof(RequestBody):
     """One's password, once more: a session alone may be a computer left open."""
 
     model_config = ConfigDict(
@@ -130,7 +131,7 @@ class SecondFactorBegun(BaseModel):
     uri: str = Field(description="to be shown as a QR code")
 
 
-class CodeProof(BaseModel):
+class CodeProof(RequestBody):
     """A code of the app, which shows that it has the secret."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "123456"}]})
@@ -138,7 +139,7 @@ class CodeProof(BaseModel):
     code: Code
 
 
-class SecondFactorRemoval(BaseModel):
+class SecondFactorRemoval(RequestBody):
     """One's password and a code."""
 
     model_config = ConfigDict(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from control.api.types import ONE_LINE, schema_of_changes
+from control.api.types import ONE_LINE, RequestBody, schema_of_changes
 
 _EXAMPLE: dict[str, Any] = {
     "organization_id": "site-host-7",
@@ -46,7 +46,7 @@ OrganizationName = Annotated[
 ]
 
 
-class OrganizationCreate(BaseModel):
+class OrganizationCreate(RequestBody):
     """An organization to make."""
 
     model_config = ConfigDict(
@@ -63,7 +63,7 @@ class OrganizationCreate(BaseModel):
     )
 
 
-class OrganizationUpdate(BaseModel):
+class OrganizationUpdate(RequestBody):
     """What to change; what is left out stays."""
 
     model_config = ConfigDict(

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from control.api.accounts.api_keys_schemas import OrganizationId
 from control.api.accounts.types import Email, NewPassword, UserName
-from control.api.types import schema_of_changes
+from control.api.types import RequestBody, schema_of_changes
 from shared.domain.accounts.roles import Role
 
 USER_EXAMPLE: dict[str, Any] = {
@@ -31,7 +31,7 @@ _LINK_EXAMPLE: dict[str, Any] = {
 }
 
 
-class UserCreate(BaseModel):
+class UserCreate(RequestBody):
     """Somebody to be invited."""
 
     model_config = ConfigDict(
@@ -47,7 +47,7 @@ class UserCreate(BaseModel):
     organization_id: OrganizationId | None = None
 
 
-class UserUpdate(BaseModel):
+class UserUpdate(RequestBody):
     """What to change; what is left out stays."""
 
     model_config = ConfigDict(
@@ -114,7 +114,7 @@ class InvitedUser(User):
     invitation: PasswordLink
 
 
-class PasswordLinkRequest(BaseModel):
+class PasswordLinkRequest(RequestBody):
     """Who has forgotten their password."""
 
     model_config = ConfigDict(
@@ -124,7 +124,7 @@ class PasswordLinkRequest(BaseModel):
     email: Email
 
 
-class PasswordLinkUse(BaseModel):
+class PasswordLinkUse(RequestBody):
     """A new password, and the link that allows it."""
 
     model_config = ConfigDict(

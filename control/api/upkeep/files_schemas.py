@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from control.api.accounts.organizations_schemas import OwnerId
-from control.api.types import schema_of_changes
+from control.api.types import RequestBody, schema_of_changes
 from control.files.links import Link
 from shared.domain.upkeep import files as domain
 from shared.domain.upkeep.files import FilePurpose, FileState
@@ -30,7 +30,7 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
-class FileUpdate(BaseModel):
+class FileUpdate(RequestBody):
     """What to change; what is left out stays."""
 
     model_config = ConfigDict(

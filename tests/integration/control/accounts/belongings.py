@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from control.auth import ApiKeys
+from control.accounts.api_keys import ApiKeys
+from control.settings import ControlSettings
 from shared.domain.accounts.permissions import EVERYTHING
 from shared.domain.accounts.principals import Principal, PrincipalKind
 from shared.store.pool import Database
@@ -17,8 +18,8 @@ PARENTS = {OPERATOR: "default", HOST: OPERATOR, STRANGER: "default"}
 class KeysOfOrganizations(ApiKeys):
     """API keys of organizations beside that of the installation: `key-of-` and the organization."""
 
-    def __init__(self) -> None:
-        super().__init__([API_KEY])
+    def __init__(self, db: Database, settings: ControlSettings) -> None:
+        super().__init__(db, [API_KEY], settings)
 
     async def principal_of(self, key: str) -> Principal | None:
         organization_id = key.removeprefix("key-of-")

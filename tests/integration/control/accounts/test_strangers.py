@@ -92,7 +92,7 @@ FOUND = {"/v1/certificate-signing-requests/{signing_request_id}/certificate": {4
 # Of who runs the installation alone: whose it is, is not known (`scopes.py`).
 OF_THE_INSTALLATION = ("/v1/unknown-stations", "/v1/quirks")
 # What is told there says itself what it may do, or is nobody's.
-WITHOUT_PRINCIPAL = {"/files/", "/docs", "/openapi.json", "/healthz"}
+WITHOUT_PRINCIPAL = {"/files/", "/docs", "/openapi.json", "/healthz", "/set-password"}
 
 
 def routes() -> Iterator[tuple[str, str]]:
@@ -142,7 +142,7 @@ async def client(make_settings: MakeSettings, db: Database) -> AsyncIterator[htt
     await make_organizations(db)
     settings = make_settings(files_allowed_hosts="files.example.com")
     async with running(settings) as api:
-        object.__setattr__(api.services, "api_keys", KeysOfOrganizations())
+        object.__setattr__(api.services, "api_keys", KeysOfOrganizations(db, settings))
         yield api.client
 
 

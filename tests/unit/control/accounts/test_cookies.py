@@ -23,12 +23,13 @@ def test_whatever_else_is_told_is_refused(told: str) -> None:
     assert not cookies.is_csrf_token("a-token", told)
 
 
-def test_the_cookie_that_only_https_can_set_goes_first() -> None:
+def test_with_https_only_the_cookie_counts_that_only_https_can_set() -> None:
     both = request("voltaro_session=planted; __Host-voltaro_session=right")
-    assert cookies.read_token(both) == "right"
-    assert cookies.read_token(request("voltaro_session=plain")) == "plain"
-    assert cookies.read_token(request("other=1")) is None
-    assert cookies.read_token(request(f"voltaro_session={'x' * 129}")) is None
+    assert cookies.read_token(both, secure=True) == "right"
+    assert cookies.read_token(request("voltaro_session=plain"), secure=True) is None
+    assert cookies.read_token(request("voltaro_session=plain"), secure=False) == "plain"
+    assert cookies.read_token(request("other=1"), secure=False) is None
+    assert cookies.read_token(request(f"voltaro_session={'x' * 129}"), secure=False) is None
 
 
 def test_keys_are_told_from_other_words_and_differ_in_all_but_their_start() -> None:
