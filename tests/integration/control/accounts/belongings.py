@@ -2,48 +2,39 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 from uuid import uuid4
 
-from control.accounts.api_keys import ApiKeys
-from control.settings import ControlSettings
+import httpx
+
 from shared.domain.accounts.permissions import EVERYTHING
-from shared.domain.accounts.principals import Principal, PrincipalKind
 from shared.store.pool import Database
-from tests.integration.control.players import API_KEY
 
 OPERATOR, HOST, STRANGER = "operator", "host", "stranger"
 PARENTS = {OPERATOR: "default", HOST: OPERATOR, STRANGER: "default"}
 
 
-class KeysOfOrganizations(ApiKeys):
-    """API keys of organizations beside that of the installation: `key-of-` and the organization."""
-
-    def __init__(self, db: Database, settings: ControlSettings) -> None:
-        super().__init__(db, [API_KEY], settings)
-
-    async def principal_of(self, key: str) -> Principal | None:
-        organization_id = key.removeprefix("key-of-")
-        if organization_id not in PARENTS:
-            return await super().principal_of(key)
-        return Principal(
-            kind=PrincipalKind.API_KEY,
-            principal_id=key,
-            name=key,
-            organization_id=organization_id,
-            permissions=EVERYTHING,
-        )
+Keys: TypeAlias = dict[str, dict[str, str]]
+"""By organization, the headers of its requests."""
 
 
-def key_of(organization_id: str) -> dict[str, str]:
-    """Return the headers of a request of an organization."""
-    return {"Authorization": f"Bearer key-of-{organization_id}"}
-
-
-async def make_organizations(db: Database) -> None:
+async def make_organizations(client: httpx.AsyncClient) -> Keys:
+    """Make the organizations, and for each an API key that may do everything."""
+    keys = {}
     for organization_id, parent_id in PARENTS.items():
-        await db.execute(
-            "INSERT INTO organizations VALUES ($1, $2, $1)", organization_id, parent_id
+        body = {"organization_id": organization_id, "parent_id": parent_id, "name": "one"}
+        made = await client.post("/v1/organizations", json=body)
+        assert made.is_success, made.text
+        key = await client.post(
+            "/v1/api-keys",
+            json={
+                "name": "key",
+                "scopes": sorted(EVERYTHING),
+                "organization_id": organization_id,
+            },
         )
+        keys[organization_id] = {"Authorization": f"Bearer {key.json()['key']}"}
+    return keys
 
 
 @dataclass
@@ -82,6 +73,9 @@ ABSENT = Belongings(
                 "file_id",
                 "signing_request_id",
                 "client_certificate_id",
+                "user_id",
+                "api_key_id",
+                "entry_id",
             ),
             "01980000-0000-7000-8000-000000000000",
         ),
@@ -89,6 +83,19 @@ ABSENT = Belongings(
 )
 """Parameters of what there is not. A new parameter of a path needs an example here and below."""
 
+# `$1` is the organization, `$2` what marks what is its own.
+_OF_ORGANIZATION = {
+    "user_id": """
+        INSERT INTO users (organization_id, email, email_key, name, role)
+        VALUES ($1, $2 || '@example.com', $2 || '@example.com', $2, 'viewer') RETURNING user_id""",
+    "api_key_id": """
+        INSERT INTO api_keys (organization_id, name, prefix, key_hash, scopes, created_by)
+        VALUES ($1, $2, $2, convert_to($2, 'UTF8'), '{}', $2) RETURNING api_key_id""",
+    "entry_id": """
+        INSERT INTO audit.entries (organization_id, action, resource, resource_id, principal_kind,
+                                   principal_id, principal_name, principal_organization_id)
+        VALUES ($1, 'create', 'stations', $2, 'user', $2, $2, $1) RETURNING entry_id""",
+}
 # `$1` is the station, `$2` what marks what is told of it.
 _OF_STATION: dict[str, str] = {
     "command_id": """
@@ -131,6 +138,9 @@ _TOLD = (
     """INSERT INTO ocpp_log (called_at, entry_id, station_id, ocpp_version, direction, outcome,
                              pod_id, request)
        VALUES (now(), DEFAULT, $1, '1.6', 'from_station', 'ok', 'pod-1', $2)""",
+    """INSERT INTO authorizations (decided_at, station_id, id_token, purpose, status, reason,
+                                   explanation, source, latency_us, pod_id)
+       VALUES (now(), $1, $2, 'authorize', 'Accepted', 'accepted', $2, 'database', 1, 'pod-1')""",
     """INSERT INTO security_events (station_id, occurred_at, type, fingerprint, tech_info)
        VALUES ($1, now(), 'SettingSystemTime', 1, $2)""",
     """INSERT INTO configuration_keys (station_id, key, known, value, secret, told_at)
@@ -241,6 +251,8 @@ async def make_belongings(db: Database, organization_id: str, mark: str) -> Belo
             "batch_id": str(batch_id),
             "quirk_id": str(quirk_id),
         }
+        for name, statement in _OF_ORGANIZATION.items():
+            found.ids[name] = str(await connection.fetchval(statement, organization_id, mark))
         for name, statement in _OF_STATION.items():
             more = (batch_id,) if "$3" in statement else ()
             found.ids[name] = str(await connection.fetchval(statement, station_id, mark, *more))

@@ -10,26 +10,22 @@ from tests.integration.control.accounts.belongings import (
     HOST,
     OPERATOR,
     STRANGER,
-    KeysOfOrganizations,
-    key_of,
+    Keys,
     make_organizations,
 )
-from tests.integration.control.players import Api
 
 
 @pytest.fixture
-async def client(api: Api, db: Database) -> httpx.AsyncClient:
-    await make_organizations(db)
-    object.__setattr__(api.services, "api_keys", KeysOfOrganizations())
-    return api.client
+async def keys(client: httpx.AsyncClient) -> Keys:
+    return {**await make_organizations(client), "default": {}}
 
 
 class As:
     """Asks as an organization, and expects a status."""
 
-    def __init__(self, client: httpx.AsyncClient, organization_id: str) -> None:
+    def __init__(self, client: httpx.AsyncClient, headers: dict[str, str]) -> None:
         self._client = client
-        self._headers = {} if organization_id == "default" else key_of(organization_id)
+        self._headers = headers
 
     async def __call__(self, status: int, method: str, path: str, body: Any = None) -> Any:
         answer = await self._client.request(method, path, json=body, headers=self._headers)
@@ -38,23 +34,23 @@ class As:
 
 
 @pytest.fixture
-def operator(client: httpx.AsyncClient) -> As:
-    return As(client, OPERATOR)
+def operator(client: httpx.AsyncClient, keys: Keys) -> As:
+    return As(client, keys[OPERATOR])
 
 
 @pytest.fixture
-def host(client: httpx.AsyncClient) -> As:
-    return As(client, HOST)
+def host(client: httpx.AsyncClient, keys: Keys) -> As:
+    return As(client, keys[HOST])
 
 
 @pytest.fixture
-def stranger(client: httpx.AsyncClient) -> As:
-    return As(client, STRANGER)
+def stranger(client: httpx.AsyncClient, keys: Keys) -> As:
+    return As(client, keys[STRANGER])
 
 
 @pytest.fixture
-def root(client: httpx.AsyncClient) -> As:
-    return As(client, "default")
+def root(client: httpx.AsyncClient, keys: Keys) -> As:
+    return As(client, keys["default"])
 
 
 def ids(page: dict[str, Any], name: str = "organization_id") -> list[str]:
@@ -116,8 +112,10 @@ async def test_one_that_has_something_stays(db: Database, operator: As, statemen
 
 async def test_one_without_anything_goes(root: As, operator: As, host: As) -> None:
     await host(409, "DELETE", f"/v1/organizations/{HOST}")  # its own
-    await operator(204, "DELETE", f"/v1/organizations/{HOST}")
-    await root(404, "GET", f"/v1/organizations/{HOST}")
+    body = {"organization_id": "empty", "name": "Empty"}
+    await operator(201, "POST", "/v1/organizations", body)
+    await operator(204, "DELETE", "/v1/organizations/empty")
+    await root(404, "GET", "/v1/organizations/empty")
     await root(409, "DELETE", "/v1/organizations/default")
 
 
@@ -189,7 +187,7 @@ async def test_a_batch_asks_own_stations_alone(operator: As, stranger: As) -> No
 
 
 async def test_a_key_that_a_stranger_used_is_no_good_reason_to_doubt_the_pace(
-    client: httpx.AsyncClient, operator: As, stranger: As
+    client: httpx.AsyncClient, keys: Keys, operator: As, stranger: As
 ) -> None:
     for organization, station_id in ((operator, "CP-1"), (stranger, "CP-2")):
         await organization(
@@ -199,7 +197,7 @@ async def test_a_key_that_a_stranger_used_is_no_good_reason_to_doubt_the_pace(
         await client.post(
             "/v1/command-batches",
             json={"command": {"type": "Reset"}, "filter": {"all": True}},
-            headers={**key_of(organization), "Idempotency-Key": "same"},
+            headers={**keys[organization], "Idempotency-Key": "same"},
         )
         for organization in (OPERATOR, STRANGER)
     ]

@@ -8,7 +8,7 @@ from control.accounts.secrets import digest, is_key, new_key, new_token
 
 
 def request(cookie: str) -> Request:
-    return Request({"type": "http", "headers": [(b"cookie", cookie.encode())]})
+    return Request({"type": "http", "path": "/", "headers": [(b"cookie", cookie.encode())]})
 
 
 def test_a_csrf_token_is_that_of_one_session() -> None:
