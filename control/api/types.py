@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -135,8 +135,7 @@ def _without_nul(value: str) -> str:
 
 
 # Postgres' driver takes the first and the last instant of the calendar for infinities.
-_FIRST = datetime.min.replace(tzinfo=UTC) + timedelta.resolution
-_LAST = datetime.max.replace(tzinfo=UTC) - timedelta.resolution
+_NEVER = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
 # Years 1 to 9999, as datetime has them; how many days a month has is left to the format.
@@ -169,8 +168,9 @@ def _in_utc(value: datetime) -> datetime:
         time = value.astimezone(UTC)
     except OverflowError:
         raise PydanticCustomError("out_of_range", "this time lies outside the calendar") from None
-    # One microsecond later or earlier is as good, and can be kept.
-    return min(max(time, _FIRST), _LAST)
+    if time in _NEVER:
+        raise PydanticCustomError("out_of_range", "this is no time: leave it out instead")
+    return time
 
 
 def _checked_payload(payload: dict[str, Any]) -> dict[str, Any]:

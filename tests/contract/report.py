@@ -17,6 +17,7 @@ RULES = {
     "a list that is asked for by": "by which time it is asked for says how it is sorted",
     "this lies outside the calendar": "what begins in year 9999 may end beyond it",
     "this time lies outside the calendar": "a time of year 1 or 9999 may lie beyond it in UTC",
+    "this is no time: leave it out instead": "one instant at either end of the calendar",
     "nothing checks a password": "which profile a password goes with: the station has one already",
     "a maintenance window ends after it starts": "the other end may stand in the database",
     "this time is over already": "a rule of the clock",
