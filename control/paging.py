@@ -6,7 +6,7 @@ page 1, which an offset promises neither of.
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
@@ -32,12 +32,52 @@ Cursor = Annotated[
 DEFAULT_LIMIT = 100
 
 
+TOTAL_MAX = 10_000
+"""Counting stops here, so that it costs as much as ten of the longest pages at most."""
+
+WantsTotal = Annotated[
+    bool,
+    Query(
+        alias="total",
+        description=f"whether to count the whole list as well; exact up to {TOTAL_MAX}",
+    ),
+]
+
+
+class Total(BaseModel):
+    """How many items the whole list has."""
+
+    count: int = Field(ge=0, le=TOTAL_MAX)
+    at_least: bool = Field(description="whether there are more, which were not counted")
+
+    @classmethod
+    async def of(cls, counting: Callable[[int], Awaitable[int]], *, wanted: bool) -> "Total | None":
+        """Return the total if it is wanted.
+
+        Args:
+            counting: counts, and stops at the number that it is given.
+            wanted: what the caller said.
+        """
+        if not wanted:
+            return None
+        found = await counting(TOTAL_MAX + 1)
+        return cls(count=min(found, TOTAL_MAX), at_least=found > TOTAL_MAX)
+
+
+def parse_sort(sort: str | None) -> tuple[str, bool] | None:
+    """Return the member that a list is sorted by, and whether it goes down; None if not said."""
+    return None if sort is None else (sort.removeprefix("-"), sort.startswith("-"))
+
+
 class Page(BaseModel, Generic[Item]):
     """A part of a list."""
 
     items: list[Item]
     next_cursor: str | None = Field(
         description="send it as `cursor` for the next page; null at the end of the list"
+    )
+    total: Total | None = Field(
+        default=None, description="of the whole list, if it was asked for with `total=true`"
     )
 
     @classmethod

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.store.pool import Database
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -72,3 +74,18 @@ class Conditions:
     def __str__(self) -> str:
         """Return what stands behind WHERE."""
         return " AND ".join(self._conditions) or "true"
+
+
+async def count(db: Database, source: str, conditions: Conditions) -> int:
+    """Return how many rows a list has, looking at no more than the first parameter says.
+
+    Args:
+        db: the pool.
+        source: what stands behind FROM.
+        conditions: of the list, whose first parameter is the number to stop at.
+    """
+    found: int = await db.fetchval(
+        f"SELECT count(*) FROM (SELECT FROM {source} WHERE {conditions} LIMIT $1) AS counted",  # noqa: S608 - conditions are made of columns
+        *conditions.parameters,
+    )
+    return found

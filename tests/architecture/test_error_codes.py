@@ -61,7 +61,6 @@ EVERYWHERE = {
     "malformed_json",
     "missing_permission",
     "rate_limited",
-
     "unauthorized",
     "unavailable",
     "unsupported_media_type",

@@ -1,8 +1,9 @@
 """Groups of id tokens: rules that all tokens of a group have in common."""
 
+from typing import Annotated, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Query, Response, status
 
 from control import problems
 from control.api.access.id_token_groups_schemas import (
@@ -12,7 +13,17 @@ from control.api.access.id_token_groups_schemas import (
     IdTokenGroupUpdate,
 )
 from control.api.accounts.organizations_schemas import OfOrganization
-from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
+from control.paging import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    Page,
+    Total,
+    WantsTotal,
+    cut_page,
+    decode_key,
+    encode_cursor,
+)
 from control.services import ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.store.access import id_token_groups
@@ -46,21 +57,41 @@ async def create_id_token_group(
 
 @router.get("")
 async def list_id_token_groups(
+    *,
     services: ServicesDep,
     organization_id: OfOrganization = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
+    sort: Annotated[
+        Literal["group_id_token", "-group_id_token"], Query(description="`-`: from the last one up")
+    ] = "group_id_token",
+    total: WantsTotal = False,
 ) -> Page[IdTokenGroup]:
     """List the groups with rules in alphabetical order; letter case does not count."""
-    key = decode_key(_RESOURCE, cursor)
+    goes_down = sort.startswith("-")
+    resource = f"{_RESOURCE} down" if goes_down else _RESOURCE
     rows, next_cursor = cut_page(
         await id_token_groups.list_after(
-            services.db, after=key, limit=limit + 1, organization_id=organization_id
+            services.db,
+            after=decode_key(resource, cursor),
+            limit=limit + 1,
+            goes_down=goes_down,
+            organization_id=organization_id,
         ),
         limit=limit,
-        cursor_of=lambda group: encode_cursor(_RESOURCE, group.group_id_token),
+        cursor_of=lambda group: encode_cursor(resource, group.group_id_token),
     )
-    return Page(items=[IdTokenGroup.model_validate(row) for row in rows], next_cursor=next_cursor)
+    counted = await Total.of(
+        lambda up_to: id_token_groups.count(
+            services.db, up_to=up_to, organization_id=organization_id
+        ),
+        wanted=total,
+    )
+    return Page(
+        items=[IdTokenGroup.model_validate(row) for row in rows],
+        next_cursor=next_cursor,
+        total=counted,
+    )
 
 
 @router.get("/{group_id_token:path}", responses=problems.responses(NotFoundCode.ID_TOKEN_GROUP))

@@ -1,8 +1,9 @@
 """Locations: places with stations, and who may charge there."""
 
+from typing import Annotated, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Query, Response, status
 
 from control import problems
 from control.api.access.locations_schemas import (
@@ -12,7 +13,17 @@ from control.api.access.locations_schemas import (
     LocationUpdate,
 )
 from control.api.accounts.organizations_schemas import OfOrganization
-from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
+from control.paging import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    Page,
+    Total,
+    WantsTotal,
+    cut_page,
+    decode_key,
+    encode_cursor,
+)
 from control.services import ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.store.access import locations
@@ -46,21 +57,37 @@ async def create_location(
 
 @router.get("")
 async def list_locations(
+    *,
     services: ServicesDep,
     organization_id: OfOrganization = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
+    sort: Annotated[
+        Literal["location_id", "-location_id"], Query(description="`-`: from the last one up")
+    ] = "location_id",
+    total: WantsTotal = False,
 ) -> Page[Location]:
     """List the locations in the order of their ids."""
-    key = decode_key(_RESOURCE, cursor)
+    goes_down = sort.startswith("-")
+    resource = f"{_RESOURCE} down" if goes_down else _RESOURCE
     rows, next_cursor = cut_page(
         await locations.list_after(
-            services.db, after=key, limit=limit + 1, organization_id=organization_id
+            services.db,
+            after=decode_key(resource, cursor),
+            limit=limit + 1,
+            goes_down=goes_down,
+            organization_id=organization_id,
         ),
         limit=limit,
-        cursor_of=lambda location: encode_cursor(_RESOURCE, location.location_id),
+        cursor_of=lambda location: encode_cursor(resource, location.location_id),
     )
-    return Page(items=[Location.model_validate(row) for row in rows], next_cursor=next_cursor)
+    counted = await Total.of(
+        lambda up_to: locations.count(services.db, up_to=up_to, organization_id=organization_id),
+        wanted=total,
+    )
+    return Page(
+        items=[Location.model_validate(row) for row in rows], next_cursor=next_cursor, total=counted
+    )
 
 
 @router.get("/{location_id}", responses=problems.responses(NotFoundCode.LOCATION))

@@ -1,6 +1,6 @@
 """Dead letters: what stations said that fits nowhere, and what operators make of it."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -21,6 +21,8 @@ from control.paging import (
     Cursor,
     Limit,
     Page,
+    Total,
+    WantsTotal,
     cut_page,
     decode_position,
     encode_position,
@@ -34,6 +36,9 @@ from shared.store.sessions import dead_letters, letter_delivery, refused_calls
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
 
 _BY_TIME = "received_at"
+_Sort = Annotated[
+    Literal["received_at", "-received_at"], Query(description="`-`: the last received first")
+]
 _RESOURCE = "dead-letters"
 
 
@@ -49,9 +54,13 @@ async def list_dead_letters(
     until: Annotated[UtcTime | None, Query(description="only those received before")] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
+    sort: _Sort | None = None,
+    total: WantsTotal = False,
 ) -> Page[DeadLetter]:
     """List the dead letters, the newest first."""
-    order = None if since is None and until is None else _BY_TIME
+    order = _BY_TIME if since is not None or until is not None else None
+    if sort is not None:
+        order = sort if sort.startswith("-") else f"{sort} up"
     rows, next_cursor = cut_page(
         await dead_letters.list_before(
             services.db,
@@ -61,6 +70,8 @@ async def list_dead_letters(
             status=status,
             since=since,
             until=until,
+            by_time=None if sort is None else True,
+            goes_down=sort is None or sort.startswith("-"),
         ),
         limit=limit,
         cursor_of=lambda letter: encode_position(
@@ -69,7 +80,14 @@ async def list_dead_letters(
             order=order,
         ),
     )
-    return Page(items=[DeadLetter.model_validate(row) for row in rows], next_cursor=next_cursor)
+    counted = await Total.of(
+        lambda up_to: dead_letters.count(
+            services.db, up_to=up_to, station_id=station_id, status=status, since=since, until=until
+        ),
+        wanted=total,
+    )
+    items = [DeadLetter.model_validate(row) for row in rows]
+    return Page(items=items, next_cursor=next_cursor, total=counted)
 
 
 @router.get("/{dead_letter_id}", responses=problems.responses(NotFoundCode.DEAD_LETTER))

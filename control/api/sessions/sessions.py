@@ -1,7 +1,7 @@
 """Sessions and their meter values: stations make them, operators decide about suspects."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -19,11 +19,14 @@ from control.api.sessions.sessions_schemas import (
 )
 from control.api.types import ONE_LINE, StationId, UtcTime
 from control.auth import PrincipalDep
+from control.errors import InvalidFieldError
 from control.paging import (
     DEFAULT_LIMIT,
     Cursor,
     Limit,
     Page,
+    Total,
+    WantsTotal,
     bad_cursor,
     cut_page,
     decode_cursor,
@@ -31,6 +34,7 @@ from control.paging import (
     decode_uuid,
     encode_cursor,
     encode_position,
+    parse_sort,
 )
 from control.services import Services, ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
@@ -47,6 +51,22 @@ _HISTORY = "session-history"
 _METER_VALUE_KEY_PARTS = 2
 _BIGINT_MAX = 2**63 - 1
 
+_Sort = Annotated[
+    Literal[
+        "session_id",
+        "-session_id",
+        "started_at",
+        "-started_at",
+        "ended_at",
+        "-ended_at",
+        "updated_at",
+        "-updated_at",
+    ],
+    Query(
+        description="by what: `session_id` is in the order in which they came to be, and a time "
+        "lists those that have it. `-`: the last one first. Left out, it follows from the filter"
+    ),
+]
 _IdToken = Annotated[str, Field(min_length=1, max_length=255), ONE_LINE]
 _TransactionId = Annotated[str, Field(min_length=1, max_length=36), ONE_LINE]
 
@@ -111,10 +131,13 @@ def _filter(
 
 @router.get("")
 async def list_sessions(
+    *,
     services: ServicesDep,
     found: Annotated[SessionFilter, Depends(_filter)],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
+    sort: _Sort | None = None,
+    total: WantsTotal = False,
 ) -> Page[Session]:
     """List the sessions, the newest first.
 
@@ -122,20 +145,51 @@ async def list_sessions(
     end, else of their start: the last one first, but with `updated_since` the one that changed
     last comes last, so that a session that changes meanwhile comes once more.
     """
-    order = None if found.order is SessionOrder.NEWEST else found.order
+    order, goes_down = _order(found, sort)
+    # A cursor is of one order and one direction; who does not sort has those of before.
+    by_id = order is SessionOrder.NEWEST
+    resource = f"{_SESSIONS} up" if by_id and goes_down is False else _SESSIONS
+    key = None if by_id else sort or order
     rows, next_cursor = cut_page(
         await sessions.list_before(
             services.db,
-            before=decode_position(_SESSIONS, cursor, order=order),
+            before=decode_position(resource, cursor, order=key),
             limit=limit + 1,
             found=found,
+            order=None if sort is None else order,
+            goes_down=goes_down,
         ),
         limit=limit,
         cursor_of=lambda session: encode_position(
-            _SESSIONS, sessions.position_of(session, found.order), order=order
+            resource, sessions.position_of(session, order), order=key
         ),
     )
-    return Page(items=[Session.of(row) for row in rows], next_cursor=next_cursor)
+    counted = await Total.of(
+        lambda up_to: sessions.count(services.db, found, up_to=up_to), wanted=total
+    )
+    return Page(items=[Session.of(row) for row in rows], next_cursor=next_cursor, total=counted)
+
+
+def _order(found: SessionFilter, sort: str | None) -> tuple[SessionOrder, bool | None]:
+    """Return by what a list is sorted, and whether it goes down if that was said.
+
+    Raises:
+        InvalidFieldError: it is asked for by one time and sorted by another, which would read
+            everything in between.
+    """
+    said = parse_sort(sort)
+    if said is None:
+        return found.order, None
+    member, goes_down = said
+    order = SessionOrder.NEWEST if member == "session_id" else SessionOrder(member)
+    if found.order not in {SessionOrder.NEWEST, order}:
+        raise InvalidFieldError(
+            "query",
+            "sort",
+            f"a list that is asked for by {found.order} is in its order: leave sort out, or say "
+            f"{found.order} or -{found.order}",
+        )
+    return order, goes_down
 
 
 @router.get("/{session_id}", responses=problems.responses(NotFoundCode.SESSION))

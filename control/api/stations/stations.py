@@ -1,6 +1,6 @@
 """Stations: registering, finding, changing and removing them."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import structlog
 from fastapi import APIRouter, Query, Response, status
@@ -22,6 +22,8 @@ from control.paging import (
     Cursor,
     Limit,
     Page,
+    Total,
+    WantsTotal,
     bad_cursor,
     cut_page,
     decode_cursor,
@@ -53,6 +55,10 @@ class StationsAsked(StationCriteria):
 
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor = None
+    sort: Annotated[
+        Literal["station_id", "-station_id"], Query(description="`-`: from the last one up")
+    ] = "station_id"
+    total: WantsTotal = False
 
 
 # After a change of one of these the station has to prove itself again.
@@ -79,17 +85,26 @@ async def list_stations(
     services: ServicesDep, asked: Annotated[StationsAsked, Query()]
 ) -> Page[Station]:
     """List the stations in the order of their ids, by all that a batch of commands goes by."""
-    key = decode_key(_RESOURCE, asked.cursor)
+    found, goes_down = asked.to_domain(), asked.sort.startswith("-")
+    resource = f"{_RESOURCE} down" if goes_down else _RESOURCE
     rows, next_cursor = cut_page(
         await stations.list_after(
-            services.db, after=key, limit=asked.limit + 1, found=asked.to_domain()
+            services.db,
+            after=decode_key(resource, asked.cursor),
+            limit=asked.limit + 1,
+            found=found,
+            goes_down=goes_down,
         ),
         limit=asked.limit,
-        cursor_of=lambda station: encode_cursor(_RESOURCE, station.station_id),
+        cursor_of=lambda station: encode_cursor(resource, station.station_id),
     )
     owners = await services.connections.owners([row.station_id for row in rows if row.online])
     items = [Station.of(row, owners.get(row.station_id)) for row in rows]
-    return Page(items=items, next_cursor=next_cursor)
+    total = await Total.of(
+        lambda up_to: stations.count(services.db, found, up_to=up_to),
+        wanted=asked.total,
+    )
+    return Page(items=items, next_cursor=next_cursor, total=total)
 
 
 @router.get("/{station_id}", responses=problems.responses(NotFoundCode.STATION))

@@ -1,6 +1,6 @@
 """Security events; stations tell them, the API only reads."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
@@ -11,6 +11,8 @@ from control.paging import (
     Cursor,
     Limit,
     Page,
+    Total,
+    WantsTotal,
     cut_page,
     decode_position,
     encode_position,
@@ -22,6 +24,9 @@ from shared.store.trust import security_events
 router = APIRouter(prefix="/v1/security-events", tags=["security events"])
 
 _BY_TIME = "received_at"
+_Sort = Annotated[
+    Literal["received_at", "-received_at"], Query(description="`-`: the last received first")
+]
 _RESOURCE = "security-events"
 
 
@@ -34,9 +39,13 @@ async def list_security_events(
     until: Annotated[UtcTime | None, Query(description="only those received before")] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
+    sort: _Sort | None = None,
+    total: WantsTotal = False,
 ) -> Page[SecurityEvent]:
     """List the security events, the last received first."""
-    order = None if since is None and until is None else _BY_TIME
+    order = _BY_TIME if since is not None or until is not None else None
+    if sort is not None:
+        order = sort if sort.startswith("-") else f"{sort} up"
     rows, next_cursor = cut_page(
         await security_events.list_before(
             services.db,
@@ -45,6 +54,8 @@ async def list_security_events(
             station_id=station_id,
             since=since,
             until=until,
+            by_time=None if sort is None else True,
+            goes_down=sort is None or sort.startswith("-"),
         ),
         limit=limit,
         cursor_of=lambda event: encode_position(
@@ -53,5 +64,11 @@ async def list_security_events(
             order=order,
         ),
     )
+    counted = await Total.of(
+        lambda up_to: security_events.count(
+            services.db, up_to=up_to, station_id=station_id, since=since, until=until
+        ),
+        wanted=total,
+    )
     items = [SecurityEvent.model_validate(row) for row in rows]
-    return Page(items=items, next_cursor=next_cursor)
+    return Page(items=items, next_cursor=next_cursor, total=counted)

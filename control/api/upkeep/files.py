@@ -12,7 +12,17 @@ from control import problems
 from control.api.accounts.organizations_schemas import OfOrganization, OrganizationId
 from control.api.types import ONE_LINE
 from control.api.upkeep.files_schemas import File, FileUpdate
-from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
+from control.paging import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    Page,
+    Total,
+    WantsTotal,
+    cut_page,
+    decode_uuid,
+    encode_cursor,
+)
 from control.services import ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import UnavailableError
@@ -100,11 +110,13 @@ async def create_file(
 
 @router.get("")
 async def list_files(
+    *,
     services: ServicesDep,
     purpose: Annotated[FilePurpose | None, Query(description="only these")] = None,
     organization_id: OfOrganization = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
+    total: WantsTotal = False,
 ) -> Page[File]:
     """List the files, the newest first."""
     rows, next_cursor = cut_page(
@@ -118,8 +130,14 @@ async def list_files(
         limit=limit,
         cursor_of=lambda file: encode_cursor(_RESOURCE, file.file_id),
     )
+    counted = await Total.of(
+        lambda up_to: files.count(
+            services.db, up_to=up_to, purpose=purpose, organization_id=organization_id
+        ),
+        wanted=total,
+    )
     items = [File.of(row, services.files.operator_link(row)) for row in rows]
-    return Page(items=items, next_cursor=next_cursor)
+    return Page(items=items, next_cursor=next_cursor, total=counted)
 
 
 @router.get("/{file_id}", responses=problems.responses(NotFoundCode.FILE))

@@ -11,6 +11,7 @@ from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.store import organization_scope
 from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Database
 
 _COLUMNS = ", ".join(field.name for field in fields(IdTokenGroup))
@@ -89,7 +90,12 @@ async def get(db: Database, group_id_token: str) -> IdTokenGroup:
 
 
 async def list_after(
-    db: Database, *, after: str | None, limit: int, organization_id: str | None = None
+    db: Database,
+    *,
+    after: str | None,
+    limit: int,
+    goes_down: bool = False,
+    organization_id: str | None = None,
 ) -> list[IdTokenGroup]:
     """Return up to `limit` groups in the order of their keys, from the one behind `after` on.
 
@@ -97,19 +103,28 @@ async def list_after(
         db: the pool.
         after: the group before.
         limit: how many at most.
+        goes_down: the other way round.
         organization_id: only those that belong to it.
     """
     conditions = Conditions(limit)
-    conditions.compare("group_key >", after and id_token_key(after))
+    behind = None if after is None else id_token_key(after)
+    conditions.compare(f"group_key {'<' if goes_down else '>'}", behind)
     conditions.compare("organization_id =", organization_id)
     records = await db.fetch(
         f"""
         SELECT {_COLUMNS} FROM id_token_groups
-        WHERE {conditions} ORDER BY group_key LIMIT $1
+        WHERE {conditions} ORDER BY group_key {"DESC" if goes_down else "ASC"} LIMIT $1
         """,  # noqa: S608 - as above
         *conditions.parameters,
     )
     return [_group(record) for record in records]
+
+
+async def count(db: Database, *, up_to: int, organization_id: str | None = None) -> int:
+    """Return how many groups there are, counting no further than `up_to`."""
+    conditions = Conditions(up_to)
+    conditions.compare("organization_id =", organization_id)
+    return await count_rows(db, "id_token_groups", conditions)
 
 
 async def update(db: Database, group_id_token: str, changes: dict[str, Any]) -> IdTokenGroup:

@@ -26,6 +26,7 @@ from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.store import organization_scope
 from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Connection, Database
 
 _NAMES = tuple(field.name for field in fields(IdToken))
@@ -182,7 +183,12 @@ async def get(db: Database, id_token: str, type_: IdTokenType | None = None) -> 
 
 
 async def list_after(
-    db: Database, *, after: str | None, limit: int, organization_id: str | None = None
+    db: Database,
+    *,
+    after: str | None,
+    limit: int,
+    goes_down: bool = False,
+    organization_id: str | None = None,
 ) -> list[tuple[str, IdToken]]:
     """Return up to `limit` tokens with their keys, in the order of those, from behind `after`.
 
@@ -190,19 +196,28 @@ async def list_after(
         db: the pool.
         after: key of the token before.
         limit: how many at most.
+        goes_down: the other way round.
         organization_id: only those that belong to it.
     """
     conditions = Conditions(limit)
-    conditions.compare("id_token_key >", after and id_token_key(after))
+    behind = None if after is None else id_token_key(after)
+    conditions.compare(f"id_token_key {'<' if goes_down else '>'}", behind)
     conditions.compare("organization_id =", organization_id)
     records = await db.fetch(
         f"""
         SELECT id_token_key, {_COLUMNS} FROM id_tokens
-        WHERE {conditions} ORDER BY id_token_key LIMIT $1
+        WHERE {conditions} ORDER BY id_token_key {"DESC" if goes_down else "ASC"} LIMIT $1
         """,  # noqa: S608 - as above
         *conditions.parameters,
     )
     return [(record["id_token_key"], _id_token(record)) for record in records]
+
+
+async def count(db: Database, *, up_to: int, organization_id: str | None = None) -> int:
+    """Return how many tokens there are, counting no further than `up_to`."""
+    conditions = Conditions(up_to)
+    conditions.compare("organization_id =", organization_id)
+    return await count_rows(db, "id_tokens", conditions)
 
 
 async def update(

@@ -13,6 +13,7 @@ from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.store import organization_scope
 from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Database
 
 ORGANIZATIONS_ABOVE = """
@@ -131,7 +132,12 @@ async def get(db: Database, location_id: str) -> Location:
 
 
 async def list_after(
-    db: Database, *, after: str | None, limit: int, organization_id: str | None = None
+    db: Database,
+    *,
+    after: str | None,
+    limit: int,
+    goes_down: bool = False,
+    organization_id: str | None = None,
 ) -> list[Location]:
     """Return up to `limit` locations in the order of their ids, from behind `after` on.
 
@@ -139,19 +145,27 @@ async def list_after(
         db: the pool.
         after: id of the one before.
         limit: how many at most.
+        goes_down: the other way round.
         organization_id: only those that belong to it.
     """
     conditions = Conditions(limit)
-    conditions.compare("location_id >", after)
+    conditions.compare(f"location_id {'<' if goes_down else '>'}", after)
     conditions.compare("organization_id =", organization_id)
     records = await db.fetch(
         f"""
         SELECT {_COLUMNS} FROM locations
-        WHERE {conditions} ORDER BY location_id LIMIT $1
+        WHERE {conditions} ORDER BY location_id {"DESC" if goes_down else "ASC"} LIMIT $1
         """,  # noqa: S608 - as above
         *conditions.parameters,
     )
     return [_location(record) for record in records]
+
+
+async def count(db: Database, *, up_to: int, organization_id: str | None = None) -> int:
+    """Return how many locations there are, counting no further than `up_to`."""
+    conditions = Conditions(up_to)
+    conditions.compare("organization_id =", organization_id)
+    return await count_rows(db, "locations", conditions)
 
 
 async def update(db: Database, location_id: str, changes: dict[str, Any]) -> Location:

@@ -13,6 +13,7 @@ from shared.domain.errors import ConflictError, NotFoundError
 from shared.domain.sessions import TransactionEnded
 from shared.domain.sessions.dead_letters import DeadLetter, DeadLetterStatus, StrayTransactionEnd
 from shared.store.conditions import Conditions, Position
+from shared.store.conditions import count as count_rows
 from shared.store.fingerprints import encode_json, fingerprint
 from shared.store.pool import Connection, Database
 
@@ -271,6 +272,8 @@ async def list_before(
     status: DeadLetterStatus | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    by_time: bool | None = None,
+    goes_down: bool = True,
 ) -> list[DeadLetter]:
     """Return up to `limit` dead letters, newest first.
 
@@ -282,17 +285,17 @@ async def list_before(
         status: only those of which this became.
         since: only those received then or later.
         until: only those received before.
+        by_time: whether in the order of their receipt; None: if asked for by it.
+        goes_down: whether the latest comes first.
     """
-    delivered = status is DeadLetterStatus.DELIVERED
-    conditions = Conditions(limit)
-    conditions.compare("station_id =", station_id)
-    conditions.compare("status =", DeadLetterStatus.DISMISSED if delivered else status)
-    conditions.compare("(delivered_at IS NOT NULL) =", None if status is None else delivered)
-    conditions.compare("received_at >=", since)
-    conditions.compare("received_at <", until)
-    by_time = since is not None or until is not None
+    conditions = _conditions(limit, station_id, status, since, until)
+    if by_time is None:
+        by_time = since is not None or until is not None
     order = conditions.page(
-        "dead_letters.dead_letter_id", time="received_at" if by_time else None, behind=before
+        "dead_letters.dead_letter_id",
+        time="received_at" if by_time else None,
+        behind=before,
+        goes_down=goes_down,
     )
     records = await db.fetch(
         f"""
@@ -301,6 +304,37 @@ async def list_before(
         *conditions.parameters,
     )
     return [_dead_letter(record) for record in records]
+
+
+async def count(
+    db: Database,
+    *,
+    up_to: int,
+    station_id: str | None = None,
+    status: DeadLetterStatus | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> int:
+    """Return how many dead letters a list has, counting no further than `up_to`."""
+    conditions = _conditions(up_to, station_id, status, since, until)
+    return await count_rows(db, "dead_letters", conditions)
+
+
+def _conditions(
+    limit: int,
+    station_id: str | None,
+    status: DeadLetterStatus | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> Conditions:
+    delivered = status is DeadLetterStatus.DELIVERED
+    conditions = Conditions(limit)
+    conditions.compare("station_id =", station_id)
+    conditions.compare("status =", DeadLetterStatus.DISMISSED if delivered else status)
+    conditions.compare("(delivered_at IS NOT NULL) =", None if status is None else delivered)
+    conditions.compare("received_at >=", since)
+    conditions.compare("received_at <", until)
+    return conditions
 
 
 async def dismiss(

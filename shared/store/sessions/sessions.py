@@ -21,6 +21,7 @@ from shared.domain.sessions import (
 )
 from shared.domain.sessions.meter_values import ReadingContext, StoredMeterValue
 from shared.store.conditions import Conditions, Position
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Connection, Database
 from shared.store.session_tokens import TYPE_TOLD
 
@@ -136,22 +137,36 @@ async def list_before(
     before: Position | None,
     limit: int,
     found: SessionFilter = _ALL,
+    order: SessionOrder | None = None,
+    goes_down: bool | None = None,
 ) -> list[Session]:
     """Return up to `limit` sessions in the order of what is asked for.
+
+    In the order of a time are those that have it.
 
     Args:
         db: the pool.
         before: the list begins with the next one behind it; of the same order.
         limit: how many at most.
         found: which.
+        order: by what; None for that of the filter.
+        goes_down: whether what is latest comes first; None for what is usual in that order.
     """
     conditions = _conditions(found, limit)
-    time, goes_down = _ORDERS[found.order]
-    order = conditions.page("session.session_id", time=time, behind=before, goes_down=goes_down)
+    time, usually_down = _ORDERS[order or found.order]
+    if time is not None and order is not None:
+        conditions.add(f"{time} IS NOT NULL")
+    down = usually_down if goes_down is None else goes_down
+    by = conditions.page("session.session_id", time=time, behind=before, goes_down=down)
     records = await db.fetch(
-        f"{_SELECT} WHERE {conditions} ORDER BY {order} LIMIT $1", *conditions.parameters
+        f"{_SELECT} WHERE {conditions} ORDER BY {by} LIMIT $1", *conditions.parameters
     )
     return [_session(record) for record in records]
+
+
+async def count(db: Database, found: SessionFilter, *, up_to: int) -> int:
+    """Return how many sessions there are, counting no further than `up_to`."""
+    return await count_rows(db, "sessions AS session", _conditions(found, up_to))
 
 
 def position_of(session: Session, order: SessionOrder) -> Position:

@@ -19,6 +19,7 @@ from shared.domain.stations.stations import (
 )
 from shared.store import organization_scope, password_changes, station_names, station_selection
 from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Database
 
 _COLUMNS = ", ".join(field.name for field in fields(Station))
@@ -138,24 +139,41 @@ async def was_online(db: Database, station_id: str, *, within_s: float) -> bool:
 
 
 async def list_after(
-    db: Database, *, after: str | None, limit: int, found: StationFilter = _ALL
+    db: Database,
+    *,
+    after: str | None,
+    limit: int,
+    found: StationFilter = _ALL,
+    goes_down: bool = False,
 ) -> list[Station]:
     """Return up to `limit` stations in the order of their ids, from the one behind `after` on.
 
     Those that are online, or speak a version of OCPP, have no index of their own: they are found
     among those that the other criteria leave, or soon met because they are many.
     """
+    conditions = _conditions(limit, found)
+    conditions.compare(f"station_id {'<' if goes_down else '>'}", after)
+    direction = "DESC" if goes_down else "ASC"
+    records = await db.fetch(
+        f"SELECT {_COLUMNS} FROM stations WHERE {conditions} ORDER BY station_id {direction} "  # noqa: S608 - as above
+        "LIMIT $1",
+        *conditions.parameters,
+    )
+    return [_station(record) for record in records]
+
+
+async def count(db: Database, found: StationFilter, *, up_to: int) -> int:
+    """Return how many stations there are, counting no further than `up_to`."""
+    return await count_rows(db, "stations", _conditions(up_to, found))
+
+
+def _conditions(limit: int, found: StationFilter) -> Conditions:
     conditions = Conditions(limit)
-    conditions.compare("station_id >", after)
     document = f"{conditions.parameter(asdict(found))}::jsonb"
     conditions.add(f"{document} IS NOT NULL")
     for condition in station_selection.conditions_of(found, document):
         conditions.add(condition)
-    records = await db.fetch(
-        f"SELECT {_COLUMNS} FROM stations WHERE {conditions} ORDER BY station_id LIMIT $1",  # noqa: S608 - as above
-        *conditions.parameters,
-    )
-    return [_station(record) for record in records]
+    return conditions
 
 
 async def update(db: Database, station_id: str, changes: dict[str, Any]) -> Station:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.store.conditions import Conditions, Position
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Database
 
 
@@ -27,6 +28,8 @@ async def list_before(
     station_id: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    by_time: bool | None = None,
+    goes_down: bool = True,
 ) -> list[SecurityEvent]:
     """Return up to `limit` events, the last received first.
 
@@ -37,16 +40,17 @@ async def list_before(
         station_id: only this station's.
         since: only those received then or later.
         until: only those received before.
+        by_time: whether in the order of their receipt; None: if asked for by it.
+        goes_down: whether the latest comes first.
     """
-    conditions = Conditions(limit)
-    conditions.compare("station_id =", station_id)
-    conditions.compare("received_at >=", since)
-    conditions.compare("received_at <", until)
-    by_time = since is not None or until is not None
+    conditions = _conditions(limit, station_id, since, until)
+    if by_time is None:
+        by_time = since is not None or until is not None
     order = conditions.page(
         "security_events.security_event_id",
         time="received_at" if by_time else None,
         behind=before,
+        goes_down=goes_down,
     )
     records = await db.fetch(
         f"""
@@ -57,3 +61,26 @@ async def list_before(
         *conditions.parameters,
     )
     return [SecurityEvent(**record) for record in records]
+
+
+async def count(
+    db: Database,
+    *,
+    up_to: int,
+    station_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> int:
+    """Return how many events a list has, counting no further than `up_to`."""
+    conditions = _conditions(up_to, station_id, since, until)
+    return await count_rows(db, "security_events", conditions)
+
+
+def _conditions(
+    limit: int, station_id: str | None, since: datetime | None, until: datetime | None
+) -> Conditions:
+    conditions = Conditions(limit)
+    conditions.compare("station_id =", station_id)
+    conditions.compare("received_at >=", since)
+    conditions.compare("received_at <", until)
+    return conditions

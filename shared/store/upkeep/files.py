@@ -9,6 +9,8 @@ from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.domain.upkeep.files import File, FilePurpose, FileState
 from shared.store import organization_scope
+from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Database
 
 COLUMNS = ", ".join(
@@ -90,18 +92,11 @@ async def list_before(
         purpose: only those for this.
         organization_id: only those that belong to it.
     """
+    conditions = _conditions(limit, purpose, organization_id)
+    conditions.compare("file_id <", before)
     records = await db.fetch(
-        f"""
-        SELECT {COLUMNS} FROM files
-        WHERE state <> 'removed' AND ($1::uuid IS NULL OR file_id < $1)
-          AND ($2::text IS NULL OR purpose = $2)
-          AND ($4::text IS NULL OR organization_id = $4)
-        ORDER BY files.file_id DESC LIMIT $3
-        """,  # noqa: S608 - as above
-        before,
-        purpose,
-        limit,
-        organization_id,
+        f"SELECT {COLUMNS} FROM files WHERE {conditions} ORDER BY files.file_id DESC LIMIT $1",  # noqa: S608 - as above
+        *conditions.parameters,
     )
     return [file_of(record) for record in records]
 
@@ -122,6 +117,25 @@ async def update(db: Database, file_id: str, *, organization_id: str) -> File:
     if record is None:
         raise NotFoundError(f"there is no file {file_id}", code=NotFoundCode.FILE)
     return file_of(record)
+
+
+async def count(
+    db: Database,
+    *,
+    up_to: int,
+    purpose: FilePurpose | None = None,
+    organization_id: str | None = None,
+) -> int:
+    """Return how many files there are, counting no further than `up_to`."""
+    return await count_rows(db, "files", _conditions(up_to, purpose, organization_id))
+
+
+def _conditions(limit: int, purpose: FilePurpose | None, organization_id: str | None) -> Conditions:
+    conditions = Conditions(limit)
+    conditions.add("state <> 'removed'")
+    conditions.compare("purpose =", purpose)
+    conditions.compare("organization_id =", organization_id)
+    return conditions
 
 
 async def list_contents(db: Database, file_id: str) -> list[str]:

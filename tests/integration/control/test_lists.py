@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.domain.sessions import SessionFilter
+from control import paging
+from shared.domain.sessions import SessionFilter, SessionOrder
 from shared.domain.stations.stations import StationFilter
 from shared.store.pool import Database
 from shared.store.sessions import dead_letters, sessions
@@ -275,6 +276,115 @@ async def test_a_cursor_is_of_one_order(client: httpx.AsyncClient, db: Database)
             assert_problem(wrong, 422, "invalid-input")
 
 
+@pytest.mark.parametrize("member", ["session_id", "started_at", "ended_at", "updated_at"])
+async def test_sessions_are_sorted_as_asked_both_ways_page_by_page(
+    client: httpx.AsyncClient, db: Database, member: str
+) -> None:
+    await make_sessions(db, 60)
+    # Many at one instant, so that pages end among them; one that goes on; one without a start.
+    await db.execute("UPDATE sessions SET started_at = $1 WHERE transaction_id LIKE 'T3_'", at(30))
+    await db.execute("UPDATE sessions SET ended_at = NULL WHERE transaction_id = 'T7'")
+    await db.execute("UPDATE sessions SET started_at = NULL WHERE transaction_id = 'T9'")
+    everything = await listed(client, "/v1/sessions")
+    there = [each for each in everything if each[member] is not None]
+    up = await listed(client, "/v1/sessions", sort=member)
+    down = await listed(client, "/v1/sessions", sort=f"-{member}")
+    keys = [(each[member], each["session_id"]) for each in up]
+    assert keys == sorted((each[member], each["session_id"]) for each in there)
+    assert down == up[::-1]
+
+
+async def test_a_list_by_one_time_is_not_sorted_by_another(client: httpx.AsyncClient) -> None:
+    words = {"started_since": at(0).isoformat()}
+    for sort in ("ended_at", "-updated_at", "session_id"):
+        answer = await client.get("/v1/sessions", params={**words, "sort": sort})
+        assert "started_at" in assert_problem(answer, 422, "invalid-input")["detail"]
+    for sort in ("started_at", "-started_at"):
+        answer = await client.get("/v1/sessions", params={**words, "sort": sort})
+        assert answer.status_code == 200
+
+
+@pytest.mark.timeout(120)
+async def test_no_order_of_sessions_reads_much_more_than_it_lists(full: Database) -> None:
+    for order in SessionOrder:
+        for goes_down in (True, False):
+            asked = Asked(full)
+            page = await sessions.list_before(
+                asked.db, before=None, limit=PAGE, order=order, goes_down=goes_down
+            )
+            assert len(page) == PAGE
+            assert await asked.rows_read("sessions") <= PAGE + 60, (order, goes_down)
+            behind = sessions.position_of(page[-1], order)
+            await sessions.list_before(
+                asked.db, before=behind, limit=PAGE, order=order, goes_down=goes_down
+            )
+            assert await asked.rows_read("sessions") <= PAGE + 60, (order, goes_down, "page 2")
+
+
+async def test_a_list_is_counted_if_that_is_asked_for(
+    client: httpx.AsyncClient, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make_sessions(db, 40)
+    await make_letters(db, 30)
+    for number in range(3):
+        await register(db, f"CS-{number}")
+    for path, words, count in (
+        ("/v1/sessions", {}, 40),
+        ("/v1/sessions", {"transaction_id": "T7"}, 1),
+        ("/v1/dead-letters", {"station_id": "CS-1"}, 15),
+        ("/v1/dead-letters", {"status": "dismissed"}, 0),
+        ("/v1/security-events", {"since": at(20).isoformat()}, 10),
+        ("/v1/stations", {}, 3),
+        ("/v1/stations", {"online": "true"}, 0),
+    ):
+        asked = {**words, "limit": "2", "total": "true"}
+        page = (await client.get(path, params=asked)).json()
+        assert page["total"] == {"count": count, "at_least": False}, (path, words)
+        if page["next_cursor"]:  # of the whole list, on every page
+            behind = {**asked, "cursor": page["next_cursor"]}
+            assert (await client.get(path, params=behind)).json()["total"] == page["total"]
+        assert (await client.get(path, params={**words, "limit": "2"})).json()["total"] is None
+    monkeypatch.setattr(paging, "TOTAL_MAX", 25)
+    page = (await client.get("/v1/sessions", params={"total": "true"})).json()
+    assert page["total"] == {"count": 25, "at_least": True}
+
+
+@pytest.mark.parametrize("resource", ["security-events", "dead-letters"])
+async def test_events_and_letters_are_sorted_by_receipt_both_ways(
+    client: httpx.AsyncClient, db: Database, resource: str
+) -> None:
+    await make_letters(db, 40)
+    for sort, minutes in (("received_at", range(40)), ("-received_at", range(39, -1, -1))):
+        found = await listed(client, f"/v1/{resource}", sort=sort)
+        times = [datetime.fromisoformat(each["received_at"]) for each in found]
+        assert times == [at(minute) for minute in minutes]
+
+
+@pytest.mark.parametrize(
+    ("path", "member"),
+    [
+        ("/v1/stations", "station_id"),
+        ("/v1/locations", "location_id"),
+        ("/v1/id-tokens", "id_token"),
+        ("/v1/id-token-groups", "group_id_token"),
+    ],
+)
+async def test_a_list_by_name_goes_both_ways_and_is_counted(
+    client: httpx.AsyncClient, path: str, member: str
+) -> None:
+    for number in range(40):
+        body = {member: f"X-{number:02}"} | ({"type": "Central"} if member == "id_token" else {})
+        assert (await client.post(path, json=body)).status_code == 201
+    up = await listed(client, path)
+    assert [each[member] for each in up] == [f"X-{number:02}" for number in range(40)]
+    assert await listed(client, path, sort=f"-{member}") == up[::-1]
+    assert await listed(client, path, sort=member) == up
+    page = (await client.get(path, params={"limit": 3, "total": True})).json()
+    assert page["total"] == {"count": 40, "at_least": False}
+    wrong = {"sort": f"-{member}", "cursor": page["next_cursor"]}
+    assert_problem(await client.get(path, params=wrong), 422, "invalid-input")
+
+
 async def test_billable_in_a_list_is_billable_in_the_session(db: Database) -> None:
     """Every way in which a session can stand in the database is listed as it shows itself."""
     yes_and_no = (True, False)
@@ -363,6 +473,13 @@ async def test_no_filter_of_events_or_letters_reads_much_more_than_it_lists(db: 
             asked = Asked(db)
             await store.list_before(asked.db, before=None, limit=PAGE, **words)
             assert await asked.rows_read(table) <= 2 * PAGE + 10, words
+    for store, table in ((dead_letters, "dead_letters"), (security_events, "security_events")):
+        for goes_down in (True, False):
+            asked = Asked(db)
+            await store.list_before(
+                asked.db, before=None, limit=PAGE, by_time=True, goes_down=goes_down
+            )
+            assert await asked.rows_read(table) <= PAGE + 10
     asked = Asked(db)
     await dead_letters.list_before(
         asked.db, before=None, limit=PAGE,

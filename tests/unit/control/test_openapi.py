@@ -219,3 +219,48 @@ def test_what_has_a_unit_is_a_number_and_never_a_text() -> None:
             found += 1
             assert "string" not in set(kinds(schema)), path
     assert found > 40
+
+
+LISTS = {
+    name: operation
+    for name, operation in OPERATIONS.items()
+    if "next_cursor"
+    in resolved(
+        operation["responses"].get("200", {}).get("content", {}).get("application/json", {}).get(
+            "schema", {}
+        )
+    ).get("properties", {})
+}  # fmt: skip
+
+
+def parameter(operation: dict[str, Any], name: str) -> dict[str, Any] | None:
+    found = [each for each in operation["parameters"] if each["name"] == name]
+    return found[0] if found else None
+
+
+def test_every_list_is_asked_for_alike() -> None:
+    assert len(LISTS) > 25
+    for name in ("limit", "cursor"):
+        said = [parameter(operation, name) for operation in LISTS.values()]
+        assert said[0] is not None
+        assert all(each == said[0] for each in said), (
+            f"a list takes {name} as control/paging.py has it: "
+            f"{[key for key, each in zip(LISTS, said, strict=True) if each != said[0]]}"
+        )
+    totals = [found for each in LISTS.values() if (found := parameter(each, "total"))]
+    assert len(totals) > 5
+    assert all(each == totals[0] for each in totals)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_what_a_list_is_sorted_by_is_a_member_of_its_items_both_ways(name: str) -> None:
+    sort = parameter(LISTS[name], "sort")
+    if sort is None:
+        return  # in one order only, which its description names
+    schema = sort["schema"]
+    values = next(each["enum"] for each in (schema, *schema.get("anyOf", ())) if "enum" in each)
+    page = resolved(LISTS[name]["responses"]["200"]["content"]["application/json"]["schema"])
+    members = resolved(page["properties"]["items"]["items"])["properties"]
+    up = {value for value in values if not value.startswith("-")}
+    assert up <= members.keys(), f"sort by members of the items, not by {up - members.keys()}"
+    assert {f"-{value}" for value in up} == set(values) - up, f"both ways, not only {values}"
