@@ -31,7 +31,7 @@ from control.services import ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.sessions.dead_letters import DeadLetterStatus
 from shared.store.conditions import Position
-from shared.store.sessions import dead_letters, letter_delivery, refused_calls
+from shared.store.sessions import dead_letters, letter_delivery, letter_search, refused_calls
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
 
@@ -81,7 +81,7 @@ async def list_dead_letters(
         ),
     )
     counted = await Total.of(
-        lambda up_to: dead_letters.count(
+        lambda up_to: letter_search.count(
             services.db, up_to=up_to, station_id=station_id, status=status, since=since, until=until
         ),
         wanted=total,

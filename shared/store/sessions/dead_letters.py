@@ -12,10 +12,10 @@ from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.domain.sessions import TransactionEnded
 from shared.domain.sessions.dead_letters import DeadLetter, DeadLetterStatus, StrayTransactionEnd
-from shared.store.conditions import Conditions, Position
-from shared.store.conditions import count as count_rows
+from shared.store.conditions import Position
 from shared.store.fingerprints import encode_json, fingerprint
 from shared.store.pool import Connection, Database
+from shared.store.sessions import letter_search
 
 DELIVERED_BY = "voltaro"
 """Who has dismissed a letter that was written where it belongs after all."""
@@ -288,7 +288,7 @@ async def list_before(
         by_time: whether in the order of their receipt; None: if asked for by it.
         goes_down: whether the latest comes first.
     """
-    conditions = _conditions(limit, station_id, status, since, until)
+    conditions = letter_search.conditions_of(limit, station_id, status, since, until)
     if by_time is None:
         by_time = since is not None or until is not None
     order = conditions.page(
@@ -304,37 +304,6 @@ async def list_before(
         *conditions.parameters,
     )
     return [_dead_letter(record) for record in records]
-
-
-async def count(
-    db: Database,
-    *,
-    up_to: int,
-    station_id: str | None = None,
-    status: DeadLetterStatus | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> int:
-    """Return how many dead letters a list has, counting no further than `up_to`."""
-    conditions = _conditions(up_to, station_id, status, since, until)
-    return await count_rows(db, "dead_letters", conditions)
-
-
-def _conditions(
-    limit: int,
-    station_id: str | None,
-    status: DeadLetterStatus | None,
-    since: datetime | None,
-    until: datetime | None,
-) -> Conditions:
-    delivered = status is DeadLetterStatus.DELIVERED
-    conditions = Conditions(limit)
-    conditions.compare("station_id =", station_id)
-    conditions.compare("status =", DeadLetterStatus.DISMISSED if delivered else status)
-    conditions.compare("(delivered_at IS NOT NULL) =", None if status is None else delivered)
-    conditions.compare("received_at >=", since)
-    conditions.compare("received_at <", until)
-    return conditions
 
 
 async def dismiss(
