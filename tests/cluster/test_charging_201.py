@@ -158,6 +158,8 @@ async def test_the_life_of_a_session_is_told_alike(station: SimulatedStation, ap
         "connector_id": 1,
         "id_token": DRIVER,
         "authorization_status": "Accepted",
+        "organization_id": "default",
+        "at_free_location": False,
         "reservation_id": None,
         "active": True,
         "energy_method": None,

@@ -101,6 +101,7 @@ async def running_pods(
         redis_url=servers.redis_url(layout.redis_port, _PASSWORD),
         files=directory / "files",
         files_signing_key=secrets.token_hex(32),
+        accounts_encryption_key=secrets.token_hex(32),
     )
     redis = servers.redis(directory / "redis", layout.redis_port, _PASSWORD)
     try:
