@@ -84,6 +84,8 @@ EVERY_ROUTE = problems.responses(
 _BODY_ROUTE = problems.responses(
     problems.MALFORMED_JSON, problems.BODY_TOO_LARGE, problems.UNSUPPORTED_MEDIA_TYPE
 )
+_CHANGING_ROUTE = problems.responses(problems.MISSING_CSRF_TOKEN)
+_READING = frozenset({"get", "head"})
 
 
 def operation_id(route: APIRoute) -> str:
@@ -116,8 +118,8 @@ def describe(app: FastAPI) -> None:
             document["security"] = [{"apiKey": []}, {"session": []}]
             codes: set[str] = set()
             for path in document["paths"].values():
-                for operation in path.values():
-                    codes |= _describe_problems(operation)
+                for method, operation in path.items():
+                    codes |= _describe_problems(method, operation)
                     if is_public(operation):
                         operation["security"] = []
             document["components"]["examples"] = problems.examples(sorted(codes))
@@ -150,12 +152,18 @@ def _restore_nulls(example: object, schema: dict[str, Any], schemas: dict[str, A
                 example[name] = None
 
 
-def _describe_problems(operation: dict[str, Any]) -> set[str]:
+def _describe_problems(method: str, operation: dict[str, Any]) -> set[str]:
     """Say of each error which codes it may have, with an example of each, and return them all."""
+    in_session = method not in _READING and not is_public(operation)
     responses: dict[str, Any] = operation["responses"]
     codes: dict[str, dict[str, None]] = {}  # ordered sets
     said: Mapping[Any, Any]
-    for said in (responses, EVERY_ROUTE, _BODY_ROUTE if "requestBody" in operation else {}):
+    for said in (
+        responses,
+        EVERY_ROUTE,
+        _BODY_ROUTE if "requestBody" in operation else {},
+        _CHANGING_ROUTE if in_session else {},
+    ):
         for status, response in said.items():
             codes.setdefault(str(status), {}).update(
                 dict.fromkeys(response.get(problems.CODES, ()))

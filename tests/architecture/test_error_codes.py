@@ -59,6 +59,7 @@ EVERYWHERE = {
     "internal_error",
     "invalid_input",
     "malformed_json",
+    "missing_csrf_token",
     "missing_permission",
     "rate_limited",
     "unauthorized",

@@ -34,9 +34,12 @@ async def create(db: Database, *, organization_id: str, parent_id: str, name: st
     await _require_parent(db, parent_id)
     record = await db.fetchrow(
         f"""
-        INSERT INTO organizations (organization_id, parent_id, name) VALUES ($1, $2, $3)
+        INSERT INTO organizations (organization_id, parent_id, name)
+        -- The id of the default one, and that of the parent, are taken; the table's checks come
+        -- before its key.
+        SELECT $1, $2, $3 WHERE $1 NOT IN ($2, 'default')
         ON CONFLICT DO NOTHING RETURNING {_COLUMNS}
-        """,  # noqa: S608 - column names of a dataclass
+        """,
         organization_id,
         parent_id,
         name,

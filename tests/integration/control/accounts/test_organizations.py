@@ -66,7 +66,7 @@ async def test_each_sees_itself_and_those_below(root: As, operator: As, stranger
 
 
 async def test_one_is_made_below_the_callers_unless_it_says_otherwise(
-    operator: As, stranger: As
+    root: As, operator: As, stranger: As
 ) -> None:
     body = {"organization_id": "site-7", "name": "Site 7"}
     made = await operator(201, "POST", "/v1/organizations", body)
@@ -78,6 +78,13 @@ async def test_one_is_made_below_the_callers_unless_it_says_otherwise(
     assert "s-8" in ids(await operator(200, "GET", "/v1/organizations"))
     # Another's id is taken, and nothing more is told; another's place is none.
     await stranger(409, "POST", "/v1/organizations", body)
+    for taken in ("default", OPERATOR):
+        await root(
+            409,
+            "POST",
+            "/v1/organizations",
+            {"organization_id": taken, "parent_id": taken, "name": "Itself"},
+        )
     await stranger(
         422, "POST", "/v1/organizations", {**body, "organization_id": "s-9", "parent_id": OPERATOR}
     )
