@@ -25,6 +25,8 @@ RULES = {
     "stations are not sent to": "a rule of this installation's settings",
     "it is no URL": "how all clients read a URL is more than a pattern can say",
     "cannot be read": "what is in a certificate no schema says",
+    "a batch has one timeout_s of its own": "commands are described once, for batches as well",
+    "no station matches": "what a filter finds has to be there",
     "there is no station": "what a list of stations names has to be there",
     "there is no location": "what a body names has to be there",
 }

@@ -246,6 +246,8 @@ async def test_a_charge_is_the_same_in_every_version(
             "connector_id": 1,
             "id_token": "TAG",
             "authorization_status": "Accepted",
+            "organization_id": "default",
+            "at_free_location": False,
             "reservation_id": 9,
             "active": True,
             "started_at": STARTED_AT,
