@@ -10,7 +10,7 @@ class Role(StrEnum):
 
     VIEWER = "viewer"
     OPERATOR = "operator"
-    FIELD_TECHNICIAN = "field technician"
+    FIELD_TECHNICIAN = "field_technician"
     FINANCE = "finance"
     ADMIN = "admin"
 

@@ -56,7 +56,7 @@ async def test_an_administrator_sees_the_users_of_theirs_and_below(
 async def test_an_administrator_invites_where_they_see_and_nowhere_else(
     ada: httpx.AsyncClient,
 ) -> None:
-    own = await invite(ada, "own@example.com", role="field technician")
+    own = await invite(ada, "own@example.com", role="field_technician")
     assert own["organization_id"] == "north"
     below = await invite(ada, "below@example.com", organization_id="host")
     for organization_id in ("default", "south", "nowhere"):
