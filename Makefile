@@ -45,7 +45,7 @@ up: $(READY) ## Run the whole cluster on this machine until Ctrl-C
 
 .PHONY: test
 test: $(READY) ## Run every test, against servers of its own
-	@$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(ARGS)
+	@$(BIN)/python -P -m tests.second_look $(PYTEST_OPTIONS) $(ARGS)
 
 # How many sessions `make soak` plays; `make test` plays 2,000 and more.
 SESSIONS ?= 100000

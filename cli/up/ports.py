@@ -17,7 +17,8 @@ def free_ports(count: int, host: str = LOOPBACK, *, excluded: Collection[int] = 
     """Return different TCP ports nobody listens on.
 
     They lie below the range from which the kernel takes the ports of outgoing connections: a
-    gateway that is down for a second must find its port still free when it comes back.
+    gateway that is down for a second must find its port still free when it comes back. For about a
+    minute nobody is given them again, in no process, so that each server has time to start.
 
     Args:
         count: How many.
@@ -34,7 +35,7 @@ def free_ports(count: int, host: str = LOOPBACK, *, excluded: Collection[int] = 
         port = chooser.randint(_LOWEST, highest)
         if port in found or port in excluded:
             continue
-        if all(is_free(port, address) for address in {LOOPBACK, host}):
+        if _reserve(port) and (host == LOOPBACK or is_free(port, host)):
             found.append(port)
         if len(found) == count:
             return found
@@ -63,6 +64,33 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
                     f"Port {port} is reserved for root: choose one above 1023."
                 ) from error
             raise UpError(f"{host} is not an address of this machine: {error.strerror}.") from error
+    return True
+
+
+def _reserve(port: int) -> bool:
+    """Take a port out of the choice of all processes, for as long as TIME-WAIT lasts.
+
+    A connection that its server has closed leaves the port in that state (RFC 9293 §3.3.2). A
+    socket without SO_REUSEADDR cannot have it then, and such is the one that asks here; one with
+    it, as every server sets it, can.
+
+    Returns:
+        Whether it was free, also of the choice of another process.
+    """
+    with socket.socket() as listener:
+        try:
+            listener.bind((LOOPBACK, port))
+        except OSError as error:
+            if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+                return False
+            raise
+        # Not before: what the accepted connection inherits lets the server in later.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.listen(1)
+        with socket.create_connection((LOOPBACK, port)) as client:
+            accepted, _ = listener.accept()
+            accepted.close()
+            client.recv(1)  # the end; whoever closes first keeps the port in TIME-WAIT
     return True
 
 

@@ -1,4 +1,6 @@
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,15 @@ def layout(
         http_port=http_port,
         gateway_count=2,
     )
+
+
+def only_this_port(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Leave one port to choose, that nobody was given lately."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setattr(ports, "_LOWEST", port)
+    monkeypatch.setattr(ports, "_first_ephemeral_port", lambda: port + 1)
+    return int(port)
 
 
 def every_port(chosen: Layout) -> list[int]:
@@ -53,12 +64,28 @@ class TestFreePorts:
                 free_ports(1)
 
     def test_excluded_ports_are_passed_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        (port,) = free_ports(1)
-        monkeypatch.setattr(ports, "_LOWEST", port)
-        monkeypatch.setattr(ports, "_first_ephemeral_port", lambda: port + 1)
+        only_this_port(monkeypatch)
+        with pytest.raises(UpError):
+            free_ports(1, excluded=[ports._LOWEST])
+
+    def test_a_port_is_not_given_again_to_whoever_asks_but_a_server_can_have_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        port = only_this_port(monkeypatch)
         assert free_ports(1) == [port]
         with pytest.raises(UpError):
-            free_ports(1, excluded=[port])
+            free_ports(1)
+        other_process = (
+            "from cli.up import ports; ports._LOWEST, ports._first_ephemeral_port = "
+            f"{port}, lambda: {port + 1}; ports.free_ports(1)"
+        )
+        asked = subprocess.run(
+            [sys.executable, "-c", other_process], capture_output=True, text=True, check=False
+        )
+        assert "UpError: Not enough free TCP ports" in asked.stderr
+        for host in ("127.0.0.1", "0.0.0.0"):
+            with socket.create_server((host, port)):
+                pass
 
 
 class TestIsFree:
