@@ -63,7 +63,7 @@ class AuthorizationSettings(ServiceSettings):
     authorizations_kept: bool = Field(
         default=True,
         description="whether each decision about a token is kept, so that it can be told why a "
-        "driver was refused. It costs a pod about 4 µs per decision, the writing of a row, and "
+        "driver was refused. It costs a pod about 6 µs per decision, the writing of a row, and "
         "some 350 bytes on disk",
     )
     authorizations_interval_s: PositiveFloat = Field(

@@ -21,6 +21,9 @@ STATUSES = tuple(
     for connector_id in (0, 1)
 )
 
+ID_TOKEN = "BENCH-TOKEN"  # noqa: S105 - shown on a card's back, and no secret
+"""The token of `authorizations`."""
+
 _METER_VALUES = (
     '[2,"%d","MeterValues",{"connectorId":1,"transactionId":1,"meterValue":[{"timestamp":"%s",'
     '"sampledValue":['
@@ -55,6 +58,12 @@ def heartbeats() -> Iterator[bytes]:
     """Give Heartbeats without end."""
     for number in count():
         yield b'[2,"%d","Heartbeat",{}]' % number
+
+
+def authorizations() -> Iterator[bytes]:
+    """Give Authorizes of one token without end: `ID_TOKEN`, which pods remember."""
+    for number in count():
+        yield b'[2,"%d","Authorize",{"idTag":"%s"}]' % (number, ID_TOKEN.encode())
 
 
 def meter_values() -> Iterator[bytes]:

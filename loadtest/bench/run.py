@@ -61,6 +61,7 @@ class Run:
 MEASURES: dict[str, Callable[[Bench], Awaitable[list[Figure]]]] = {
     "memory": memory.measure,  # first: see there
     "heartbeats": receiving.measure_heartbeats,
+    "authorizations": receiving.measure_authorizations,
     "meter-values": receiving.measure_meter_values,
     "transaction-events": receiving.measure_transaction_events,
     "throughput": receiving.measure_throughput,

@@ -8,7 +8,13 @@ from loadtest.bench.context import PASSWORD, Bench
 from loadtest.bench.figures import Figure, Goal, compare
 from loadtest.bench.fleet import fleet
 from loadtest.bench.load import Load, closed_loop
-from loadtest.bench.messages import TRANSACTION_STARTED, heartbeats, transaction_events
+from loadtest.bench.messages import (
+    ID_TOKEN,
+    TRANSACTION_STARTED,
+    authorizations,
+    heartbeats,
+    transaction_events,
+)
 from loadtest.bench.processes import cpu_s, family_cpu_s
 
 _WARM_UP_S = 1.0
@@ -82,6 +88,40 @@ async def measure_heartbeats(bench: Bench) -> list[Figure]:
             generator_shares=[cost.load.generator_share for cost in balanced],
             processor_time=True,
         ),
+    ]
+
+
+async def measure_authorizations(bench: Bench) -> list[Figure]:
+    """Gateway CPU per Authorize that is decided from memory and kept, beside a raw echo of it."""
+    plan, cluster = bench.plan, bench.cluster
+    # So many that none asks more often than a pod keeps decisions of one station.
+    ids = await bench.register("FLEET-", plan.loaded_stations)
+    known = await bench.api.post("/v1/id-tokens", json={"id_token": ID_TOKEN, "type": "ISO14443"})
+    known.raise_for_status()
+    send = partial(closed_loop, messages=authorizations(), in_flight=plan.in_flight)
+    gateway = {"gateway": partial(cpu_s, cluster.gateway_pid)}
+    echo = {"echo": partial(cpu_s, bench.echo.pid)}
+    ours: list[Cost] = []
+    raw: list[Cost] = []
+    async with (
+        fleet(bench.echo.url, ids, booted=False) as echoes,
+        fleet(cluster.gateway_url, ids) as stations,
+    ):
+        await send(stations, seconds=_WARM_UP_S)
+        for _ in range(plan.rounds):
+            raw.append(await cost_of(send(echoes, seconds=plan.seconds), echo))
+            ours.append(await cost_of(send(stations, seconds=plan.seconds), gateway))
+    return [
+        compare(
+            "gateway CPU per Authorize",
+            [cost.us["gateway"] for cost in ours],
+            [cost.us["echo"] for cost in raw],
+            unit="µs",
+            yardstick_name="raw echo",
+            note=f"decided from memory, and the decision kept; {plan.in_flight} in flight",
+            generator_shares=[cost.load.generator_share for cost in ours],
+            processor_time=True,
+        )
     ]
 
 
