@@ -5,12 +5,14 @@ from functools import partial
 
 import structlog
 
+from control.jobs.notices.jobs import notice_jobs
 from control.jobs.periodic import repeat
 from control.jobs.settings import WorkerSettings
 from control.jobs.sweeps import sweep_jobs
 from control.management import Dependency, management_app
 from control.serving import listen, serve
 from shared.bus import client as bus
+from shared.bus.event_words import EventWords
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import PodRequestSender
 from shared.store import pool
@@ -34,7 +36,11 @@ async def run(settings: WorkerSettings, stop: asyncio.Event) -> None:
                 Dependency("postgres", partial(pool.is_reachable, db), required=True),
                 Dependency("redis", partial(bus.require_writable, redis), required=True),
             )
-            jobs = sweep_jobs(db, OwnershipRegistry(redis), PodRequestSender(redis), settings)
+            words = EventWords(redis, timeout_s=settings.redis_timeout_s)
+            jobs = [
+                *sweep_jobs(db, OwnershipRegistry(redis), PodRequestSender(redis), settings),
+                *notice_jobs(db, words, settings),
+            ]
             running = [tasks.create_task(repeat(job, jitter=settings.sweep_jitter)) for job in jobs]
             log.info("the worker runs", jobs=[job.name for job in jobs])
             await serve(

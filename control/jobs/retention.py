@@ -7,6 +7,7 @@ import structlog
 from shared.store import partitions
 from shared.store.access import decisions
 from shared.store.accounts import audit_log
+from shared.store.notices import events
 from shared.store.partitions import DailyTable
 from shared.store.pool import Database
 from shared.store.stations import ocpp_log
@@ -61,6 +62,22 @@ async def keep_authorizations(db: Database, *, ahead_days: int, retention_days: 
     await make_partitions(db, DailyTable.AUTHORIZATIONS, days=ahead_days)
     first_kept = datetime.now(UTC).date() - timedelta(days=retention_days)
     return await decisions.drop_days_before(db, first_kept)
+
+
+async def keep_events(db: Database, *, ahead_days: int, retention_days: int) -> int:
+    """Make the days ahead of events, and drop those that are too old.
+
+    Args:
+        db: the pool.
+        ahead_days: for how many days, today included, partitions are made.
+        retention_days: how many whole days are kept beside today; days are UTC days.
+
+    Returns:
+        How many days were dropped.
+    """
+    await make_partitions(db, DailyTable.EVENTS, days=ahead_days)
+    first_kept = datetime.now(UTC).date() - timedelta(days=retention_days)
+    return await events.drop_days_before(db, first_kept)
 
 
 async def keep_audit_log(db: Database, *, ahead_months: int, retention_days: int) -> int:

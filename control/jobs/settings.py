@@ -276,6 +276,22 @@ class WorkerSettings(FileStorageSettings, MailSettings, HttpSettings):
         description="whole days that the OCPP log keeps beside today. 1,000 stations that send "
         "meter values once a minute fill 1.5 GB a day with the level `all`",
     )
+    event_numbering_interval_s: PositiveFloat = Field(
+        default=0.25,
+        description="how often events are looked for that have no number yet, which is how late "
+        "they are told; one small statement when there are none",
+    )
+    event_numbering_batch: PositiveInt = Field(
+        default=2000,
+        description="events that get their numbers in one transaction, which takes 50 ms; others "
+        "follow at once",
+    )
+    events_retention_days: PositiveInt = Field(
+        default=30,
+        description="whole days that events are kept beside today: for so long whoever was away "
+        "goes on from where they were. 10,000 stations, a tenth of which charge, make two million "
+        "events a day, most of them of sessions that go on, and those fill 1 GB",
+    )
     mail_interval_s: PositiveFloat = Field(
         default=2.0,
         description="how often links that are due are mailed; what fails is tried again after 30 "

@@ -64,3 +64,8 @@ def id_token_group(key: str) -> str:
 def authorization_changes() -> str:
     """Pub/sub channel on which pods learn what they must not remember any longer."""
     return "changes:{authorization}"
+
+
+def event_words() -> str:
+    """Pub/sub channel on which the number of the newest event is said."""
+    return "words:{events}"

@@ -317,6 +317,9 @@ NOT_AUDITED: dict[str, str] = {
     "local_list_entries": "is worked out from local_lists and id_tokens",
     "session_history": "is a history itself, and only added to",
     "agreed_security_profiles": "follows from stations.security_profile and from commands",
+    "event_outbox": "holds what has happened, until it has a number",
+    "events": "tells what has happened, and is only added to",
+    "event_days": "says which numbers events have",
     "charging_profiles": "follows from commands, which have entries",
     **dict.fromkeys(
         (

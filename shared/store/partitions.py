@@ -12,6 +12,7 @@ class DailyTable(StrEnum):
     METER_VALUES = "meter_values"
     OCPP_LOG = "ocpp_log"
     AUTHORIZATIONS = "authorizations"
+    EVENTS = "events"
 
 
 async def make_ahead(db: Database, table: DailyTable, *, days: int) -> int:

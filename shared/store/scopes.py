@@ -59,6 +59,8 @@ SCOPES: dict[str, str] = {
     "files": _OWN,
     "command_batches": _OWN,
     "sessions": _OWN,
+    "event_outbox": _OWN,
+    "events": _OWN,
     "session_history": "EXISTS ("
     "SELECT FROM sessions WHERE session_id = session_history.session_id)",
     # What a station is and has now goes with it.
@@ -124,6 +126,7 @@ SCOPES: dict[str, str] = {
 OPEN: dict[str, tuple[str, str]] = {
     "all_transaction_events": ("SELECT", "a view, which has the rights of whoever asks it"),
     "authorization_revision": ("SELECT, UPDATE", "a number that any change of a token raises"),
+    "event_days": ("SELECT", "which numbers events have; a number tells nothing of its event"),
     "pods": ("SELECT", "the processes of the installation: whose lease says who is online"),
 }
 """Tables and views that requests may use as a whole: how, and why that shows nothing of others."""

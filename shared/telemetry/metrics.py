@@ -245,6 +245,28 @@ sessions_not_settled = Counter(
     "voltaro_sessions_not_settled", "Sessions that could not be worked out: a fault of ours"
 )
 
+# Events
+events_numbered = Counter(
+    "voltaro_events_numbered", "Events that got their number from this worker, by type", ["type"]
+)
+event_numbering_lag_seconds = Histogram(
+    "voltaro_event_numbering_lag_seconds",
+    "From when an event was put to when it got its number: of the oldest of each batch",
+    buckets=_SECONDS,
+)
+events_waiting = Gauge(
+    "voltaro_events_waiting",
+    "Events without a number, as this worker last saw; no more than 10,000 are counted",
+)
+events_waiting_seconds = Gauge(
+    "voltaro_events_waiting_seconds",
+    "For how long the oldest of them has waited: more than some seconds says that nobody numbers",
+)
+event_words_lost = Counter(
+    "voltaro_event_words_lost",
+    "Times that Redis did not pass on that there are new events, which are then found later",
+)
+
 # The worker
 sweeps = Counter(
     "voltaro_worker_swept", "Rows that the worker put right, by what was wrong", ["what"]

@@ -24,6 +24,8 @@ class Permission(StrEnum):
     UPKEEP_WRITE = "upkeep:write"
     TRUST_READ = "trust:read"
     TRUST_WRITE = "trust:write"
+    NOTICES_READ = "notices:read"
+    NOTICES_WRITE = "notices:write"
     ACCOUNTS_READ = "accounts:read"
     ACCOUNTS_WRITE = "accounts:write"
 

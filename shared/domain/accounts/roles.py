@@ -45,6 +45,7 @@ _PERMISSIONS = {
             Permission.UPKEEP_WRITE,
             Permission.TRUST_READ,
             Permission.SESSIONS_READ,
+            Permission.NOTICES_READ,
         }
     ),
     # Decides what is billed; touches no station.

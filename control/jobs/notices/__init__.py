@@ -1,0 +1,1 @@
+"""Numbers events, tells of sessions that go on, and forgets old days."""

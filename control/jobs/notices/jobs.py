@@ -1,0 +1,31 @@
+"""The jobs of events."""
+
+from functools import partial
+
+from control.jobs.notices.numbering import EventNumberer
+from control.jobs.periodic import Job
+from control.jobs.retention import keep_events
+from control.jobs.settings import WorkerSettings
+from shared.bus.event_words import EventWords
+from shared.store.pool import Database
+
+
+def notice_jobs(db: Database, words: EventWords, settings: WorkerSettings) -> list[Job]:
+    """Return every job of this area with its interval."""
+    return [
+        Job(
+            "event_numbers",
+            settings.event_numbering_interval_s,
+            EventNumberer(db, words, batch=settings.event_numbering_batch).run,
+        ),
+        Job(
+            "event_days",
+            settings.partitions_interval_s,
+            partial(
+                keep_events,
+                db,
+                ahead_days=settings.partitions_ahead_days,
+                retention_days=settings.events_retention_days,
+            ),
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""What is told of what happens: events, and who hears of them."""

@@ -1,0 +1,108 @@
+"""Events as they are read: in the order of their numbers, dropped by the day."""
+
+from datetime import date, datetime
+
+import asyncpg
+
+from shared.domain.notices.events import Event, EventFilter
+from shared.store.conditions import Conditions
+from shared.store.partitions import DailyTable, drop_before
+from shared.store.pool import Database
+
+_COLUMNS = "number, type, occurred_at, recorded_at, organization_id, location_id, station_id, data"
+
+
+async def read_events(
+    db: Database,
+    *,
+    after: int,
+    limit: int,
+    filter: EventFilter,  # noqa: A002 - what it is
+) -> list[Event]:
+    """Return events with higher numbers, in order: whoever goes on from the last misses none.
+
+    Args:
+        db: the pool.
+        after: the number that was seen last; 0 begins at the oldest that is kept.
+        limit: how many at most.
+        filter: which.
+    """
+    # Postgres does not know that days hold numbers in order, and would look into each of them.
+    since: datetime | None = await db.fetchval(
+        """
+        SELECT day::timestamp AT TIME ZONE 'UTC' FROM event_days
+        WHERE last_number > $1 ORDER BY day LIMIT 1
+        """,
+        after,
+    )
+    if since is None:
+        return []
+    conditions = conditions_of(filter, limit)
+    conditions.compare("recorded_at >=", since)
+    conditions.compare("number >", after)
+    records = await db.fetch(
+        f"SELECT {_COLUMNS} FROM events WHERE {conditions} ORDER BY number LIMIT $1",  # noqa: S608 - names of columns, and conditions made of them
+        *conditions.parameters,
+    )
+    return [event_of(record) for record in records]
+
+
+async def newest_number(db: Database) -> int:
+    """Return the highest number that was given; 0 if none was."""
+    number: int = await db.fetchval("SELECT coalesce(max(last_number), 0) FROM event_days")
+    return number
+
+
+async def oldest_number(db: Database) -> int | None:
+    """Return the lowest number that is kept; None if nothing is.
+
+    Whoever has last seen a number lower than the one before it has missed something.
+    """
+    number: int | None = await db.fetchval(
+        "SELECT min(first_number) FROM event_days WHERE dropped_at IS NULL"
+    )
+    return number
+
+
+async def drop_days_before(db: Database, day: date) -> int:
+    """Drop every day before this one.
+
+    Returns:
+        How many partitions went; one that is in use now goes the next time.
+    """
+    dropped = await drop_before(db, DailyTable.EVENTS, day, time="recorded_at")
+    # The newest day stays in the list, as it holds the number that comes next.
+    await db.execute(
+        """
+        UPDATE event_days SET dropped_at = now()
+        WHERE day < $1 AND dropped_at IS NULL
+          AND to_regclass('events_' || to_char(day, 'YYYYMMDD')) IS NULL
+        """,
+        day,
+    )
+    await db.execute(
+        """
+        DELETE FROM event_days
+        WHERE dropped_at IS NOT NULL AND day < (SELECT max(day) FROM event_days)
+        """
+    )
+    return dropped
+
+
+def conditions_of(found: EventFilter, *parameters: object) -> Conditions:
+    """Return the conditions of a filter, behind the parameters of the whole statement."""
+    conditions = Conditions(*parameters)
+    for column, wanted in (
+        ("type", found.types),
+        ("station_id", found.station_ids),
+        ("location_id", found.location_ids),
+        ("organization_id", found.organization_ids),
+    ):
+        if wanted is not None:
+            conditions.add(f"{column} = ANY ({conditions.parameter(sorted(wanted))}::text[])")
+    return conditions
+
+
+def event_of(record: asyncpg.Record) -> Event:
+    """Return the event of a row."""
+    return Event(**record)
