@@ -1,14 +1,19 @@
 """The worker's composition root."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 import structlog
 
 from control.jobs.notices.jobs import notice_jobs
 from control.jobs.periodic import repeat
+from control.jobs.queue import run_queue
+from control.jobs.queue_tasks import queue_tasks
 from control.jobs.settings import WorkerSettings
 from control.jobs.sweeps import sweep_jobs
+from control.jobs.tasks import Task
+from control.jobs.upkeep.jobs import queue_sweeps
 from control.management import Dependency, management_app
 from control.serving import listen, serve
 from shared.bus import client as bus
@@ -20,8 +25,15 @@ from shared.store import pool
 log = structlog.get_logger()
 
 
-async def run(settings: WorkerSettings, stop: asyncio.Event) -> None:
-    """Run the jobs until `stop` is set.
+async def run(
+    settings: WorkerSettings, stop: asyncio.Event, *, more_tasks: Sequence[Task] = ()
+) -> None:
+    """Run sweeps and jobs until `stop` is set.
+
+    Args:
+        settings: of the worker.
+        stop: when to end.
+        more_tasks: of the queue, beside `queue_tasks`.
 
     Raises:
         UnavailableError: Postgres cannot be reached, or the port is taken.
@@ -37,12 +49,20 @@ async def run(settings: WorkerSettings, stop: asyncio.Event) -> None:
                 Dependency("redis", partial(bus.require_writable, redis), required=True),
             )
             words = EventWords(redis, timeout_s=settings.redis_timeout_s)
+            queue = [*queue_tasks(db, settings), *more_tasks]
             jobs = [
                 *sweep_jobs(db, OwnershipRegistry(redis), PodRequestSender(redis), settings),
                 *notice_jobs(db, words, settings),
+                *queue_sweeps(db, settings, queue),
             ]
             running = [tasks.create_task(repeat(job, jitter=settings.sweep_jitter)) for job in jobs]
-            log.info("the worker runs", jobs=[job.name for job in jobs])
+            if queue:
+                tasks.create_task(run_queue(db, settings, queue, stop))
+            log.info(
+                "the worker runs",
+                jobs=[job.name for job in jobs],
+                queue=[task.name for task in queue],
+            )
             await serve(
                 app,
                 listener,

@@ -306,3 +306,53 @@ class WorkerSettings(FileStorageSettings, MailSettings, HttpSettings):
         description="how long an address counts as a user's own after they have signed in there, "
         "where guesses of others do not hold them up",
     )
+    queue_database_url: str | None = Field(
+        default=None,
+        description="Postgres itself, for the queue of jobs, where database_url names a pooler "
+        "such as PgBouncer: behind one that gives each transaction another connection no worker "
+        "hears of new jobs. Left out, database_url. A worker holds up to four connections to it",
+    )
+    queue_concurrency: PositiveInt = Field(
+        default=4,
+        description="jobs that one worker runs at a time; each may hold a connection of "
+        "database_pool_size beside those of the sweeps",
+    )
+    queue_heartbeat_interval_s: PositiveFloat = Field(
+        default=5.0, description="how often a worker tells that it lives, and its jobs are its own"
+    )
+    queue_stalled_after_s: PositiveFloat = Field(
+        default=20.0,
+        description="a worker that has not told so for this long is dead, and others run its jobs "
+        "again: four heartbeats, so that a slow one costs no work done twice, and short enough "
+        "for jobs of a killed worker to run again within half a minute",
+    )
+    queue_shutdown_timeout_s: NonNegativeFloat = Field(
+        default=15.0,
+        description="how long running jobs may go on after SIGTERM; then they are cancelled and "
+        "given back. Shorter than the grace period of a pod (30 s in Kubernetes) by what it takes "
+        "to write that down",
+    )
+    queue_max_tries: PositiveInt = Field(
+        default=5,
+        description="so many runs of a job may fail, unless its task says otherwise: with "
+        "queue_retry_s that is within eight minutes. A dependency that is away does not count",
+    )
+    queue_retry_s: PositiveFloat = Field(
+        default=30.0, description="a job that failed runs again after this, each time twice as long"
+    )
+    queue_max_retry_s: PositiveFloat = Field(default=3600.0, description="but no longer than this")
+    lost_jobs_interval_s: PositiveFloat = Field(
+        default=5.0, description="how often jobs of dead workers are looked for"
+    )
+    queue_counts_interval_s: PositiveFloat = Field(
+        default=15.0, description="how often the jobs are counted for the metrics"
+    )
+    ended_jobs_retention_days: PositiveInt = Field(
+        default=14,
+        description="days that a job is shown after its end; whoever asks why a report did not "
+        "come asks within two weeks",
+    )
+    ended_jobs_interval_s: PositiveFloat = Field(
+        default=600.0, description="how often jobs are removed that are older"
+    )
+    ended_jobs_batch: PositiveInt = Field(default=1000, description="jobs removed in one sweep")

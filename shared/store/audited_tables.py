@@ -218,6 +218,21 @@ AUDITED: dict[str, Audited] = {
             **each("is how an upload goes on", "attempts upload_bytes upload_until"),
         },
     ),
+    "jobs": Audited(
+        resource="jobs",
+        key=("job_id",),
+        shown=("organization_id", "task", "cancel_requested_at", "retried_at"),
+        left_out={
+            **each("is the entry's resource_id, or the queue's own", "job_id queue_id"),
+            **each("is who the entry is of", "principal_kind principal_id principal_name"),
+            **each(
+                "is how far a worker has come",
+                "queued_at started_at ended_at tries failures error done_at file_id",
+            ),
+        },
+        created="queued",
+        deletes=False,
+    ),
     "sessions": Audited(
         resource="sessions",
         key=("session_id",),
@@ -311,6 +326,13 @@ NOT_AUDITED: dict[str, str] = {
     "alembic_version": "is the migrations' own",
     "authorization_revision": "is a number that changes of tokens raise",
     "pods": "is written by pods",
+    **dict.fromkeys(
+        (
+            *("procrastinate_jobs", "procrastinate_events", "procrastinate_workers"),
+            "procrastinate_periodic_defers",
+        ),
+        "is the queue's own: jobs have entries of theirs",
+    ),
     "write_probes": "is written by pods",
     "wanted_settings": "is worked out from locations, and by the worker",
     "login_attempts": "counts attempts, of whom nobody has signed in",

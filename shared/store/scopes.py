@@ -61,6 +61,12 @@ SCOPES: dict[str, str] = {
     "sessions": _OWN,
     "event_outbox": _OWN,
     "events": _OWN,
+    "jobs": _OWN,
+    # Of the queue a request sees, stops and puts back what is its own. It makes none here: that is
+    # what `defer_job` is for.
+    "procrastinate_jobs": "EXISTS (SELECT FROM jobs WHERE queue_id = procrastinate_jobs.id)",
+    "procrastinate_events": "EXISTS ("
+    "SELECT FROM jobs WHERE queue_id = procrastinate_events.job_id)",
     "session_history": "EXISTS ("
     "SELECT FROM sessions WHERE session_id = session_history.session_id)",
     # What a station is and has now goes with it.
@@ -134,6 +140,8 @@ OPEN: dict[str, tuple[str, str]] = {
 CLOSED: dict[str, str] = {
     "alembic_version": "is the migrations' own",
     "login_attempts": "counts who guesses, before anybody knows who they are",
+    "procrastinate_periodic_defers": "is the queue's own",
+    "procrastinate_workers": "are the queue's own: which workers live",
     "write_probes": "is how a pod learns that Postgres takes writes again",
 }
 """Tables that no request needs."""

@@ -64,6 +64,8 @@ def configure_logging(settings: LoggingSettings, **context: str) -> None:
     # One line per request or handshake says nothing that the metrics do not.
     for noisy in ("uvicorn.access", "websockets", "alembic", "httpx"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Its lines hold what jobs were asked with; what there is to say of them control/jobs says.
+    logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
     structlog.contextvars.bind_contextvars(**context)
 
 

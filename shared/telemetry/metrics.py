@@ -275,6 +275,24 @@ sweep_failures = Counter(
     "voltaro_worker_sweep_failures", "Sweeps that failed and will be tried again", ["what"]
 )
 
+# The queue of jobs. What is counted in Postgres is the same at every worker: `max` over them.
+jobs = Gauge(
+    "voltaro_jobs", "Jobs by where they stand, those that ended long ago left out", ["state"]
+)
+jobs_oldest_waiting = Gauge(
+    "voltaro_jobs_oldest_waiting_seconds", "For how long a job waits that could run now"
+)
+jobs_lost = Counter(
+    "voltaro_jobs_lost", "Jobs found whose worker died or stood still, by task", ["task"]
+)
+job_seconds = Histogram(
+    "voltaro_job_seconds",
+    "What one run of a job takes, however it ends",
+    ["task"],
+    buckets=(0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0),
+)
+job_failures = Counter("voltaro_job_failures", "Runs of jobs that failed, by task", ["task"])
+
 
 def render() -> tuple[bytes, str]:
     """Return every metric in Prometheus' text format, and its content type."""

@@ -5,6 +5,7 @@ knows may go, be renamed or become stricter, and no statement may hold a lock fo
 takes to read a big table. An exception needs its reason here.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -14,6 +15,7 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from shared.store.migrations import queue_scripts
 from shared.store.schema import newest_revision
 
 VERSIONS = Path(__file__).parents[2] / "shared/store/migrations/versions"
@@ -180,3 +182,33 @@ def test_what_is_not_safe_is_noticed(statement: str) -> None:
 )
 def test_what_is_safe_is_let_through(statement: str) -> None:
     assert list(problems((statement,))) == []
+
+
+def queue_steps() -> list[tuple[str, str]]:
+    """Return behind which of procrastinate's scripts our migrations begin, and where they end."""
+    modules = (import_module(f"shared.store.migrations.versions.{name}") for name in NAMES)
+    return [module.QUEUE_SCRIPTS for module in modules if hasattr(module, "QUEUE_SCRIPTS")]
+
+
+def test_the_schema_of_the_queue_is_that_of_the_installed_version() -> None:
+    reached = ""
+    for after, up_to in queue_steps():
+        assert after == reached
+        reached = up_to
+    assert reached == queue_scripts.newest(), (
+        "procrastinate has scripts that no migration runs: those named `pre` belong into a "
+        "migration beside the new version, those named `post` into one of the release after it"
+    )
+
+
+def test_scripts_of_the_queue_stay_as_they_were_when_a_migration_ran_them() -> None:
+    (_, up_to), *_ = queue_steps()
+    text = "".join(queue_scripts.scripts(up_to=up_to))
+    assert hashlib.sha256(text.encode()).hexdigest() == (
+        "365a817fc5b91914e3de242e8a7c26462f8fe863e4db9b47ccd0055dd22d40cd"
+    )
+
+
+def test_a_script_that_is_not_there_is_named() -> None:
+    with pytest.raises(RuntimeError, match=r"99\.00\.00_01_none"):
+        queue_scripts.scripts(up_to="99.00.00_01_none")
