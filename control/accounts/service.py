@@ -119,7 +119,7 @@ class Accounts:
         Raises:
             ProblemError: something is wrong, or there were too many tries.
         """
-        account = email_key(user.email)
+        account = user.guessed_by
         await self._guesses.count(account, address)
         found = await users.get_secrets(self._db, user.user_id)
         if password is not None and not await self.passwords.verify(found.password_hash, password):
@@ -189,7 +189,7 @@ class Accounts:
         await account_links.find_user(self._db, token_hash)
         user = await account_links.use(self._db, token_hash, await self.passwords.hash(password))
         self.sessions.forget(user.user_id)
-        await self._guesses.welcome(email_key(user.email), address)
+        await self._guesses.welcome(user.guessed_by, address)
         return user
 
     def _lifetime_s(self, purpose: LinkPurpose) -> float:

@@ -27,6 +27,7 @@ class User:
         has_password: whether they have taken up their invitation.
         has_second_factor: whether a code is asked for as well.
         last_login_at: when they signed in last; None is never.
+        from_provider: whether they are who an OpenID provider says, and nobody by their address.
     """
 
     user_id: str
@@ -40,6 +41,16 @@ class User:
     last_login_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    from_provider: bool = False
+
+    @property
+    def guessed_by(self) -> str:
+        """What wrong passwords and codes are counted by: what is tried to sign in as them.
+
+        Somebody of a provider signs in there, and has no address here or one that may be another
+        user's.
+        """
+        return self.user_id if self.from_provider else email_key(self.email)
 
     @property
     def principal(self) -> Principal:

@@ -15,7 +15,8 @@ from shared.store.pool import Connection, Database
 COLUMNS = """
     users.user_id, users.organization_id, users.email, users.name, users.role, users.disabled,
     users.password_hash IS NOT NULL AS has_password, users.totp_confirmed AS has_second_factor,
-    users.last_login_at, users.created_at, users.updated_at
+    users.last_login_at, users.created_at, users.updated_at,
+    users.oidc_issuer IS NOT NULL AS from_provider
 """
 """What `user_of` reads."""
 _UPDATABLE = frozenset({"name", "role", "organization_id", "disabled"})
@@ -42,6 +43,7 @@ def user_of(record: Mapping[str, Any] | asyncpg.Record) -> User:
         last_login_at=record["last_login_at"],
         created_at=record["created_at"],
         updated_at=record["updated_at"],
+        from_provider=record["from_provider"],
     )
 
 

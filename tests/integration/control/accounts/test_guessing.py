@@ -5,7 +5,9 @@ import asyncio
 import httpx
 import pytest
 
+from control.errors import ProblemError
 from control.settings import ControlSettings
+from shared.domain.accounts.users import User
 from shared.store.pool import Database
 from tests.integration.control.accounts.people import (
     PASSWORD,
@@ -15,6 +17,7 @@ from tests.integration.control.accounts.people import (
     sign_in,
     try_to_sign_in,
 )
+from tests.integration.control.accounts.test_oidc_users import welcome
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import assert_problem, running
 
@@ -140,6 +143,26 @@ async def test_a_wrong_password_in_a_session_counts_alike(settings: ControlSetti
         body = {"password": "a guess", "new_password": PASSWORD}
         answers = [await ada.post("/v1/me/password", json=body) for _ in range(4)]
         assert [each.status_code for each in answers] == [403, 403, 403, 429]
+
+
+async def test_users_of_a_provider_are_guessed_at_one_by_one(
+    settings: ControlSettings, db: Database
+) -> None:
+    async with running(settings) as api, browser(api) as eve:
+
+        async def prove_wrongly(user: User, address: str = HOME) -> int:
+            with pytest.raises(ProblemError) as refused:
+                await api.services.accounts.prove(user, address=address, password="a guess")
+            return refused.value.problem.status
+
+        without = [await welcome(db, subject=each, email=None) for each in ("1", "2")]
+        assert [await prove_wrongly(without[0]) for _ in range(4)] == [403] * 3 + [429]
+        assert await prove_wrongly(without[1]) == 403
+        # Nor are they counted as who has the same address here, and a password.
+        await join(api.client)
+        same = await welcome(db, subject="3", email="ada@example.com")
+        assert [await prove_wrongly(same, ELSEWHERE) for _ in range(3)] == [403] * 3
+        assert await guess(eve) == 401
 
 
 async def test_no_more_passwords_wait_to_be_hashed_than_may(make_settings: MakeSettings) -> None:
