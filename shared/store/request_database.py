@@ -79,6 +79,16 @@ def as_told(principal: Principal) -> str:
     )
 
 
+async def act_as(
+    connection: Connection, principal: Principal, *, request_id: str, address: str | None
+) -> None:
+    """Have what the rest of a transaction changes stand in the audit log in somebody's name.
+
+    For who changes something before a request has a principal, as an OpenID provider does.
+    """
+    await connection.execute(_WHO, as_told(principal), request_id, address or "")
+
+
 class RequestDatabases:
     """Gives each request its database.
 

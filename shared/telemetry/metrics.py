@@ -221,6 +221,11 @@ rate_limit_not_counted = Counter(
     "Requests let through without being counted, because Redis did not do it in time",
     ["reason"],
 )
+oidc_logins = Counter(
+    "voltaro_control_oidc_logins",
+    "Logins at the OpenID provider, by what became of them here",
+    ["outcome"],
+)
 command_wait_seconds = Histogram(
     "voltaro_control_command_wait_seconds",
     "From a command's request to its outcome, as the API's caller sees it",

@@ -14,7 +14,10 @@ class AuditPrincipal(BaseModel):
     """Who it was."""
 
     kind: PrincipalKind | str = Field(description="by what a request proved who sent it")
-    id: str = Field(description="of the key or the user; `root` for a key of VOLTARO_API_KEYS")
+    id: str = Field(
+        description="of the key or the user; `root` for a key of VOLTARO_API_KEYS, and the issuer "
+        "of an OpenID provider, whose `name` is then the subject that it spoke of"
+    )
     name: str = Field(description="as they were called then")
     organization_id: str
 

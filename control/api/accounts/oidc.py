@@ -17,6 +17,7 @@ from control.accounts.oidc.errors import LoginFailedError, NoRoleError, Provider
 from control.accounts.oidc.login import Arrival, OidcLogin
 from control.accounts.rules import Access, needs
 from control.accounts.service import address_of
+from control.addresses import client_address
 from control.api.accounts.oidc_pages import NO_STORE, refusal
 from control.api.types import Written
 from control.auth import SessionDep
@@ -26,6 +27,7 @@ from shared.domain.accounts.users import User
 from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.store.accounts import oidc_users
+from shared.telemetry import metrics
 
 log = structlog.get_logger()
 
@@ -121,20 +123,21 @@ async def finish_oidc_login(request: Request, services: ServicesDep) -> Response
     name, secure = _cookie(services)
     try:
         arrival = await oidc.finish(dict(request.query_params), request.cookies.get(name))
-        user = await _welcome(services, arrival)
+        user = await _welcome(services, request, arrival)
     except (LoginFailedError, NoRoleError, ProviderAwayError) as error:
         log.info("nobody was logged in by the OpenID provider", error=str(error))
         response = _refusal(request, error)
     else:
         response = RedirectResponse(arrival.return_to, status.HTTP_303_SEE_OTHER, headers=NO_STORE)
         await _begin_session(request, response, services, user, arrival)
+        metrics.oidc_logins.labels("logged_in").inc()
     response.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="lax")
     return response
 
 
 @router.post("/backchannel-logout", include_in_schema=False, openapi_extra=_PUBLIC)
 async def end_oidc_sessions(
-    services: ServicesDep, logout_token: Annotated[str, Form(max_length=65_536)]
+    request: Request, services: ServicesDep, logout_token: Annotated[str, Form(max_length=65_536)]
 ) -> Response:
     """End the sessions that the provider has ended (OpenID Connect Back-Channel Logout 1.0 §2.5).
 
@@ -153,6 +156,8 @@ async def end_oidc_sessions(
         subject=notice.subject,
         provider_session_id=notice.provider_session_id,
         begun_before=datetime.fromtimestamp(notice.issued_at_s, UTC) + skew,
+        request_id=request.state.request_id,
+        address=client_address(request.scope),
     )
     for user_id in ended:
         services.accounts.sessions.forget(user_id)
@@ -208,7 +213,7 @@ async def _begin_session(
     )
 
 
-async def _welcome(services: Services, arrival: Arrival) -> User:
+async def _welcome(services: Services, request: Request, arrival: Arrival) -> User:
     """Return who has arrived, as a user of ours.
 
     Raises:
@@ -223,6 +228,8 @@ async def _welcome(services: Services, arrival: Arrival) -> User:
             email=arrival.email,
             role=arrival.rule.role,
             organization_id=arrival.rule.organization_id,
+            request_id=request.state.request_id,
+            address=client_address(request.scope),
         )
     except NotFoundError as error:
         raise NoRoleError(
@@ -238,11 +245,12 @@ async def _welcome(services: Services, arrival: Arrival) -> User:
 
 
 def _refusal(request: Request, error: Exception) -> Response:
-    problem = problems.UNAUTHORIZED
+    problem, outcome = problems.UNAUTHORIZED, "failed"
     if isinstance(error, NoRoleError):
-        problem = problems.MISSING_PERMISSION
+        problem, outcome = problems.MISSING_PERMISSION, "no_role"
     elif isinstance(error, ProviderAwayError):
-        problem = problems.UNAVAILABLE
+        problem, outcome = problems.UNAVAILABLE, "provider_away"
+    metrics.oidc_logins.labels(outcome).inc()
     return refusal(request, problem, str(error))
 
 

@@ -13,6 +13,8 @@ class PrincipalKind(StrEnum):
     ROOT_KEY = "root_key"
     API_KEY = "api_key"
     USER = "user"
+    OPENID_PROVIDER = "openid_provider"
+    """No request has it: a provider says who somebody is, and changes their user by that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,23 @@ class Principal:
     name: str
     organization_id: str
     permissions: frozenset[Permission]
+
+
+def provider_principal(issuer: str, *, subject: str | None, organization_id: str) -> Principal:
+    """Return who it is that makes or changes a user by what an OpenID provider says of them.
+
+    Args:
+        issuer: the provider.
+        subject: of whom it speaks; None if it names a session of its own alone.
+        organization_id: whose user that is.
+    """
+    return Principal(
+        kind=PrincipalKind.OPENID_PROVIDER,
+        principal_id=issuer,
+        name=subject or issuer,
+        organization_id=organization_id,
+        permissions=frozenset(),
+    )
 
 
 ROOT = Principal(

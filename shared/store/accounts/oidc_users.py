@@ -4,12 +4,15 @@ from datetime import datetime
 
 import asyncpg
 
+from shared.domain.accounts.organizations import DEFAULT_ORGANIZATION_ID
+from shared.domain.accounts.principals import provider_principal
 from shared.domain.accounts.roles import Role
 from shared.domain.accounts.users import User
 from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.store.accounts import users
 from shared.store.pool import Database
+from shared.store.request_database import act_as
 
 
 async def welcome(
@@ -21,10 +24,13 @@ async def welcome(
     email: str | None,
     role: Role,
     organization_id: str,
+    request_id: str,
+    address: str | None,
 ) -> User:
     """Return whoever the provider says it is, as they are according to it; new ones are made.
 
-    Whoever may do something else than before signs in anew: their sessions end.
+    Whoever may do something else than before signs in anew: their sessions end. What changes
+    stands in the audit log, in the name of the provider.
 
     Args:
         db: where.
@@ -34,12 +40,16 @@ async def welcome(
         email: for people as well; nobody is found by it.
         role: what they are.
         organization_id: and where.
+        request_id: in which request.
+        address: from where it came; None if that is not known.
 
     Raises:
         NotFoundError: there is no such organization.
     """
+    provider = provider_principal(issuer, subject=subject, organization_id=organization_id)
     try:
         async with db.acquire() as connection, connection.transaction():
+            await act_as(connection, provider, request_id=request_id, address=address)
             before = await connection.fetchrow(
                 """
                 SELECT role, organization_id FROM users
@@ -106,8 +116,12 @@ async def end_sessions(
     subject: str | None,
     provider_session_id: str | None,
     begun_before: datetime,
+    request_id: str,
+    address: str | None,
 ) -> set[str]:
     """End the sessions that the provider has ended, and return the ids of their users.
+
+    That stands in the audit log, in the name of the provider.
 
     Args:
         db: where.
@@ -117,21 +131,26 @@ async def end_sessions(
             us what it calls it may be any of theirs.
         begun_before: later ones are not meant: who sends an old word of the provider again ends
             nothing.
+        request_id: in which request.
+        address: from where it came; None if that is not known.
     """
-    records = await db.fetch(
-        """
-        DELETE FROM user_sessions USING users
-        WHERE user_sessions.user_id = users.user_id
-          AND users.oidc_issuer = $1
-          AND ($2::text IS NULL OR users.oidc_subject = $2)
-          AND ($3::text IS NULL OR oidc_session_id = $3
-               OR (oidc_session_id IS NULL AND $2 IS NOT NULL))
-          AND user_sessions.created_at <= $4
-        RETURNING user_sessions.user_id
-        """,
-        issuer,
-        subject,
-        provider_session_id,
-        begun_before,
-    )
+    provider = provider_principal(issuer, subject=subject, organization_id=DEFAULT_ORGANIZATION_ID)
+    async with db.acquire() as connection, connection.transaction():
+        await act_as(connection, provider, request_id=request_id, address=address)
+        records = await connection.fetch(
+            """
+            DELETE FROM user_sessions USING users
+            WHERE user_sessions.user_id = users.user_id
+              AND users.oidc_issuer = $1
+              AND ($2::text IS NULL OR users.oidc_subject = $2)
+              AND ($3::text IS NULL OR oidc_session_id = $3
+                   OR (oidc_session_id IS NULL AND $2 IS NOT NULL))
+              AND user_sessions.created_at <= $4
+            RETURNING user_sessions.user_id
+            """,
+            issuer,
+            subject,
+            provider_session_id,
+            begun_before,
+        )
     return {str(record["user_id"]) for record in records}

@@ -11,6 +11,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from shared.store.pool import Database
+from shared.telemetry import metrics
 from tests.integration.control.accounts.people import join, sign_in, try_to_sign_in
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import Api, assert_problem, running
@@ -143,6 +144,38 @@ async def test_who_has_no_role_is_told_so_in_a_page(
     assert "&#x27;everybody&#x27;, none of which VOLTARO_OIDC_ROLES knows" in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert_problem(await browser.get(f"{api.url}/v1/me"), 401, "unauthorized")
+
+
+async def test_who_made_a_user_and_what_became_of_each_login_is_told(
+    api: Api, provider: OpenIdProvider, browser: httpx.AsyncClient, other_browser: httpx.AsyncClient
+) -> None:
+    before = logins()
+    found = await log_in(api, provider, browser)
+    await other_browser.get(await come_back(api, provider, other_browser, "bo"))
+    await browser.get(f"{api.url}/v1/oidc/callback")
+    counted = {outcome: count - before.get(outcome, 0) for outcome, count in logins().items()}
+    assert {outcome for outcome, count in counted.items() if count == 1} == {
+        *("logged_in", "no_role", "failed"),
+    }
+
+    told = await api.client.get(
+        "/v1/audit-log", params={"resource": "users", "principal_id": provider.issuer}
+    )
+    (made,) = told.json()["items"]
+    assert (made["action"], made["resource_id"]) == ("created", found["principal_id"])
+    assert made["principal"] == {
+        "kind": "openid_provider",
+        "id": provider.issuer,
+        "name": made["after"]["oidc_subject"],
+        "organization_id": found["organization_id"],
+    }
+    assert made["request_id"]
+
+
+def logins() -> dict[str, float]:
+    """Return how many logins there were in this process, by what became of them."""
+    samples = [each for family in metrics.oidc_logins.collect() for each in family.samples]
+    return {each.labels["outcome"]: each.value for each in samples if each.name.endswith("_total")}
 
 
 async def test_who_is_disabled_here_stays_out(

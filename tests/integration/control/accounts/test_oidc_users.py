@@ -25,6 +25,8 @@ async def welcome(db: Database, **changes: object) -> User:
             "email": "ada@example.com",
             "role": Role.ADMIN,
             "organization_id": "default",
+            "request_id": "request-1",
+            "address": "192.0.2.7",
             **changes,
         },
     )
@@ -115,6 +117,8 @@ async def _end(db: Database, user: User, **which: object) -> set[str]:
             "subject": None,
             "provider_session_id": None,
             "begun_before": datetime.now(UTC) + timedelta(seconds=60),
+            "request_id": "request-2",
+            "address": None,
             **which,
         },
     )
@@ -146,3 +150,28 @@ async def test_an_old_word_of_the_provider_ends_nothing_new(db: Database) -> Non
 async def test_a_session_knows_what_the_provider_knows_it_by(db: Database) -> None:
     user = await welcome(db)
     assert await oidc_users.id_token_of(db, await begin(db, user)) == "an ID token"
+
+
+async def test_what_a_provider_changes_stands_in_the_audit_log_in_its_name(db: Database) -> None:
+    user = await welcome(db)
+    session_id = await begin(db, user, called="s-1")
+    await welcome(db)  # nothing is different
+    await welcome(db, role=Role.VIEWER)
+    other = await begin(db, user, called="s-2")
+    await _end(db, user, subject="7f3a")
+
+    entries = await db.fetch("SELECT * FROM audit.entries ORDER BY entry_id")
+    assert [(each["action"], each["resource"], each["resource_id"]) for each in entries] == [
+        ("created", "users", user.user_id),
+        ("changed", "users", user.user_id),
+        ("deleted", "user-sessions", session_id),
+        ("deleted", "user-sessions", other),
+    ]
+    made, changed, *_ = entries
+    assert made["after"]["oidc_subject"] == "7f3a"
+    assert (changed["before"], changed["after"]) == ({"role": "admin"}, {"role": "viewer"})
+    for each in entries:
+        assert (each["principal_kind"], each["principal_id"], each["principal_name"]) == (
+            *("openid_provider", ISSUER, "7f3a"),
+        )
+    assert (changed["request_id"], changed["address"]) == ("request-1", "192.0.2.7")
