@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response, status
 
 from control import problems
-from control.accounts.grants import require_all, require_sight
+from control.accounts.grants import require_all, require_sight, require_time
 from control.accounts.secrets import digest, new_key
 from control.api.accounts.api_keys_schemas import ApiKey, ApiKeyCreate, ApiKeyUpdate, NewApiKey
 from control.auth import PrincipalDep
@@ -34,6 +34,10 @@ def _require_future(expires_at: datetime | None) -> None:
         )
 
 
+def _is_later(expires_at: datetime | None, than: datetime | None) -> bool:
+    return than is not None and (expires_at is None or expires_at > than)
+
+
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
@@ -42,8 +46,12 @@ def _require_future(expires_at: datetime | None) -> None:
 async def create_api_key(
     body: ApiKeyCreate, principal: PrincipalDep, services: ServicesDep, response: Response
 ) -> NewApiKey:
-    """Make a key. The answer is the only one that shows it: only its hash is stored."""
+    """Make a key. The answer is the only one that shows it: only its hash is stored.
+
+    Whoever makes it has all its scopes, and ends no sooner: a key with an end names one.
+    """
     require_all(principal, body.scopes)
+    require_time(principal, body.expires_at)
     organization_id = body.organization_id or principal.organization_id
     await require_sight(services.db, principal, organization_id)
     _require_future(body.expires_at)
@@ -93,12 +101,16 @@ async def update_api_key(
 ) -> ApiKey:
     """Change a key. It counts at once here, and within seconds in every other process.
 
-    Whoever does so has all permissions that the key has, before and after.
+    Whoever does so has all permissions that the key has, before and after. A key with an end
+    lengthens none beyond it, nor its own, and adds no scopes to one that ends later.
     """
     key = await api_keys.get(services.db, str(api_key_id))
     require_all(principal, key.scopes | body.scopes)
-    _require_future(body.expires_at)
     changes = body.model_dump(exclude_unset=True)
+    expires_at = changes.get("expires_at", key.expires_at)
+    if body.scopes - key.scopes or _is_later(expires_at, key.expires_at):
+        require_time(principal, expires_at)
+    _require_future(body.expires_at)
     changed = await api_keys.update(services.db, key.api_key_id, changes)
     services.api_keys.forget(key.api_key_id)
     return ApiKey.model_validate(_told(changed))

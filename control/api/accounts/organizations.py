@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 
 from control import problems
+from control.accounts.grants import require_all
 from control.api.accounts.organizations_schemas import (
     Organization,
     OrganizationCreate,
@@ -14,6 +15,7 @@ from control.api.accounts.organizations_schemas import (
 from control.auth import PrincipalDep
 from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
 from control.services import ServicesDep
+from shared.domain.accounts.permissions import EVERYTHING
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError
 from shared.store.accounts import organizations
@@ -81,13 +83,19 @@ async def get_organization(organization_id: OrganizationId, services: ServicesDe
     ),
 )
 async def update_organization(
-    organization_id: OrganizationId, body: OrganizationUpdate, services: ServicesDep
+    organization_id: OrganizationId,
+    body: OrganizationUpdate,
+    principal: PrincipalDep,
+    services: ServicesDep,
 ) -> Organization:
     """Rename an organization, or have it stand below another one, with all that is below it.
 
     Who sees what follows at once; whose tokens charge where, within a minute at the latest.
+    Whoever moves one gives it to all who are above it then, and has all permissions therefore.
     """
     changes = body.model_dump(exclude_unset=True)
+    if "parent_id" in changes:
+        require_all(principal, EVERYTHING)
     organization = await organizations.update(services.db, organization_id, changes)
     if "parent_id" in changes:
         await services.authorization.rules_changed()

@@ -43,6 +43,7 @@ class ApiKey:
             name=self.name,
             organization_id=self.organization_id,
             permissions=self.scopes,
+            expires_at=self.expires_at,
         )
 
     def is_expired(self, now: datetime) -> bool:

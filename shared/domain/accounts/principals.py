@@ -1,6 +1,7 @@
 """Who is behind a request."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.accounts.organizations import DEFAULT_ORGANIZATION_ID
@@ -26,6 +27,7 @@ class Principal:
         name: how people know it: what a history and the audit log show.
         organization_id: it sees what belongs to this one and to those below it.
         permissions: what it may do there.
+        expires_at: it is nobody any more from then on; None if it does not end by itself.
     """
 
     kind: PrincipalKind
@@ -33,6 +35,7 @@ class Principal:
     name: str
     organization_id: str
     permissions: frozenset[Permission]
+    expires_at: datetime | None = None
 
 
 def provider_principal(issuer: str, *, subject: str | None, organization_id: str) -> Principal:
