@@ -10,7 +10,7 @@ from uuid import uuid4
 import structlog
 from fastapi import Depends, FastAPI
 
-from control import docs_page, openapi, password_page, query_names
+from control import docs_page, fields, openapi, password_page, query_names
 from control.access.changes import AuthorizationChanges
 from control.accounts.api_keys import ApiKeys
 from control.accounts.oidc.login import OidcLogin
@@ -121,7 +121,7 @@ def create_api() -> FastAPI:
         audit_log,
     ):
         app.include_router(
-            resource.router,
+            fields.with_fields(resource.router),
             dependencies=[Depends(query_names.refuse_unknown)],
             responses=openapi.EVERY_ROUTE,
         )
