@@ -7,11 +7,12 @@ page 1, which an offset promises neither of.
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-from fastapi import Query
+from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 
 from control.errors import InvalidFieldError
@@ -19,6 +20,7 @@ from shared.store.conditions import Position
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")
+Key = TypeVar("Key")
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="how many items a page has at most")]
 Cursor = Annotated[
@@ -30,7 +32,7 @@ Cursor = Annotated[
     ),
 ]
 DEFAULT_LIMIT = 100
-
+SORT = Query(description="by what; `-`: the other way round, the last or the latest first")
 
 TOTAL_MAX = 10_000
 """Counting stops here, so that it costs as much as ten of the longest pages at most."""
@@ -64,9 +66,9 @@ class Total(BaseModel):
         return cls(count=min(found, TOTAL_MAX), at_least=found > TOTAL_MAX)
 
 
-def parse_sort(sort: str | None) -> tuple[str, bool] | None:
-    """Return the member that a list is sorted by, and whether it goes down; None if not said."""
-    return None if sort is None else (sort.removeprefix("-"), sort.startswith("-"))
+def parse_sort(sort: str) -> tuple[str, bool]:
+    """Return the member that a list is sorted by, and whether it goes down."""
+    return sort.removeprefix("-"), sort.startswith("-")
 
 
 class Page(BaseModel, Generic[Item]):
@@ -201,3 +203,182 @@ def cut_page(
         return rows, None
     page = rows[:limit]
     return page, cursor_of(page[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Keys(Generic[Key]):
+    """How what a list is in the order of is written into its cursors.
+
+    Args:
+        parts: how many texts it is.
+        write: makes these of a key.
+        read: makes the key of these, or raises ValueError.
+    """
+
+    parts: int
+    write: Callable[[Key], Sequence[str]]
+    read: Callable[[Sequence[str]], Key]
+
+
+def _read_uuid(parts: Sequence[str]) -> str:
+    return str(UUID(parts[0]))
+
+
+def read_time(text: str) -> datetime:
+    """Return a time as it stands in a cursor.
+
+    Raises:
+        ValueError: it is none, or says nothing of its zone.
+    """
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(text)
+    return time
+
+
+def read_number(text: str, *, bits: int) -> int:
+    """Return a whole number as it stands in a cursor.
+
+    Raises:
+        ValueError: it is none, or more than so many bits hold.
+    """
+    number = int(text)
+    if abs(number) >= 1 << (bits - 1):
+        raise ValueError(text)
+    return number
+
+
+def _read_position(parts: Sequence[str]) -> Position:
+    return Position(str(UUID(parts[1])), read_time(parts[0]))
+
+
+def numbers(count: int, *, bits: int) -> Keys[Sequence[int]]:
+    """Return the keys of a list that is in the order of whole numbers.
+
+    Args:
+        count: how many each key is of.
+        bits: of each, as Postgres has them.
+    """
+    return Keys(
+        count,
+        lambda key: [str(number) for number in key],
+        lambda parts: [read_number(part, bits=bits) for part in parts],
+    )
+
+
+TEXTS: Keys[str] = Keys(1, lambda key: (key,), lambda parts: parts[0])
+UUIDS: Keys[str] = Keys(1, lambda key: (key,), _read_uuid)
+POSITIONS_BY_ID: Keys[Position] = Keys(
+    1, lambda position: (position.key,), lambda parts: Position(_read_uuid(parts))
+)
+POSITIONS_BY_TIME: Keys[Position] = Keys(
+    2, lambda position: (_at(position).isoformat(), position.key), _read_position
+)
+
+
+def _at(position: Position) -> datetime:
+    assert position.at is not None  # noqa: S101 - a list by time has positions with a time
+    return position.at
+
+
+@dataclass(frozen=True, slots=True)
+class Order(Generic[Key]):
+    """In which order a list is asked for; a cursor is of no use in another.
+
+    Args:
+        name: of the list in this order.
+        keys: what it is in the order of.
+        goes_down: whether the last comes first.
+        by_time: whether it is in the order of a time, and not of ids.
+    """
+
+    name: str
+    keys: Keys[Key]
+    goes_down: bool
+    by_time: bool = False
+
+    @classmethod
+    def of(cls, resource: str, sort: str, *, usual: str, keys: Keys[Key]) -> "Order[Key]":
+        """Return the order of a list that has one, which goes both ways.
+
+        Args:
+            resource: the list.
+            sort: what the caller said, or the usual.
+            usual: the order of who says nothing.
+            keys: what it is in the order of.
+        """
+        _, goes_down = parse_sort(sort)
+        return cls(resource if sort == usual else f"{resource} by {sort}", keys, goes_down)
+
+
+def order_of_receipt(resource: str, sort: str | None, *, bounded: bool) -> Order[Position]:
+    """Return the order of a list of what was received: as it came to be, the newest first.
+
+    By the time itself it is if that was said, or if it is asked for by this time.
+
+    Args:
+        resource: the list.
+        sort: the time, perhaps with `-` before it; None if nothing was said.
+        bounded: whether it is asked for by the time.
+    """
+    if sort is None and not bounded:
+        return Order(resource, POSITIONS_BY_ID, goes_down=True)
+    _, goes_down = ("", True) if sort is None else parse_sort(sort)
+    way = "down" if goes_down else "up"
+    return Order(f"{resource} by time {way}", POSITIONS_BY_TIME, goes_down, by_time=True)
+
+
+class Paging:
+    """Which page of a list is asked for, and whether the whole list is to be counted."""
+
+    def __init__(
+        self, *, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None, total: WantsTotal = False
+    ) -> None:
+        self._limit = limit
+        self._cursor = cursor
+        self._wants_total = total
+
+    async def page(
+        self,
+        order: Order[Key],
+        *,
+        read: Callable[[Key | None, int], Awaitable[Sequence[Row]]],
+        key_of: Callable[[Row], Key],
+        shown: Callable[[Row], Item],
+        count: Callable[[int], Awaitable[int]],
+        owner: Callable[[], Awaitable[object]] | None = None,
+    ) -> Page[Item]:
+        """Return the page.
+
+        Args:
+            order: in which the list is.
+            read: returns so many rows behind a key; None is the start of the list.
+            key_of: returns where a row stands.
+            shown: returns a row as the API shows it.
+            count: counts the whole list, and stops at the number that it is given.
+            owner: reads what the list is of, or raises; asked only if the list is empty.
+
+        Raises:
+            InvalidFieldError: it is no cursor of this list in this order.
+        """
+        behind = self._behind(order)
+        found = await read(behind, self._limit + 1)
+        if not found and behind is None and owner is not None:
+            await owner()
+        rows, next_cursor = cut_page(
+            found,
+            limit=self._limit,
+            cursor_of=lambda row: encode_cursor(order.name, *order.keys.write(key_of(row))),
+        )
+        total = await Total.of(count, wanted=self._wants_total)
+        return Page(items=[shown(row) for row in rows], next_cursor=next_cursor, total=total)
+
+    def _behind(self, order: Order[Key]) -> Key | None:
+        parts = decode_cursor(order.name, self._cursor, parts=order.keys.parts)
+        try:
+            return None if parts is None else order.keys.read(parts)
+        except (ValueError, OverflowError):
+            raise bad_cursor() from None
+
+
+PagingDep = Annotated[Paging, Depends()]

@@ -8,6 +8,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
+from fastapi import Query
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -220,6 +221,9 @@ UtcTime = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": _RFC3339_PATTERN}),
 ]
 """RFC 3339, and nothing else that pydantic would take for a time; kept and answered in UTC."""
+
+Since = Annotated[UtcTime | None, Query(description="only those of then or later")]
+Until = Annotated[UtcTime | None, Query(description="only those of before then")]
 
 # Postgres keeps the exact decimal. A JSON number is read as a double, whose 15 digits hold a
 # register of a terawatt hour to the milliwatt hour. What no double holds, no meter has measured: it

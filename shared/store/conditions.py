@@ -6,9 +6,15 @@ reads the whole table.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from uuid import UUID
 
 from shared.store.pool import Database
+
+# An id is as old as its row, but made a moment behind the beginning of its transaction, and by a
+# clock that may have been put right meanwhile.
+_IDS_STRAY_MS = 3_600_000
+_UUID_TIME_BITS = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +70,72 @@ class Conditions:
             goes_down: whether what is latest comes first.
         """
         columns = [column for column in (time, key) if column is not None]
+        values = None
         if behind is not None:
             values = [value for value in (behind.at, behind.key) if value is not None]
-            names = ", ".join(map(self.parameter, values))
+        return self.in_order(*columns, behind=values, goes_down=goes_down)
+
+    def in_order(
+        self, *columns: str, behind: Sequence[object] | None, goes_down: bool = False
+    ) -> str:
+        """Have the list begin behind a row, and return its order.
+
+        Args:
+            columns: what the list is in the order of, and an index has in this order.
+            behind: their values in the row; None begins at the start.
+            goes_down: whether the last comes first.
+        """
+        if behind is not None:
+            names = ", ".join(map(self.parameter, behind))
             self.add(f"({', '.join(columns)}) {'<' if goes_down else '>'} ({names})")
         direction = "DESC" if goes_down else "ASC"
         return ", ".join(f"{column} {direction}" for column in columns)
+
+    def made(self, time: str, *, key: str, since: datetime | None, until: datetime | None) -> None:
+        """Add that rows were made in a period, and what finds them in an index of their ids.
+
+        Args:
+            time: the column with the time at which they were made, which is never changed.
+            key: the column with their ids, which count up with time (`uuidv7`).
+            since: only those of then or later.
+            until: only those before.
+        """
+        self.compare(f"{time} >=", since)
+        self.compare(f"{time} <", until)
+        if since is not None:
+            self.compare(f"{key} >=", _first_id(since, -_IDS_STRAY_MS))
+        if until is not None:
+            self.compare(f"{key} <", _first_id(until, _IDS_STRAY_MS))
 
     def __str__(self) -> str:
         """Return what stands behind WHERE."""
         return " AND ".join(self._conditions) or "true"
 
 
-async def count(db: Database, source: str, conditions: Conditions) -> int:
+def _first_id(time: datetime, later_ms: int) -> str:
+    """Return an id that is lower than all that are made so much later than a time."""
+    milliseconds = round((time - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000)
+    bounded = min(max(milliseconds + later_ms, 0), (1 << _UUID_TIME_BITS) - 1)
+    return str(UUID(int=bounded << (128 - _UUID_TIME_BITS)))
+
+
+async def count(
+    db: Database, source: str, conditions: Conditions, *, timeout_s: float | None = None
+) -> int:
     """Return how many rows a list has, looking at no more than the first parameter says.
 
     Args:
         db: the pool.
         source: what stands behind FROM.
         conditions: of the list, whose first parameter is the number to stop at.
+        timeout_s: how long that may take; None for what any statement may.
+
+    Raises:
+        TimeoutError: it took longer.
     """
-    found: int = await db.fetchval(
+    ((found,),) = await db.fetch(
         f"SELECT count(*) FROM (SELECT FROM {source} WHERE {conditions} LIMIT $1) AS counted",  # noqa: S608 - conditions are made of columns
         *conditions.parameters,
+        timeout=timeout_s,
     )
-    return found
+    return int(found)

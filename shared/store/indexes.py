@@ -30,6 +30,16 @@ INDEXES = {
     "dead_letters_by_time": "dead_letters (received_at, dead_letter_id)",
     "dead_letters_by_status": "dead_letters (status, dead_letter_id)",
     "security_events_by_time": "security_events (received_at, security_event_id)",
+    # A batch of commands whatever became of them; most commands are of none.
+    "commands_by_batch": "commands (batch_id, command_id) WHERE batch_id IS NOT NULL",
+    # Logs are many, and firmware is what one looks for.
+    "files_by_purpose": "files (purpose, file_id) WHERE state <> 'removed'",
+    "certificate_signing_requests_by_station": (
+        "certificate_signing_requests (station_id, signing_request_id)"
+    ),
+    "certificate_signing_requests_by_state": (
+        "certificate_signing_requests (state, signing_request_id)"
+    ),
     # What a station's clock has put on days without a partition, which may be all that it says.
     "meter_values_default_by_transaction": (
         "meter_values_default (station_id, evse_id, transaction_id, sampled_at, fingerprint)"

@@ -1,10 +1,14 @@
 """What statements read, as Postgres explains it."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, cast
 
 from shared.store.pool import Database
+
+_OF_A_PARTITION = re.compile(r"_(default|[pd]?[0-9_]+)$")
 
 
 class Asked:
@@ -22,6 +26,28 @@ class Asked:
     async def fetch(self, statement: str, *parameters: object, **options: Any) -> Any:
         self._statements.append((statement, parameters))
         return await self._db.fetch(statement, *parameters, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._db, name)  # what is not kept
+
+    async def most_rows_read(self) -> dict[str, int]:
+        """Return by table how many of its rows a statement since the last call read at most.
+
+        Those of partitions are those of their table.
+        """
+        most: Counter[str] = Counter()
+        for statement, parameters in self._statements:
+            explained = await self._db.fetchval(
+                f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, FORMAT JSON) {statement}", *parameters
+            )
+            read: Counter[str] = Counter()
+            for scan in _scans(json.loads(explained)[0]["Plan"]):
+                rows = scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)
+                table = _OF_A_PARTITION.sub("", scan["Relation Name"])
+                read[table] += round(rows * scan["Actual Loops"])
+            most |= read
+        self._statements.clear()
+        return most
 
     async def rows_read(self, table: str) -> int:
         """Return how many rows of a table and its partitions the last statement read.

@@ -1,7 +1,7 @@
 """Decisions about tokens: why a driver was refused, and what would be answered now."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 
@@ -10,16 +10,7 @@ from control.access.explanation import explain_authorization
 from control.api.access.authorizations_schemas import Authorization, AuthorizationExplanation
 from control.api.access.id_tokens_schemas import IdTokenValue
 from control.api.types import FREE_TEXT, Ordinal, StationId, UtcTime
-from control.paging import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    Page,
-    bad_cursor,
-    cut_page,
-    decode_cursor,
-    encode_cursor,
-)
+from control.paging import SORT, Keys, Order, Page, PagingDep, read_number, read_time
 from control.services import ServicesDep
 from shared.domain.access.decisions import (
     ANY_REFUSAL,
@@ -36,8 +27,13 @@ from shared.store.stations import stations
 router = APIRouter(prefix="/v1/authorizations", tags=["authorizations"])
 
 _RESOURCE = "authorizations"
-_KEY_PARTS = 2
-_BIGINT_MAX = 2**63 - 1
+_POSITIONS: Keys[DecisionPosition] = Keys(
+    2,
+    lambda position: (position.decided_at.isoformat(), str(position.decision_id)),
+    lambda parts: DecisionPosition(
+        decided_at=read_time(parts[0]), decision_id=read_number(parts[1], bits=64)
+    ),
+)
 # What is searched unless the caller says: a search for what is rare reads everything in between.
 _DEFAULT_SINCE = timedelta(days=1)
 _SEARCH_TIMEOUT_S = 8.0
@@ -95,8 +91,8 @@ def _a_day_before(until: datetime | None) -> datetime | None:
 async def list_authorizations(
     services: ServicesDep,
     found: Annotated[DecisionFilter, Depends(_filter)],
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
+    sort: Annotated[Literal["decided_at", "-decided_at"], SORT] = "-decided_at",
 ) -> Page[Authorization]:
     """List what stations were answered about tokens and why, the newest first.
 
@@ -104,20 +100,25 @@ async def list_authorizations(
     by its metric `voltaro_authorizations_dropped_total`. What a station decides by itself, by its
     local list or its cache, it does not ask.
     """
-    rows, next_cursor = cut_page(
-        await decisions.list_before(
+    order = Order.of(_RESOURCE, sort, usual="-decided_at", keys=_POSITIONS)
+    return await paging.page(
+        order,
+        read=lambda before, limit: decisions.list_before(
             services.db,
             found,
-            before=_decode_position(cursor),
-            limit=limit + 1,
+            before=before,
+            limit=limit,
             timeout_s=_SEARCH_TIMEOUT_S,
+            goes_down=order.goes_down,
         ),
-        limit=limit,
-        cursor_of=lambda decision: encode_cursor(
-            _RESOURCE, decision.decided_at.isoformat(), str(decision.decision_id)
+        key_of=lambda decision: DecisionPosition(
+            decided_at=decision.decided_at, decision_id=decision.decision_id
+        ),
+        shown=Authorization.of,
+        count=lambda up_to: decisions.count(
+            services.db, found, up_to=up_to, timeout_s=_SEARCH_TIMEOUT_S
         ),
     )
-    return Page(items=[Authorization.of(row) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/explain", responses=problems.responses(NotFoundCode.STATION))
@@ -153,18 +154,3 @@ async def explain_authorization_now(
             evse_id=evse_id,
         )
     )
-
-
-def _decode_position(cursor: str | None) -> DecisionPosition | None:
-    key = decode_cursor(_RESOURCE, cursor, parts=_KEY_PARTS)
-    if key is None:
-        return None
-    try:
-        position = DecisionPosition(
-            decided_at=datetime.fromisoformat(key[0]), decision_id=int(key[1])
-        )
-    except ValueError:
-        raise bad_cursor() from None
-    if position.decided_at.tzinfo is None or abs(position.decision_id) > _BIGINT_MAX:
-        raise bad_cursor()
-    return position

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Response, status
 
 from control import problems
 from control.api.access.id_token_groups_schemas import (
@@ -13,17 +13,7 @@ from control.api.access.id_token_groups_schemas import (
     IdTokenGroupUpdate,
 )
 from control.api.accounts.organizations_schemas import OfOrganization
-from control.paging import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    Page,
-    Total,
-    WantsTotal,
-    cut_page,
-    decode_key,
-    encode_cursor,
-)
+from control.paging import SORT, TEXTS, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.store.access import id_token_groups
@@ -59,38 +49,26 @@ async def create_id_token_group(
 async def list_id_token_groups(
     *,
     services: ServicesDep,
+    paging: PagingDep,
     organization_id: OfOrganization = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
-    sort: Annotated[
-        Literal["group_id_token", "-group_id_token"], Query(description="`-`: from the last one up")
-    ] = "group_id_token",
-    total: WantsTotal = False,
+    sort: Annotated[Literal["group_id_token", "-group_id_token"], SORT] = "group_id_token",
 ) -> Page[IdTokenGroup]:
     """List the groups with rules in alphabetical order; letter case does not count."""
-    goes_down = sort.startswith("-")
-    resource = f"{_RESOURCE} down" if goes_down else _RESOURCE
-    rows, next_cursor = cut_page(
-        await id_token_groups.list_after(
+    order = Order.of(_RESOURCE, sort, usual="group_id_token", keys=TEXTS)
+    return await paging.page(
+        order,
+        read=lambda after, limit: id_token_groups.list_after(
             services.db,
-            after=decode_key(resource, cursor),
-            limit=limit + 1,
-            goes_down=goes_down,
+            after=after,
+            limit=limit,
+            goes_down=order.goes_down,
             organization_id=organization_id,
         ),
-        limit=limit,
-        cursor_of=lambda group: encode_cursor(resource, group.group_id_token),
-    )
-    counted = await Total.of(
-        lambda up_to: id_token_groups.count(
+        key_of=lambda row: row.group_id_token,
+        shown=IdTokenGroup.model_validate,
+        count=lambda up_to: id_token_groups.count(
             services.db, up_to=up_to, organization_id=organization_id
         ),
-        wanted=total,
-    )
-    return Page(
-        items=[IdTokenGroup.model_validate(row) for row in rows],
-        next_cursor=next_cursor,
-        total=counted,
     )
 
 

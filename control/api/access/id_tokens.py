@@ -8,17 +8,7 @@ from fastapi import APIRouter, Query, Response, status
 from control import problems
 from control.api.access.id_tokens_schemas import IdToken, IdTokenCreate, IdTokenUpdate, IdTokenValue
 from control.api.accounts.organizations_schemas import OfOrganization
-from control.paging import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    Page,
-    Total,
-    WantsTotal,
-    cut_page,
-    decode_key,
-    encode_cursor,
-)
+from control.paging import SORT, TEXTS, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain.access.tokens import IdTokenType
 from shared.domain.error_codes import ConflictCode, NotFoundCode
@@ -58,34 +48,27 @@ async def create_id_token(
 async def list_id_tokens(
     *,
     services: ServicesDep,
+    paging: PagingDep,
     organization_id: OfOrganization = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
-    sort: Annotated[
-        Literal["id_token", "-id_token"], Query(description="`-`: from the last one up")
-    ] = "id_token",
-    total: WantsTotal = False,
+    sort: Annotated[Literal["id_token", "-id_token"], SORT] = "id_token",
 ) -> Page[IdToken]:
     """List the tokens in alphabetical order; letter case does not count."""
-    goes_down = sort.startswith("-")
-    resource = f"{_RESOURCE} down" if goes_down else _RESOURCE
-    rows, next_cursor = cut_page(
-        await id_tokens.list_after(
+    order = Order.of(_RESOURCE, sort, usual="id_token", keys=TEXTS)
+    return await paging.page(
+        order,
+        read=lambda after, limit: id_tokens.list_after(
             services.db,
-            after=decode_key(resource, cursor),
-            limit=limit + 1,
-            goes_down=goes_down,
+            after=after,
+            limit=limit,
+            goes_down=order.goes_down,
             organization_id=organization_id,
         ),
-        limit=limit,
-        cursor_of=lambda row: encode_cursor(resource, row[0]),
+        key_of=lambda row: row[0],
+        shown=lambda row: IdToken.model_validate(row[1]),
+        count=lambda up_to: id_tokens.count(
+            services.db, up_to=up_to, organization_id=organization_id
+        ),
     )
-    counted = await Total.of(
-        lambda up_to: id_tokens.count(services.db, up_to=up_to, organization_id=organization_id),
-        wanted=total,
-    )
-    items = [IdToken.model_validate(token) for _, token in rows]
-    return Page(items=items, next_cursor=next_cursor, total=counted)
 
 
 _OfType = Annotated[

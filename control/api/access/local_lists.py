@@ -1,5 +1,7 @@
 """Local authorization lists: what a station may decide by itself, kept in step with the tokens."""
 
+from typing import Annotated, Literal
+
 from fastapi import APIRouter
 
 from control import problems
@@ -11,7 +13,7 @@ from control.api.access.local_lists_schemas import (
 )
 from control.api.access.locations_schemas import LocationId
 from control.api.types import StationId
-from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
+from control.paging import SORT, TEXTS, Order, Page, PagingDep
 from control.services import Services, ServicesDep
 from shared.domain.access import local_lists as domain
 from shared.domain.error_codes import NotFoundCode
@@ -65,19 +67,21 @@ async def set_local_list(
 async def list_local_list_entries(
     station_id: StationId,
     services: ServicesDep,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
+    sort: Annotated[Literal["id_token", "-id_token"], SORT] = "id_token",
 ) -> Page[LocalListEntry]:
-    """List what the station holds, as far as it has said yes to it."""
-    key = decode_key(_RESOURCE, cursor)
-    rows, next_cursor = cut_page(
-        await local_lists.list_entries_after(services.db, station_id, after=key, limit=limit + 1),
-        limit=limit,
-        cursor_of=lambda entry: encode_cursor(_RESOURCE, entry.key),
+    """List what the station holds, as far as it has said yes to it, in alphabetical order."""
+    order = Order.of(_RESOURCE, sort, usual="id_token", keys=TEXTS)
+    return await paging.page(
+        order,
+        read=lambda after, limit: local_lists.list_entries_after(
+            services.db, station_id, after=after, limit=limit, goes_down=order.goes_down
+        ),
+        key_of=lambda entry: entry.key,
+        shown=LocalListEntry.model_validate,
+        count=lambda up_to: local_lists.count_entries(services.db, station_id, up_to=up_to),
+        owner=lambda: local_lists.get(services.db, station_id),
     )
-    if not rows and key is None:
-        await local_lists.get(services.db, station_id)  # raises if there is no such station
-    return Page(items=[LocalListEntry.model_validate(row) for row in rows], next_cursor=next_cursor)
 
 
 @router.put(

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Response, status
 
 from control import problems
 from control.api.access.locations_schemas import (
@@ -13,17 +13,7 @@ from control.api.access.locations_schemas import (
     LocationUpdate,
 )
 from control.api.accounts.organizations_schemas import OfOrganization
-from control.paging import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    Page,
-    Total,
-    WantsTotal,
-    cut_page,
-    decode_key,
-    encode_cursor,
-)
+from control.paging import SORT, TEXTS, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.store.access import locations
@@ -59,34 +49,26 @@ async def create_location(
 async def list_locations(
     *,
     services: ServicesDep,
+    paging: PagingDep,
     organization_id: OfOrganization = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
-    sort: Annotated[
-        Literal["location_id", "-location_id"], Query(description="`-`: from the last one up")
-    ] = "location_id",
-    total: WantsTotal = False,
+    sort: Annotated[Literal["location_id", "-location_id"], SORT] = "location_id",
 ) -> Page[Location]:
     """List the locations in the order of their ids."""
-    goes_down = sort.startswith("-")
-    resource = f"{_RESOURCE} down" if goes_down else _RESOURCE
-    rows, next_cursor = cut_page(
-        await locations.list_after(
+    order = Order.of(_RESOURCE, sort, usual="location_id", keys=TEXTS)
+    return await paging.page(
+        order,
+        read=lambda after, limit: locations.list_after(
             services.db,
-            after=decode_key(resource, cursor),
-            limit=limit + 1,
-            goes_down=goes_down,
+            after=after,
+            limit=limit,
+            goes_down=order.goes_down,
             organization_id=organization_id,
         ),
-        limit=limit,
-        cursor_of=lambda location: encode_cursor(resource, location.location_id),
-    )
-    counted = await Total.of(
-        lambda up_to: locations.count(services.db, up_to=up_to, organization_id=organization_id),
-        wanted=total,
-    )
-    return Page(
-        items=[Location.model_validate(row) for row in rows], next_cursor=next_cursor, total=counted
+        key_of=lambda row: row.location_id,
+        shown=Location.model_validate,
+        count=lambda up_to: locations.count(
+            services.db, up_to=up_to, organization_id=organization_id
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Response, status
@@ -12,7 +13,7 @@ from control.accounts.secrets import digest, new_key
 from control.api.accounts.api_keys_schemas import ApiKey, ApiKeyCreate, ApiKeyUpdate, NewApiKey
 from control.auth import PrincipalDep
 from control.errors import InvalidFieldError
-from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
+from control.paging import SORT, UUIDS, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain.accounts import api_keys as domain
 from shared.domain.error_codes import NotFoundCode
@@ -73,17 +74,21 @@ async def create_api_key(
 
 @router.get("")
 async def list_api_keys(
-    services: ServicesDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    services: ServicesDep,
+    paging: PagingDep,
+    sort: Annotated[Literal["api_key_id", "-api_key_id"], SORT] = "api_key_id",
 ) -> Page[ApiKey]:
     """List the keys, the oldest first. Those of VOLTARO_API_KEYS are not among them."""
-    rows, next_cursor = cut_page(
-        await api_keys.list_after(
-            services.db, after=decode_uuid(_RESOURCE, cursor), limit=limit + 1
+    order = Order.of(_RESOURCE, sort, usual="api_key_id", keys=UUIDS)
+    return await paging.page(
+        order,
+        read=lambda after, limit: api_keys.list_after(
+            services.db, after=after, limit=limit, goes_down=order.goes_down
         ),
-        limit=limit,
-        cursor_of=lambda key: encode_cursor(_RESOURCE, key.api_key_id),
+        key_of=lambda key: key.api_key_id,
+        shown=lambda key: ApiKey.model_validate(_told(key)),
+        count=lambda up_to: api_keys.count(services.db, up_to=up_to),
     )
-    return Page(items=[ApiKey.model_validate(_told(row)) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/{api_key_id}", responses=problems.responses(NotFoundCode.API_KEY))

@@ -1,6 +1,6 @@
 """The audit log: who changed what through the API."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -8,15 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from control import problems
 from control.api.accounts.audit_log_schemas import AuditEntry
 from control.api.types import FREE_TEXT, UtcTime
-from control.paging import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    Page,
-    cut_page,
-    decode_position,
-    encode_position,
-)
+from control.paging import POSITIONS_BY_TIME, SORT, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain.accounts.audit_log import Action, AuditFilter
 from shared.domain.error_codes import NotFoundCode
@@ -26,7 +18,6 @@ from shared.store.conditions import Position
 router = APIRouter(prefix="/v1/audit-log", tags=["audit log"])
 
 _RESOURCE = "audit-log"
-_ORDER = "occurred_at"
 _SEARCH_TIMEOUT_S = 8.0
 
 _Text = Annotated[str, FREE_TEXT]
@@ -66,8 +57,8 @@ def _filter(
 async def list_audit_log(
     services: ServicesDep,
     found: Annotated[AuditFilter, Depends(_filter)],
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
+    sort: Annotated[Literal["occurred_at", "-occurred_at"], SORT] = "-occurred_at",
 ) -> Page[AuditEntry]:
     """List what was changed through the API and by whom, the newest first.
 
@@ -75,20 +66,23 @@ async def list_audit_log(
     is not there; nor what stations tell, and what follows of itself, as that a station's
     reservations went with it. A batch of commands is one entry.
     """
-    rows, next_cursor = cut_page(
-        await audit_log.list_before(
+    order = Order.of(_RESOURCE, sort, usual="-occurred_at", keys=POSITIONS_BY_TIME)
+    return await paging.page(
+        order,
+        read=lambda before, limit: audit_log.list_before(
             services.db,
             found,
-            before=decode_position(_RESOURCE, cursor, order=_ORDER),
-            limit=limit + 1,
+            before=before,
+            limit=limit,
             timeout_s=_SEARCH_TIMEOUT_S,
+            goes_down=order.goes_down,
         ),
-        limit=limit,
-        cursor_of=lambda entry: encode_position(
-            _RESOURCE, Position(entry.entry_id, entry.occurred_at), order=_ORDER
+        key_of=lambda entry: Position(entry.entry_id, entry.occurred_at),
+        shown=AuditEntry.of,
+        count=lambda up_to: audit_log.count(
+            services.db, found, up_to=up_to, timeout_s=_SEARCH_TIMEOUT_S
         ),
     )
-    return Page(items=[AuditEntry.of(row) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/{entry_id}", responses=problems.responses(NotFoundCode.AUDIT_ENTRY))

@@ -1,6 +1,6 @@
 """Organizations: the operators of an installation, and the site hosts below them."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response, status
 
@@ -13,7 +13,7 @@ from control.api.accounts.organizations_schemas import (
     OrganizationUpdate,
 )
 from control.auth import PrincipalDep
-from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
+from control.paging import SORT, TEXTS, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain.accounts.permissions import EVERYTHING
 from shared.domain.error_codes import ConflictCode, NotFoundCode
@@ -50,22 +50,27 @@ async def create_organization(
 @router.get("")
 async def list_organizations(
     services: ServicesDep,
+    paging: PagingDep,
     parent_id: Annotated[
         OrganizationId | None, Query(description="only those right below this one")
     ] = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    sort: Annotated[Literal["organization_id", "-organization_id"], SORT] = "organization_id",
 ) -> Page[Organization]:
     """List one's own organization and those below it, in the order of their ids."""
-    key = decode_key(_RESOURCE, cursor)
-    rows, next_cursor = cut_page(
-        await organizations.list_after(
-            services.db, after=key, limit=limit + 1, parent_id=parent_id
+    order = Order.of(_RESOURCE, sort, usual="organization_id", keys=TEXTS)
+    return await paging.page(
+        order,
+        read=lambda after, limit: organizations.list_after(
+            services.db,
+            after=after,
+            limit=limit,
+            parent_id=parent_id,
+            goes_down=order.goes_down,
         ),
-        limit=limit,
-        cursor_of=lambda row: encode_cursor(_RESOURCE, row.organization_id),
+        key_of=lambda row: row.organization_id,
+        shown=Organization.model_validate,
+        count=lambda up_to: organizations.count(services.db, up_to=up_to, parent_id=parent_id),
     )
-    return Page(items=[Organization.model_validate(row) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/{organization_id}", responses=problems.responses(NotFoundCode.ORGANIZATION))

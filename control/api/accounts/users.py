@@ -1,5 +1,6 @@
 """Users: who may sign in, and what they may do."""
 
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Response, status
@@ -15,7 +16,7 @@ from control.api.accounts.users_schemas import (
     UserUpdate,
 )
 from control.auth import PrincipalDep
-from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
+from control.paging import SORT, UUIDS, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain.accounts import users as domain
 from shared.domain.accounts.principals import Principal
@@ -74,15 +75,21 @@ async def create_user(
 
 @router.get("")
 async def list_users(
-    services: ServicesDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    services: ServicesDep,
+    paging: PagingDep,
+    sort: Annotated[Literal["user_id", "-user_id"], SORT] = "user_id",
 ) -> Page[User]:
     """List the users, the oldest first."""
-    rows, next_cursor = cut_page(
-        await users.list_after(services.db, after=decode_uuid(_RESOURCE, cursor), limit=limit + 1),
-        limit=limit,
-        cursor_of=lambda user: encode_cursor(_RESOURCE, user.user_id),
+    order = Order.of(_RESOURCE, sort, usual="user_id", keys=UUIDS)
+    return await paging.page(
+        order,
+        read=lambda after, limit: users.list_after(
+            services.db, after=after, limit=limit, goes_down=order.goes_down
+        ),
+        key_of=lambda user: user.user_id,
+        shown=User.model_validate,
+        count=lambda up_to: users.count(services.db, up_to=up_to),
     )
-    return Page(items=[User.model_validate(row) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/{user_id}", responses=problems.responses(NotFoundCode.USER))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import WithJsonSchema
@@ -23,16 +23,7 @@ from control.api.charging.charging_profiles_schemas import (
 from control.api.types import StationId, UtcTime
 from control.charging.schedule_drawing import draw
 from control.errors import InvalidFieldError
-from control.paging import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    Page,
-    bad_cursor,
-    cut_page,
-    decode_key,
-    encode_cursor,
-)
+from control.paging import SORT, Order, Page, PagingDep, numbers
 from control.services import Services, ServicesDep
 from shared.domain.charging.charging_profiles import ChargingRateUnit, CompositeScheduleReported
 from shared.domain.charging.composite_schedules import (
@@ -100,41 +91,40 @@ ScheduleQueryDep = Annotated[ScheduleQuery, Depends()]
 
 @router.get("/charging-profiles", responses=problems.responses(NotFoundCode.STATION))
 async def list_charging_profiles(
+    *,
     station_id: StationId,
     services: ServicesDep,
+    paging: PagingDep,
     evse_id: Annotated[
         int | None,
         Query(ge=0, le=_INT32_MAX, description="only those set for this EVSE; 0: for the station"),
     ] = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    sort: Annotated[Literal["charging_profile_id", "-charging_profile_id"], SORT] = (
+        "charging_profile_id"
+    ),
 ) -> Page[InstalledChargingProfile]:
     """List the profiles that a station has accepted, in the order of their ids.
 
     Those of transactions that have ended are left out.
     """
-    after = _decode_id(cursor)
-    rows, next_cursor = cut_page(
-        await charging_profiles.list_after(
-            services.db, station_id=station_id, after=after, limit=limit + 1, evse_id=evse_id
+    order = Order.of(_RESOURCE, sort, usual="charging_profile_id", keys=numbers(1, bits=32))
+    return await paging.page(
+        order,
+        read=lambda after, limit: charging_profiles.list_after(
+            services.db,
+            station_id=station_id,
+            after=after,
+            limit=limit,
+            evse_id=evse_id,
+            goes_down=order.goes_down,
         ),
-        limit=limit,
-        cursor_of=lambda row: encode_cursor(_RESOURCE, str(row.profile.charging_profile_id)),
+        key_of=lambda row: (row.profile.charging_profile_id,),
+        shown=InstalledChargingProfile.of,
+        count=lambda up_to: charging_profiles.count(
+            services.db, station_id=station_id, up_to=up_to, evse_id=evse_id
+        ),
+        owner=lambda: stations.get(services.db, station_id),
     )
-    if not rows and after is None:
-        await stations.get(services.db, station_id)  # raises if there is no such station
-    return Page(items=[InstalledChargingProfile.of(row) for row in rows], next_cursor=next_cursor)
-
-
-def _decode_id(cursor: str | None) -> int | None:
-    key = decode_key(_RESOURCE, cursor)
-    try:
-        found = None if key is None else int(key)
-    except ValueError:
-        raise bad_cursor() from None
-    if found is not None and abs(found) > _INT32_MAX:
-        raise bad_cursor()
-    return found
 
 
 @router.get(

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import structlog
@@ -11,20 +11,11 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from control import problems
 from control.api.charging.reservations_schemas import Reservation, ReservationCreate
 from control.api.commands.commands import IdempotencyKey
-from control.api.types import StationId
+from control.api.types import Since, StationId, Until
 from control.api.waiting import WAIT_MAX_S, Waiting
 from control.disconnect import unless_disconnected
 from control.errors import InvalidFieldError
-from control.paging import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    Page,
-    bad_cursor,
-    cut_page,
-    decode_key,
-    encode_cursor,
-)
+from control.paging import SORT, Order, Page, PagingDep, numbers
 from control.services import Services, ServicesDep
 from shared.domain.charging.reservations import ReservationState
 from shared.domain.commands import CancelReservation, Command, CommandRecord, ReserveNow
@@ -117,24 +108,41 @@ async def create_reservation(
 
 @router.get("", responses=problems.responses(NotFoundCode.STATION))
 async def list_reservations(
+    *,
     station_id: StationId,
     services: ServicesDep,
+    paging: PagingDep,
     state: Annotated[ReservationState | None, Query(description="only those in it")] = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    since: Since = None,
+    until: Until = None,
+    sort: Annotated[Literal["reservation_id", "-reservation_id"], SORT] = "-reservation_id",
 ) -> Page[Reservation]:
-    """List a station's reservations, the highest id first."""
-    before = _decode_id(cursor)
-    rows, next_cursor = cut_page(
-        await reservations.list_before(
-            services.db, station_id=station_id, before=before, limit=limit + 1, state=state
+    """List a station's reservations, the highest id first; by time: when they were asked for."""
+    order = Order.of(_RESOURCE, sort, usual="-reservation_id", keys=numbers(1, bits=33))
+    return await paging.page(
+        order,
+        read=lambda before, limit: reservations.list_before(
+            services.db,
+            station_id=station_id,
+            before=before,
+            limit=limit,
+            state=state,
+            since=since,
+            until=until,
+            goes_down=order.goes_down,
         ),
-        limit=limit,
-        cursor_of=lambda row: encode_cursor(_RESOURCE, str(row.reservation_id)),
+        key_of=lambda row: (row.reservation_id,),
+        shown=Reservation.of,
+        count=lambda up_to: reservations.count(
+            services.db,
+            station_id=station_id,
+            up_to=up_to,
+            state=state,
+            since=since,
+            until=until,
+        ),
+        owner=lambda: stations.get(services.db, station_id),
     )
-    if not rows and before is None:
-        await stations.get(services.db, station_id)  # raises if there is no such station
-    return Page(items=[Reservation.of(row) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/{reservation_id}", responses=problems.responses(NotFoundCode.RESERVATION))
@@ -236,14 +244,3 @@ async def _get(services: Services, station_id: str, reservation_id: int) -> Rese
     return Reservation.of(
         await reservations.get(services.db, station_id=station_id, reservation_id=reservation_id)
     )
-
-
-def _decode_id(cursor: str | None) -> int | None:
-    key = decode_key(_RESOURCE, cursor)
-    try:
-        found = None if key is None else int(key)
-    except ValueError:
-        raise bad_cursor() from None
-    if found is not None and abs(found) > _INT32_MAX + 1:
-        raise bad_cursor()
-    return found

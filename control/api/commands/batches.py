@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response, status
@@ -12,15 +12,16 @@ from control import problems
 from control.api.commands.batches_schemas import CommandBatch, CommandBatchCreate
 from control.api.commands.commands import IdempotencyKey
 from control.api.commands.schemas import Command
+from control.api.types import Since, Until
 from control.errors import InvalidFieldError
-from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
+from control.paging import SORT, UUIDS, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain import commands as domain
 from shared.domain.commands import CommandState, command_params
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import InvalidInputError
 from shared.domain.stations.stations import StationFilter
-from shared.store.commands import batches
+from shared.store.commands import batches, command_lists
 
 router = APIRouter(prefix="/v1/command-batches", tags=["command batches"])
 
@@ -90,17 +91,28 @@ def _digest(
 
 @router.get("")
 async def list_command_batches(
-    services: ServicesDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    services: ServicesDep,
+    paging: PagingDep,
+    since: Since = None,
+    until: Until = None,
+    sort: Annotated[Literal["batch_id", "-batch_id"], SORT] = "-batch_id",
 ) -> Page[CommandBatch]:
-    """List the batches with how far they are, the newest first."""
-    rows, next_cursor = cut_page(
-        await batches.list_before(
-            services.db, before=decode_uuid(_RESOURCE, cursor), limit=limit + 1
+    """List the batches as they were made with how far they are, the newest first."""
+    order = Order.of(_RESOURCE, sort, usual="-batch_id", keys=UUIDS)
+    return await paging.page(
+        order,
+        read=lambda before, limit: batches.list_before(
+            services.db,
+            before=before,
+            limit=limit,
+            since=since,
+            until=until,
+            goes_down=order.goes_down,
         ),
-        limit=limit,
-        cursor_of=lambda found: encode_cursor(_RESOURCE, found.batch.batch_id),
+        key_of=lambda found: found.batch.batch_id,
+        shown=CommandBatch.of,
+        count=lambda up_to: batches.count(services.db, up_to=up_to, since=since, until=until),
     )
-    return Page(items=[CommandBatch.of(row) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/{batch_id}", responses=problems.responses(NotFoundCode.COMMAND_BATCH))
@@ -111,24 +123,28 @@ async def get_command_batch(batch_id: UUID, services: ServicesDep) -> CommandBat
 
 @router.get("/{batch_id}/commands", responses=problems.responses(NotFoundCode.COMMAND_BATCH))
 async def list_batch_commands(
+    *,
     batch_id: UUID,
     services: ServicesDep,
+    paging: PagingDep,
     state: Annotated[CommandState | None, Query(description="only those in this state")] = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    sort: Annotated[Literal["command_id", "-command_id"], SORT] = "command_id",
 ) -> Page[Command]:
     """List the commands of a batch, one per station: what became of each."""
-    after = decode_uuid(_COMMANDS_RESOURCE, cursor)
-    rows, next_cursor = cut_page(
-        await batches.list_commands(
-            services.db, str(batch_id), state=state, after=after, limit=limit + 1
+    order = Order.of(_COMMANDS_RESOURCE, sort, usual="command_id", keys=UUIDS)
+    batch = str(batch_id)
+    return await paging.page(
+        order,
+        read=lambda after, limit: command_lists.list_of_batch(
+            services.db, batch, state=state, after=after, limit=limit, goes_down=order.goes_down
         ),
-        limit=limit,
-        cursor_of=lambda record: encode_cursor(_COMMANDS_RESOURCE, record.command_id),
+        key_of=lambda record: record.command_id,
+        shown=Command.of,
+        count=lambda up_to: command_lists.count_of_batch(
+            services.db, batch, state=state, up_to=up_to
+        ),
+        owner=lambda: batches.get(services.db, batch),
     )
-    if not rows and after is None:
-        await batches.get(services.db, str(batch_id))  # raises if there is none
-    return Page(items=[Command.of(row) for row in rows], next_cursor=next_cursor)
 
 
 @router.post("/{batch_id}/cancel", responses=problems.responses(NotFoundCode.COMMAND_BATCH))

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import structlog
@@ -19,17 +19,17 @@ from control.api.commands.schemas import (
     RemoteStop,
     SetChargingProfile,
 )
-from control.api.types import StationId
+from control.api.types import Since, StationId, Until
 from control.api.waiting import TIMEOUT_MAX_S
 from control.disconnect import unless_disconnected
 from control.errors import InvalidFieldError
-from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
+from control.paging import SORT, UUIDS, Order, Page, PagingDep
 from control.services import Services, ServicesDep
 from shared.domain.commands import CommandRecord, CommandState, QueuedReason
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.store.charging import charging_profiles
-from shared.store.commands import commands
+from shared.store.commands import command_lists, commands
 from shared.store.judgement import is_away
 from shared.store.sessions import sessions
 from shared.store.stations import stations
@@ -187,23 +187,34 @@ async def _require_transaction(
 
 @router.get("/stations/{station_id}/commands", responses=problems.responses(NotFoundCode.STATION))
 async def list_station_commands(
+    *,
     station_id: StationId,
     services: ServicesDep,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
+    since: Since = None,
+    until: Until = None,
+    sort: Annotated[Literal["command_id", "-command_id"], SORT] = "-command_id",
 ) -> Page[Command]:
-    """List a station's commands, the newest first."""
-    before = decode_uuid(_RESOURCE, cursor)
-    rows, next_cursor = cut_page(
-        await commands.list_before(
-            services.db, station_id=station_id, before=before, limit=limit + 1
+    """List a station's commands as they were made, the newest first."""
+    order = Order.of(_RESOURCE, sort, usual="-command_id", keys=UUIDS)
+    return await paging.page(
+        order,
+        read=lambda before, limit: command_lists.list_of_station(
+            services.db,
+            station_id=station_id,
+            before=before,
+            limit=limit,
+            since=since,
+            until=until,
+            goes_down=order.goes_down,
         ),
-        limit=limit,
-        cursor_of=lambda record: encode_cursor(_RESOURCE, record.command_id),
+        key_of=lambda record: record.command_id,
+        shown=Command.of,
+        count=lambda up_to: command_lists.count_of_station(
+            services.db, up_to=up_to, station_id=station_id, since=since, until=until
+        ),
+        owner=lambda: stations.get(services.db, station_id),
     )
-    if not rows and before is None:
-        await stations.get(services.db, station_id)  # raises if there never was such a station
-    return Page(items=[Command.of(row) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/commands/{command_id}", responses=problems.responses(NotFoundCode.COMMAND))

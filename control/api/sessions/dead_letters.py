@@ -16,17 +16,7 @@ from control.api.sessions.dead_letters_schemas import (
 )
 from control.api.types import StationId, UtcTime
 from control.auth import PrincipalDep
-from control.paging import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    Page,
-    Total,
-    WantsTotal,
-    cut_page,
-    decode_position,
-    encode_position,
-)
+from control.paging import Page, PagingDep, order_of_receipt
 from control.services import ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.sessions.dead_letters import DeadLetterStatus
@@ -35,7 +25,6 @@ from shared.store.sessions import dead_letters, letter_delivery, letter_search, 
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
 
-_BY_TIME = "received_at"
 _Sort = Annotated[
     Literal["received_at", "-received_at"], Query(description="`-`: the last received first")
 ]
@@ -52,42 +41,30 @@ async def list_dead_letters(
     ] = None,
     since: Annotated[UtcTime | None, Query(description="only those received then or later")] = None,
     until: Annotated[UtcTime | None, Query(description="only those received before")] = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
     sort: _Sort | None = None,
-    total: WantsTotal = False,
 ) -> Page[DeadLetter]:
     """List the dead letters, the newest first."""
-    order = _BY_TIME if since is not None or until is not None else None
-    if sort is not None:
-        order = sort if sort.startswith("-") else f"{sort} up"
-    rows, next_cursor = cut_page(
-        await dead_letters.list_before(
+    order = order_of_receipt(_RESOURCE, sort, bounded=since is not None or until is not None)
+    return await paging.page(
+        order,
+        read=lambda before, limit: dead_letters.list_before(
             services.db,
-            before=decode_position(_RESOURCE, cursor, order=order),
-            limit=limit + 1,
+            before=before,
+            limit=limit,
             station_id=station_id,
             status=status,
             since=since,
             until=until,
-            by_time=None if sort is None else True,
-            goes_down=sort is None or sort.startswith("-"),
+            by_time=order.by_time,
+            goes_down=order.goes_down,
         ),
-        limit=limit,
-        cursor_of=lambda letter: encode_position(
-            _RESOURCE,
-            Position(letter.dead_letter_id, None if order is None else letter.received_at),
-            order=order,
-        ),
-    )
-    counted = await Total.of(
-        lambda up_to: letter_search.count(
+        key_of=lambda row: Position(row.dead_letter_id, row.received_at),
+        shown=DeadLetter.model_validate,
+        count=lambda up_to: letter_search.count(
             services.db, up_to=up_to, station_id=station_id, status=status, since=since, until=until
         ),
-        wanted=total,
     )
-    items = [DeadLetter.model_validate(row) for row in rows]
-    return Page(items=items, next_cursor=next_cursor, total=counted)
 
 
 @router.get("/{dead_letter_id}", responses=problems.responses(NotFoundCode.DEAD_LETTER))

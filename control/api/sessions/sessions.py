@@ -1,6 +1,5 @@
 """Sessions and their meter values: stations make them, operators decide about suspects."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -17,29 +16,27 @@ from control.api.sessions.sessions_schemas import (
     SessionReview,
     columns_of,
 )
-from control.api.types import ONE_LINE, StationId, UtcTime
+from control.api.types import ONE_LINE, Since, StationId, Until, UtcTime
 from control.auth import PrincipalDep
 from control.errors import InvalidFieldError
 from control.paging import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
+    POSITIONS_BY_ID,
+    POSITIONS_BY_TIME,
+    SORT,
+    UUIDS,
+    Keys,
+    Order,
     Page,
-    Total,
-    WantsTotal,
-    bad_cursor,
-    cut_page,
-    decode_cursor,
-    decode_position,
-    decode_uuid,
-    encode_cursor,
-    encode_position,
+    PagingDep,
     parse_sort,
+    read_number,
+    read_time,
 )
 from control.services import Services, ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.sessions import SessionFilter, SessionOrder
 from shared.domain.sessions.meter_values import ReadingContext
+from shared.store.conditions import Position
 from shared.store.sessions import history, reviews, sessions, transaction_events
 from shared.store.sessions.sessions import MeterValuePosition
 
@@ -47,9 +44,12 @@ router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
 _SESSIONS = "sessions"
 _METER_VALUES = "meter-values"
+_POSITIONS: Keys[MeterValuePosition] = Keys(
+    2,
+    lambda position: (position.sampled_at.isoformat(), str(position.fingerprint)),
+    lambda parts: MeterValuePosition(read_time(parts[0]), read_number(parts[1], bits=64)),
+)
 _HISTORY = "session-history"
-_METER_VALUE_KEY_PARTS = 2
-_BIGINT_MAX = 2**63 - 1
 
 _Sort = Annotated[
     Literal[
@@ -134,10 +134,8 @@ async def list_sessions(
     *,
     services: ServicesDep,
     found: Annotated[SessionFilter, Depends(_filter)],
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
     sort: _Sort | None = None,
-    total: WantsTotal = False,
 ) -> Page[Session]:
     """List the sessions, the newest first.
 
@@ -145,29 +143,31 @@ async def list_sessions(
     end, else of their start: the last one first, but with `updated_since` the one that changed
     last comes last, so that a session that changes meanwhile comes once more.
     """
-    order, goes_down = _order(found, sort)
-    # A cursor is of one order and one direction; who does not sort has those of before.
-    by_id = order is SessionOrder.NEWEST
-    resource = f"{_SESSIONS} up" if by_id and goes_down is False else _SESSIONS
-    key = None if by_id else sort or order
-    rows, next_cursor = cut_page(
-        await sessions.list_before(
+    member, goes_down = _order(found, sort)
+    return await paging.page(
+        _positions(member, sort, goes_down=goes_down),
+        read=lambda before, limit: sessions.list_before(
             services.db,
-            before=decode_position(resource, cursor, order=key),
-            limit=limit + 1,
+            before=before,
+            limit=limit,
             found=found,
-            order=None if sort is None else order,
+            order=None if sort is None else member,
             goes_down=goes_down,
         ),
-        limit=limit,
-        cursor_of=lambda session: encode_position(
-            resource, sessions.position_of(session, order), order=key
-        ),
+        key_of=lambda session: sessions.position_of(session, member),
+        shown=Session.of,
+        count=lambda up_to: sessions.count(services.db, found, up_to=up_to),
     )
-    counted = await Total.of(
-        lambda up_to: sessions.count(services.db, found, up_to=up_to), wanted=total
-    )
-    return Page(items=[Session.of(row) for row in rows], next_cursor=next_cursor, total=counted)
+
+
+def _positions(
+    member: SessionOrder, sort: str | None, *, goes_down: bool | None
+) -> Order[Position]:
+    # A cursor is of one order and one direction; who does not sort has those of before.
+    if member is SessionOrder.NEWEST:
+        name = f"{_SESSIONS} up" if goes_down is False else _SESSIONS
+        return Order(name, POSITIONS_BY_ID, goes_down is not False)
+    return Order(f"{_SESSIONS} by {sort or member}", POSITIONS_BY_TIME, goes_down is not False)
 
 
 def _order(found: SessionFilter, sort: str | None) -> tuple[SessionOrder, bool | None]:
@@ -177,10 +177,9 @@ def _order(found: SessionFilter, sort: str | None) -> tuple[SessionOrder, bool |
         InvalidFieldError: it is asked for by one time and sorted by another, which would read
             everything in between.
     """
-    said = parse_sort(sort)
-    if said is None:
+    if sort is None:
         return found.order, None
-    member, goes_down = said
+    member, goes_down = parse_sort(sort)
     order = SessionOrder.NEWEST if member == "session_id" else SessionOrder(member)
     if found.order not in {SessionOrder.NEWEST, order}:
         raise InvalidFieldError(
@@ -234,54 +233,71 @@ async def review_session(
 
 @router.get("/{session_id}/history", responses=problems.responses(NotFoundCode.SESSION))
 async def list_session_history(
+    *,
     session_id: UUID,
     services: ServicesDep,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
+    since: Since = None,
+    until: Until = None,
+    sort: Annotated[Literal["occurred_at", "-occurred_at"], SORT] = "occurred_at",
 ) -> Page[SessionHistoryEntry]:
     """List what happened to a session beside what its station said, the oldest first."""
-    session = await sessions.get(services.db, str(session_id))
-    rows, next_cursor = cut_page(
-        await history.list_after(
+    session = str(session_id)
+    order = Order.of(_HISTORY, sort, usual="occurred_at", keys=UUIDS)
+    return await paging.page(
+        order,
+        read=lambda after, limit: history.list_after(
             services.db,
-            session.session_id,
-            after=decode_uuid(_HISTORY, cursor),
-            limit=limit + 1,
+            session,
+            after=after,
+            limit=limit,
+            since=since,
+            until=until,
+            goes_down=order.goes_down,
         ),
-        limit=limit,
-        cursor_of=lambda entry: encode_cursor(_HISTORY, entry.history_id),
-    )
-    return Page(
-        items=[SessionHistoryEntry.model_validate(row) for row in rows], next_cursor=next_cursor
+        key_of=lambda entry: entry.history_id,
+        shown=SessionHistoryEntry.model_validate,
+        count=lambda up_to: history.count(
+            services.db, session, up_to=up_to, since=since, until=until
+        ),
+        owner=lambda: sessions.get(services.db, session),
     )
 
 
 @router.get("/{session_id}/meter-values", responses=problems.responses(NotFoundCode.SESSION))
 async def list_session_meter_values(
+    *,
     session_id: UUID,
     services: ServicesDep,
+    paging: PagingDep,
     context: Annotated[
         ReadingContext | None,
         Query(description="only samples of this context; `Sample.Clock`: those by the clock"),
     ] = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    since: Since = None,
+    until: Until = None,
+    sort: Annotated[Literal["sampled_at", "-sampled_at"], SORT] = "sampled_at",
 ) -> Page[MeterValue]:
     """List what the meter showed during a session, in the order of the station's clock."""
     session = await sessions.get(services.db, str(session_id))
-    rows, next_cursor = cut_page(
-        await sessions.list_meter_values_after(
+    order = Order.of(_METER_VALUES, sort, usual="sampled_at", keys=_POSITIONS)
+    return await paging.page(
+        order,
+        read=lambda after, limit: sessions.list_meter_values_after(
             services.db,
             session,
-            after=_decode_position(cursor),
-            limit=limit + 1,
+            after=after,
+            limit=limit,
             context=context,
+            since=since,
+            until=until,
+            goes_down=order.goes_down,
         ),
-        limit=limit,
-        cursor_of=lambda row: _encode_position(row[0]),
-    )
-    return Page(
-        items=[MeterValue.model_validate(value) for _, value in rows], next_cursor=next_cursor
+        key_of=lambda row: row[0],
+        shown=lambda row: MeterValue.model_validate(row[1]),
+        count=lambda up_to: sessions.count_meter_values(
+            services.db, session, up_to=up_to, context=context, since=since, until=until
+        ),
     )
 
 
@@ -298,20 +314,3 @@ async def _detail(services: Services, session_id: str) -> SessionDetail:
             "energy_estimates": await reviews.list_estimates(services.db, session_id),
         }
     )
-
-
-def _encode_position(position: MeterValuePosition) -> str:
-    return encode_cursor(_METER_VALUES, position.sampled_at.isoformat(), str(position.fingerprint))
-
-
-def _decode_position(cursor: str | None) -> MeterValuePosition | None:
-    key = decode_cursor(_METER_VALUES, cursor, parts=_METER_VALUE_KEY_PARTS)
-    if key is None:
-        return None
-    try:
-        position = MeterValuePosition(datetime.fromisoformat(key[0]), int(key[1]))
-    except ValueError:
-        raise bad_cursor() from None
-    if position.sampled_at.tzinfo is None or abs(position.fingerprint) > _BIGINT_MAX:
-        raise bad_cursor()
-    return position

@@ -1,7 +1,7 @@
 """When stations were there: their connections, and the uptime of their connectors."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic_core import PydanticCustomError
@@ -12,18 +12,9 @@ from control.api.stations.availability_schemas import (
     StationAvailability,
     StationConnection,
 )
-from control.api.types import StationId, Written
+from control.api.types import Since, StationId, Until, Written
 from control.errors import InvalidFieldError
-from control.paging import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    Page,
-    bad_cursor,
-    cut_page,
-    decode_key,
-    encode_cursor,
-)
+from control.paging import SORT, Order, Page, PagingDep, numbers
 from control.services import ServicesDep
 from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import InvalidInputError
@@ -33,7 +24,6 @@ from shared.store.stations import availability, stations
 router = APIRouter(prefix="/v1/stations", tags=["availability"])
 
 _CONNECTIONS = "connections"
-_BIGINT_DIGITS = 18
 _STATION = (0, 0)
 """EVSE and connector under which a station tells its own status."""
 
@@ -49,23 +39,33 @@ def _checked_month(value: str) -> str:
 
 @router.get("/{station_id}/connections", responses=problems.responses(NotFoundCode.STATION))
 async def list_station_connections(
+    *,
     station_id: StationId,
     services: ServicesDep,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
+    since: Since = None,
+    until: Until = None,
+    sort: Annotated[Literal["epoch", "-epoch"], SORT] = "-epoch",
 ) -> Page[StationConnection]:
-    """List when a station was connected, the newest first."""
-    before = _decode_epoch(cursor)
+    """List when a station was connected, the newest first; `since` and `until` by its beginning."""
     await stations.get(services.db, station_id)
-    rows, next_cursor = cut_page(
-        await availability.list_connections_before(
-            services.db, station_id, before=before, limit=limit + 1
+    order = Order.of(_CONNECTIONS, sort, usual="-epoch", keys=numbers(1, bits=64))
+    return await paging.page(
+        order,
+        read=lambda before, limit: availability.list_connections_before(
+            services.db,
+            station_id,
+            before=before,
+            limit=limit,
+            since=since,
+            until=until,
+            goes_down=order.goes_down,
         ),
-        limit=limit,
-        cursor_of=lambda span: encode_cursor(_CONNECTIONS, str(span.epoch)),
-    )
-    return Page(
-        items=[StationConnection.model_validate(row) for row in rows], next_cursor=next_cursor
+        key_of=lambda span: (span.epoch,),
+        shown=StationConnection.model_validate,
+        count=lambda up_to: availability.count_connections(
+            services.db, station_id, up_to=up_to, since=since, until=until
+        ),
     )
 
 
@@ -121,12 +121,3 @@ async def get_station_availability(
             if (evse_id, connector_id) != _STATION
         ],
     )
-
-
-def _decode_epoch(cursor: str | None) -> int | None:
-    key = decode_key(_CONNECTIONS, cursor)
-    if key is None:
-        return None
-    if not (key.isascii() and key.isdigit() and len(key) <= _BIGINT_DIGITS):
-        raise bad_cursor()
-    return int(key)

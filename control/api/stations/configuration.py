@@ -1,11 +1,13 @@
 """What stations have told of their configuration."""
 
+from typing import Annotated, Literal
+
 from fastapi import APIRouter
 
 from control import problems
 from control.api.stations.configuration_schemas import ConfigurationItem
 from control.api.types import StationId
-from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
+from control.paging import SORT, TEXTS, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain.error_codes import NotFoundCode
 from shared.store.stations import configuration, stations
@@ -19,21 +21,22 @@ _RESOURCE = "configuration"
 async def list_station_configuration(
     station_id: StationId,
     services: ServicesDep,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
+    sort: Annotated[Literal["name", "-name"], SORT] = "name",
 ) -> Page[ConfigurationItem]:
     """List a station's configuration as it was last told, in the order of names.
 
     Nothing is asked of the station: the command `GetConfiguration` does that, and what it brings
     is here afterwards. So is a value that the station took with `ChangeConfiguration`.
     """
-    after = decode_key(_RESOURCE, cursor)
     await stations.get(services.db, station_id)
-    rows, next_cursor = cut_page(
-        await configuration.list_after(services.db, station_id, after=after, limit=limit + 1),
-        limit=limit,
-        cursor_of=lambda item: encode_cursor(_RESOURCE, item.name),
-    )
-    return Page(
-        items=[ConfigurationItem.model_validate(row) for row in rows], next_cursor=next_cursor
+    order = Order.of(_RESOURCE, sort, usual="name", keys=TEXTS)
+    return await paging.page(
+        order,
+        read=lambda after, limit: configuration.list_after(
+            services.db, station_id, after=after, limit=limit, goes_down=order.goes_down
+        ),
+        key_of=lambda item: item.name,
+        shown=ConfigurationItem.model_validate,
+        count=lambda up_to: configuration.count(services.db, station_id, up_to=up_to),
     )

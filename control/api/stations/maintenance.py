@@ -1,9 +1,10 @@
 """Planned maintenance, which uptime leaves out."""
 
+from typing import Annotated, Literal
 from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Query, Response, status
 
 from control import problems
 from control.api.stations.availability_schemas import (
@@ -11,8 +12,8 @@ from control.api.stations.availability_schemas import (
     MaintenanceWindowCreate,
     MaintenanceWindowUpdate,
 )
-from control.api.types import StationId
-from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
+from control.api.types import StationId, UtcTime
+from control.paging import SORT, UUIDS, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain.error_codes import NotFoundCode
 from shared.store.stations import maintenance, stations
@@ -51,21 +52,33 @@ async def create_maintenance_window(
 
 @router.get("", responses=problems.responses(NotFoundCode.STATION))
 async def list_maintenance_windows(
+    *,
     station_id: StationId,
     services: ServicesDep,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
+    since: Annotated[UtcTime | None, Query(description="only those that end later")] = None,
+    until: Annotated[UtcTime | None, Query(description="only those that start before")] = None,
+    sort: Annotated[Literal["window_id", "-window_id"], SORT] = "window_id",
 ) -> Page[MaintenanceWindow]:
     """List a station's maintenance, in the order in which it was planned."""
-    after = decode_uuid(_RESOURCE, cursor)
     await stations.get(services.db, station_id)
-    rows, next_cursor = cut_page(
-        await maintenance.list_after(services.db, station_id, after=after, limit=limit + 1),
-        limit=limit,
-        cursor_of=lambda window: encode_cursor(_RESOURCE, window.window_id),
-    )
-    return Page(
-        items=[MaintenanceWindow.model_validate(row) for row in rows], next_cursor=next_cursor
+    order = Order.of(_RESOURCE, sort, usual="window_id", keys=UUIDS)
+    return await paging.page(
+        order,
+        read=lambda after, limit: maintenance.list_after(
+            services.db,
+            station_id,
+            after=after,
+            limit=limit,
+            since=since,
+            until=until,
+            goes_down=order.goes_down,
+        ),
+        key_of=lambda window: window.window_id,
+        shown=MaintenanceWindow.model_validate,
+        count=lambda up_to: maintenance.count(
+            services.db, station_id, up_to=up_to, since=since, until=until
+        ),
     )
 
 

@@ -5,7 +5,7 @@ import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Query
@@ -13,16 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from control.api.stations.ocpp_log_schemas import LogEntry, to_json
 from control.api.types import FREE_TEXT, StationId, UtcTime
-from control.paging import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    Page,
-    bad_cursor,
-    cut_page,
-    decode_cursor,
-    encode_cursor,
-)
+from control.paging import SORT, Keys, Order, Page, PagingDep, read_number, read_time
 from control.services import ServicesDep
 from shared.domain.stations import ocpp_log as domain
 from shared.domain.stations.ocpp_log import Direction, LogFilter, LogPosition
@@ -31,8 +22,13 @@ from shared.store.stations import ocpp_log
 router = APIRouter(prefix="/v1/ocpp-log", tags=["OCPP log"])
 
 _RESOURCE = "ocpp-log"
-_KEY_PARTS = 2
-_BIGINT_MAX = 2**63 - 1
+_POSITIONS: Keys[LogPosition] = Keys(
+    2,
+    lambda position: (position.called_at.isoformat(), str(position.entry_id)),
+    lambda parts: LogPosition(
+        called_at=read_time(parts[0]), entry_id=read_number(parts[1], bits=64)
+    ),
+)
 # What is searched unless the caller says: a search for what is rare reads everything in between.
 _DEFAULT_SINCE = timedelta(days=1)
 _SEARCH_TIMEOUT_S = 8.0
@@ -107,26 +103,31 @@ FilterDep = Annotated[LogFilter, Depends(_filter)]
 async def list_ocpp_log(
     services: ServicesDep,
     found: FilterDep,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
+    sort: Annotated[Literal["called_at", "-called_at"], SORT] = "-called_at",
 ) -> Page[LogEntry]:
     """List what went over the wire, the newest first.
 
     Entries appear within two seconds. What a pod could not write in time is missing, and counted by
     its metric `voltaro_ocpp_log_dropped_total`.
     """
-    rows, next_cursor = cut_page(
-        await ocpp_log.list_before(
+    order = Order.of(_RESOURCE, sort, usual="-called_at", keys=_POSITIONS)
+    return await paging.page(
+        order,
+        read=lambda before, limit: ocpp_log.list_before(
             services.db,
             found,
-            before=_decode_position(cursor),
-            limit=limit + 1,
+            before=before,
+            limit=limit,
             timeout_s=_SEARCH_TIMEOUT_S,
+            goes_down=order.goes_down,
         ),
-        limit=limit,
-        cursor_of=lambda entry: _encode_position(entry.position),
+        key_of=lambda entry: entry.position,
+        shown=LogEntry.of,
+        count=lambda up_to: ocpp_log.count(
+            services.db, found, up_to=up_to, timeout_s=_SEARCH_TIMEOUT_S
+        ),
     )
-    return Page(items=[LogEntry.of(row) for row in rows], next_cursor=next_cursor)
 
 
 @router.get(
@@ -213,20 +214,3 @@ _ENCODINGS = {
     ExportFormat.NDJSON: (_ndjson, "application/x-ndjson"),
     ExportFormat.CSV: (_csv, "text/csv"),
 }
-
-
-def _encode_position(position: LogPosition) -> str:
-    return encode_cursor(_RESOURCE, position.called_at.isoformat(), str(position.entry_id))
-
-
-def _decode_position(cursor: str | None) -> LogPosition | None:
-    key = decode_cursor(_RESOURCE, cursor, parts=_KEY_PARTS)
-    if key is None:
-        return None
-    try:
-        position = LogPosition(called_at=datetime.fromisoformat(key[0]), entry_id=int(key[1]))
-    except ValueError:
-        raise bad_cursor() from None
-    if position.called_at.tzinfo is None or abs(position.entry_id) > _BIGINT_MAX:
-        raise bad_cursor()
-    return position

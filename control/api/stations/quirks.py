@@ -1,19 +1,20 @@
 """Quirks: how stations deviate from OCPP, per vendor, model and firmware."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, status
 
 from control import problems
 from control.api.stations.quirks_schemas import Quirk
-from control.api.types import StationId
-from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
+from control.api.types import StationId, UtcTime
+from control.paging import SORT, UUIDS, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.domain.stations.quirks import QuirkKind
 from shared.store.stations import quirks
+from shared.store.stations.quirks import QuirkFilter
 
 router = APIRouter(prefix="/v1/quirks", tags=["quirks"])
 
@@ -37,26 +38,35 @@ async def list_quirks(
     model: Annotated[_Name, Query(description="only this model's")] = None,
     firmware_version: Annotated[_Name, Query(description="only this firmware's")] = None,
     kind: Annotated[QuirkKind | None, Query(description="only what is off in this way")] = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    since: Annotated[
+        UtcTime | None, Query(description="only those that were last seen then or later")
+    ] = None,
+    until: Annotated[
+        UtcTime | None, Query(description="only those that were last seen before")
+    ] = None,
+    paging: PagingDep,
+    sort: Annotated[Literal["quirk_id", "-quirk_id"], SORT] = "quirk_id",
 ) -> Page[Quirk]:
     """List how stations deviate from OCPP, in the order in which it was first seen."""
-    key = decode_uuid(_RESOURCE, cursor)
-    rows, next_cursor = cut_page(
-        await quirks.list_after(
-            services.db,
-            after=key,
-            limit=limit + 1,
-            station_id=station_id,
-            vendor=vendor,
-            model=model,
-            firmware_version=firmware_version,
-            kind=kind,
-        ),
-        limit=limit,
-        cursor_of=lambda quirk: encode_cursor(_RESOURCE, quirk.quirk_id),
+    found = QuirkFilter(
+        station_id=station_id,
+        vendor=vendor,
+        model=model,
+        firmware_version=firmware_version,
+        kind=kind,
+        since=since,
+        until=until,
     )
-    return Page(items=[Quirk.model_validate(row) for row in rows], next_cursor=next_cursor)
+    order = Order.of(_RESOURCE, sort, usual="quirk_id", keys=UUIDS)
+    return await paging.page(
+        order,
+        read=lambda after, limit: quirks.list_after(
+            services.db, after=after, limit=limit, found=found, goes_down=order.goes_down
+        ),
+        key_of=lambda quirk: quirk.quirk_id,
+        shown=Quirk.model_validate,
+        count=lambda up_to: quirks.count(services.db, up_to=up_to, found=found),
+    )
 
 
 @router.delete(

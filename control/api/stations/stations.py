@@ -1,5 +1,6 @@
 """Stations: registering, finding, changing and removing them."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import structlog
@@ -19,23 +20,25 @@ from control.api.types import StationId
 from control.errors import InvalidFieldError
 from control.paging import (
     DEFAULT_LIMIT,
+    SORT,
+    TEXTS,
     Cursor,
     Limit,
+    Order,
     Page,
-    Total,
+    Paging,
+    PagingDep,
     WantsTotal,
-    bad_cursor,
-    cut_page,
-    decode_cursor,
-    decode_key,
-    encode_cursor,
+    numbers,
 )
 from control.passwords import generate_password
 from control.services import Services, ServicesDep
 from control.stations.registration import register
+from shared.bus.ownership import Route
 from shared.domain.commands import MessageTrigger, TriggerMessage
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import CommandQueueFullError, NotFoundError, UnavailableError
+from shared.domain.stations import stations as domain
 from shared.domain.stations.stations import Credentials, RegistrationStatus, SecurityProfile
 from shared.store import station_removal
 from shared.store.sessions import dead_letters
@@ -47,7 +50,6 @@ router = APIRouter(prefix="/v1/stations", tags=["stations"])
 
 _RESOURCE = "stations"
 _CONNECTORS = "connectors"
-_INTEGER_MAX = 2**31 - 1
 
 
 class StationsAsked(StationCriteria):
@@ -85,36 +87,35 @@ async def list_stations(
     services: ServicesDep, asked: Annotated[StationsAsked, Query()]
 ) -> Page[Station]:
     """List the stations in the order of their ids, by all that a batch of commands goes by."""
-    found, goes_down = asked.to_domain(), asked.sort.startswith("-")
-    resource = f"{_RESOURCE} down" if goes_down else _RESOURCE
-    rows, next_cursor = cut_page(
-        await stations.list_after(
-            services.db,
-            after=decode_key(resource, asked.cursor),
-            limit=asked.limit + 1,
-            found=found,
-            goes_down=goes_down,
-        ),
-        limit=asked.limit,
-        cursor_of=lambda station: encode_cursor(resource, station.station_id),
+    found = asked.to_domain()
+    order = Order.of(_RESOURCE, asked.sort, usual="station_id", keys=TEXTS)
+    owners: dict[str, Route] = {}
+
+    async def read(after: str | None, limit: int) -> Sequence[domain.Station]:
+        rows = await stations.list_after(
+            services.db, after=after, limit=limit, found=found, goes_down=order.goes_down
+        )
+        online = [row.station_id for row in rows if row.online]
+        owners.update(await services.connections.owners(online))
+        return rows
+
+    return await Paging(limit=asked.limit, cursor=asked.cursor, total=asked.total).page(
+        order,
+        read=read,
+        key_of=lambda station: station.station_id,
+        shown=lambda station: Station.of(station, owners.get(station.station_id)),
+        count=lambda up_to: stations.count(services.db, found, up_to=up_to),
     )
-    owners = await services.connections.owners([row.station_id for row in rows if row.online])
-    items = [Station.of(row, owners.get(row.station_id)) for row in rows]
-    total = await Total.of(
-        lambda up_to: stations.count(services.db, found, up_to=up_to),
-        wanted=asked.total,
-    )
-    return Page(items=items, next_cursor=next_cursor, total=total)
 
 
 @router.get("/{station_id}", responses=problems.responses(NotFoundCode.STATION))
 async def get_station(station_id: StationId, services: ServicesDep) -> StationDetails:
     """Return one station with its connectors; those beyond the first 100 are listed apart."""
     station = await stations.get(services.db, station_id)
-    rows, next_cursor = await _connectors(services, station_id, limit=DEFAULT_LIMIT, cursor=None)
+    connectors = await _connectors(services, station_id, Paging(), "evse_id")
     owners = await services.connections.owners([station_id])
     answer = StationDetails.of(station, owners.get(station_id))
-    answer.connectors, answer.connectors_next_cursor = rows, next_cursor
+    answer.connectors, answer.connectors_next_cursor = connectors.items, connectors.next_cursor
     answer.open_dead_letters = await dead_letters.count_open(services.db, station_id)
     return answer
 
@@ -123,31 +124,27 @@ async def get_station(station_id: StationId, services: ServicesDep) -> StationDe
 async def list_station_connectors(
     station_id: StationId,
     services: ServicesDep,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
+    sort: Annotated[Literal["evse_id", "-evse_id"], SORT] = "evse_id",
 ) -> Page[Connector]:
     """List a station's connectors in the order of EVSE and connector, with their last status."""
     await stations.get(services.db, station_id)
-    items, next_cursor = await _connectors(services, station_id, limit=limit, cursor=cursor)
-    return Page(items=items, next_cursor=next_cursor)
+    return await _connectors(services, station_id, paging, sort)
 
 
 async def _connectors(
-    services: Services, station_id: str, *, limit: int, cursor: str | None
-) -> tuple[list[Connector], str | None]:
-    key = decode_cursor(_CONNECTORS, cursor, parts=2)
-    try:
-        after = None if key is None else (int(key[0]), int(key[1]))
-    except ValueError:
-        raise bad_cursor() from None
-    if after is not None and max(map(abs, after)) > _INTEGER_MAX:
-        raise bad_cursor()
-    rows, next_cursor = cut_page(
-        await stations.list_connectors_after(services.db, station_id, after=after, limit=limit + 1),
-        limit=limit,
-        cursor_of=lambda row: encode_cursor(_CONNECTORS, str(row.evse_id), str(row.connector_id)),
+    services: Services, station_id: str, paging: Paging, sort: str
+) -> Page[Connector]:
+    order = Order.of(_CONNECTORS, sort, usual="evse_id", keys=numbers(2, bits=32))
+    return await paging.page(
+        order,
+        read=lambda after, limit: stations.list_connectors_after(
+            services.db, station_id, after=after, limit=limit, goes_down=order.goes_down
+        ),
+        key_of=lambda row: (row.evse_id, row.connector_id),
+        shown=Connector.model_validate,
+        count=lambda up_to: stations.count_connectors(services.db, station_id, up_to=up_to),
     )
-    return [Connector.model_validate(row) for row in rows], next_cursor
 
 
 @router.patch(

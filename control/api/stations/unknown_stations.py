@@ -1,14 +1,15 @@
 """Unknown stations: the inbox of those that tried to connect and are not registered."""
 
 from contextlib import suppress
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Query, Response, status
 
 from control import problems
 from control.api.stations.stations_schemas import StationTerms, StationWithPassword
 from control.api.stations.unknown_stations_schemas import UnknownStation
-from control.api.types import StationId
-from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_key, encode_cursor
+from control.api.types import StationId, UtcTime
+from control.paging import SORT, TEXTS, Order, Page, PagingDep
 from control.services import ServicesDep
 from control.stations.registration import register
 from shared.domain.error_codes import ConflictCode, NotFoundCode
@@ -22,19 +23,37 @@ _RESOURCE = "unknown-stations"
 
 @router.get("")
 async def list_unknown_stations(
-    services: ServicesDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    services: ServicesDep,
+    paging: PagingDep,
+    since: Annotated[
+        UtcTime | None, Query(description="only those that came then or later")
+    ] = None,
+    until: Annotated[
+        UtcTime | None, Query(description="only those that came before, and not since")
+    ] = None,
+    sort: Annotated[Literal["station_id", "-station_id"], SORT] = "station_id",
 ) -> Page[UnknownStation]:
     """List who tried to connect and is not registered, in the order of their ids.
 
     It is some seconds behind. Of very many, those that came once and long ago are forgotten first.
     """
-    key = decode_key(_RESOURCE, cursor)
-    rows, next_cursor = cut_page(
-        await unknown_stations.list_after(services.db, after=key, limit=limit + 1),
-        limit=limit,
-        cursor_of=lambda station: encode_cursor(_RESOURCE, station.station_id),
+    order = Order.of(_RESOURCE, sort, usual="station_id", keys=TEXTS)
+    return await paging.page(
+        order,
+        read=lambda after, limit: unknown_stations.list_after(
+            services.db,
+            after=after,
+            limit=limit,
+            since=since,
+            until=until,
+            goes_down=order.goes_down,
+        ),
+        key_of=lambda station: station.station_id,
+        shown=UnknownStation.model_validate,
+        count=lambda up_to: unknown_stations.count(
+            services.db, up_to=up_to, since=since, until=until
+        ),
     )
-    return Page(items=[UnknownStation.model_validate(row) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/{station_id}", responses=problems.responses(NotFoundCode.UNKNOWN_STATION))

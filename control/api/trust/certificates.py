@@ -3,7 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -14,9 +14,9 @@ from control.api.trust.certificates_schemas import (
     SignedCertificate,
     SigningRequest,
 )
-from control.api.types import StationId
+from control.api.types import StationId, UtcTime
 from control.errors import InvalidFieldError
-from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
+from control.paging import SORT, UUIDS, Order, Page, PagingDep
 from control.services import ServicesDep
 from control.trust.delivery import deliver
 from shared import x509
@@ -24,7 +24,7 @@ from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import InvalidInputError
 from shared.domain.trust.certificates import SigningRequestState
 from shared.store.stations import stations
-from shared.store.trust import certificates, signing_requests
+from shared.store.trust import certificates, signing_request_lists, signing_requests
 
 router = APIRouter(prefix="/v1", tags=["certificates"])
 
@@ -38,50 +38,75 @@ _REQUESTS = "certificate-signing-requests"
 async def list_installed_certificates(
     station_id: StationId,
     services: ServicesDep,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
+    sort: Annotated[
+        Literal["installed_certificate_id", "-installed_certificate_id"], SORT
+    ] = "installed_certificate_id",
 ) -> Page[InstalledCertificate]:
     """List the certificates that a station holds, as far as it told.
 
     The command GetInstalledCertificateIds asks it; InstallCertificate and DeleteCertificate change
     the list.
     """
-    after = decode_uuid(_INSTALLED, cursor)
-    rows, next_cursor = cut_page(
-        await certificates.list_after(
-            services.db, station_id=station_id, after=after, limit=limit + 1
+    order = Order.of(_INSTALLED, sort, usual="installed_certificate_id", keys=UUIDS)
+    return await paging.page(
+        order,
+        read=lambda after, limit: certificates.list_after(
+            services.db,
+            station_id=station_id,
+            after=after,
+            limit=limit,
+            goes_down=order.goes_down,
         ),
-        limit=limit,
-        cursor_of=lambda row: encode_cursor(_INSTALLED, row.installed_certificate_id),
+        key_of=lambda row: row.installed_certificate_id,
+        shown=InstalledCertificate.model_validate,
+        count=lambda up_to: certificates.count(services.db, station_id=station_id, up_to=up_to),
+        owner=lambda: stations.get(services.db, station_id),
     )
-    if not rows and after is None:
-        await stations.get(services.db, station_id)  # raises if there is no such station
-    items = [InstalledCertificate.model_validate(row) for row in rows]
-    return Page(items=items, next_cursor=next_cursor)
 
 
 @router.get("/certificate-signing-requests")
 async def list_signing_requests(
+    *,
     services: ServicesDep,
+    paging: PagingDep,
     station_id: Annotated[StationId | None, Query(description="only this station's")] = None,
     state: Annotated[SigningRequestState | None, Query(description="only these")] = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    since: Annotated[
+        UtcTime | None, Query(description="only those with `requested_at` then or later")
+    ] = None,
+    until: Annotated[
+        UtcTime | None, Query(description="only those with `requested_at` before")
+    ] = None,
+    sort: Annotated[
+        Literal["signing_request_id", "-signing_request_id"], SORT
+    ] = "-signing_request_id",
 ) -> Page[SigningRequest]:
     """List what stations want signed, the newest first; `state=pending` waits for somebody."""
-    rows, next_cursor = cut_page(
-        await signing_requests.list_before(
+    order = Order.of(_REQUESTS, sort, usual="-signing_request_id", keys=UUIDS)
+    return await paging.page(
+        order,
+        read=lambda before, limit: signing_request_lists.list_before(
             services.db,
-            before=decode_uuid(_REQUESTS, cursor),
-            limit=limit + 1,
+            before=before,
+            limit=limit,
             station_id=station_id,
             state=state,
+            since=since,
+            until=until,
+            goes_down=order.goes_down,
         ),
-        limit=limit,
-        cursor_of=lambda row: encode_cursor(_REQUESTS, row.signing_request_id),
+        key_of=lambda row: row.signing_request_id,
+        shown=SigningRequest.model_validate,
+        count=lambda up_to: signing_request_lists.count(
+            services.db,
+            up_to=up_to,
+            station_id=station_id,
+            state=state,
+            since=since,
+            until=until,
+        ),
     )
-    items = [SigningRequest.model_validate(row) for row in rows]
-    return Page(items=items, next_cursor=next_cursor)
 
 
 @router.get(

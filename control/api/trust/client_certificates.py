@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, status
@@ -10,7 +11,7 @@ from control import problems
 from control.api.trust.client_certificates_schemas import ClientCertificate, ClientCertificatePin
 from control.api.types import StationId
 from control.errors import InvalidFieldError
-from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
+from control.paging import SORT, UUIDS, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared import x509
 from shared.domain.error_codes import ConflictCode, NotFoundCode
@@ -29,25 +30,32 @@ _SHA1_DIGITS = 40
 async def list_client_certificates(
     station_id: StationId,
     services: ServicesDep,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
+    sort: Annotated[
+        Literal["client_certificate_id", "-client_certificate_id"], SORT
+    ] = "client_certificate_id",
 ) -> Page[ClientCertificate]:
     """List the certificates that a station may come in with, and those that were revoked.
 
     What is issued through a signing request of the station's stands here by itself.
     """
-    after = decode_uuid(_RESOURCE, cursor)
-    rows, next_cursor = cut_page(
-        await client_certificates.list_after(
-            services.db, station_id=station_id, after=after, limit=limit + 1
+    order = Order.of(_RESOURCE, sort, usual="client_certificate_id", keys=UUIDS)
+    return await paging.page(
+        order,
+        read=lambda after, limit: client_certificates.list_after(
+            services.db,
+            station_id=station_id,
+            after=after,
+            limit=limit,
+            goes_down=order.goes_down,
         ),
-        limit=limit,
-        cursor_of=lambda row: encode_cursor(_RESOURCE, row.client_certificate_id),
+        key_of=lambda row: row.client_certificate_id,
+        shown=ClientCertificate.model_validate,
+        count=lambda up_to: client_certificates.count(
+            services.db, station_id=station_id, up_to=up_to
+        ),
+        owner=lambda: stations.get(services.db, station_id),
     )
-    if not rows and after is None:
-        await stations.get(services.db, station_id)  # raises if there is no such station
-    items = [ClientCertificate.model_validate(row) for row in rows]
-    return Page(items=items, next_cursor=next_cursor)
 
 
 @router.post(

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
@@ -10,19 +10,9 @@ from pydantic import Field
 
 from control import problems
 from control.api.accounts.organizations_schemas import OfOrganization, OrganizationId
-from control.api.types import ONE_LINE
+from control.api.types import ONE_LINE, Since, Until
 from control.api.upkeep.files_schemas import File, FileUpdate
-from control.paging import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    Page,
-    Total,
-    WantsTotal,
-    cut_page,
-    decode_uuid,
-    encode_cursor,
-)
+from control.paging import SORT, UUIDS, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import UnavailableError
@@ -112,32 +102,38 @@ async def create_file(
 async def list_files(
     *,
     services: ServicesDep,
+    paging: PagingDep,
     purpose: Annotated[FilePurpose | None, Query(description="only these")] = None,
     organization_id: OfOrganization = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
-    total: WantsTotal = False,
+    since: Since = None,
+    until: Until = None,
+    sort: Annotated[Literal["file_id", "-file_id"], SORT] = "-file_id",
 ) -> Page[File]:
-    """List the files, the newest first."""
-    rows, next_cursor = cut_page(
-        await files.list_before(
+    """List the files as they were made, the newest first."""
+    order = Order.of(_RESOURCE, sort, usual="-file_id", keys=UUIDS)
+    return await paging.page(
+        order,
+        read=lambda before, limit: files.list_before(
             services.db,
-            before=decode_uuid(_RESOURCE, cursor),
-            limit=limit + 1,
+            before=before,
+            limit=limit,
+            goes_down=order.goes_down,
             purpose=purpose,
             organization_id=organization_id,
+            since=since,
+            until=until,
         ),
-        limit=limit,
-        cursor_of=lambda file: encode_cursor(_RESOURCE, file.file_id),
-    )
-    counted = await Total.of(
-        lambda up_to: files.count(
-            services.db, up_to=up_to, purpose=purpose, organization_id=organization_id
+        key_of=lambda file: file.file_id,
+        shown=lambda file: File.of(file, services.files.operator_link(file)),
+        count=lambda up_to: files.count(
+            services.db,
+            up_to=up_to,
+            purpose=purpose,
+            organization_id=organization_id,
+            since=since,
+            until=until,
         ),
-        wanted=total,
     )
-    items = [File.of(row, services.files.operator_link(row)) for row in rows]
-    return Page(items=items, next_cursor=next_cursor, total=counted)
 
 
 @router.get("/{file_id}", responses=problems.responses(NotFoundCode.FILE))

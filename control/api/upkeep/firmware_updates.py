@@ -1,13 +1,14 @@
 """Firmware updates: asking a station for one, and how far it is."""
 
 from datetime import UTC, datetime
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Response, status
 
 from control import problems
 from control.api.commands.commands import IdempotencyKey
-from control.api.types import StationId
+from control.api.types import Since, StationId, Until
 from control.api.upkeep.firmware_updates_schemas import (
     FirmwareUpdate,
     FirmwareUpdateCreate,
@@ -20,7 +21,7 @@ from control.api.upkeep.transfers_schemas import (
 )
 from control.errors import InvalidFieldError
 from control.files.locations import LocationError
-from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
+from control.paging import SORT, UUIDS, Order, Page, PagingDep
 from control.services import Services, ServicesDep
 from shared.domain.commands import UpdateFirmware
 from shared.domain.error_codes import ConflictCode, NotFoundCode
@@ -126,26 +127,39 @@ async def _location(services: Services, body: FirmwareUpdateCreate, retrieve_at:
     "/stations/{station_id}/firmware-updates", responses=problems.responses(NotFoundCode.STATION)
 )
 async def list_firmware_updates(
+    *,
     station_id: StationId,
     services: ServicesDep,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
+    since: Since = None,
+    until: Until = None,
+    sort: Annotated[
+        Literal["firmware_update_id", "-firmware_update_id"], SORT
+    ] = "-firmware_update_id",
 ) -> Page[FirmwareUpdate]:
     """List a station's firmware updates, the newest first: the first tells how the station stands.
 
     Those that it told of without having been asked by us are among them.
     """
-    before = decode_uuid(_RESOURCE, cursor)
-    rows, next_cursor = cut_page(
-        await firmware.list_before(
-            services.db, station_id=station_id, before=before, limit=limit + 1
+    order = Order.of(_RESOURCE, sort, usual="-firmware_update_id", keys=UUIDS)
+    return await paging.page(
+        order,
+        read=lambda before, limit: firmware.list_before(
+            services.db,
+            station_id=station_id,
+            before=before,
+            limit=limit,
+            since=since,
+            until=until,
+            goes_down=order.goes_down,
         ),
-        limit=limit,
-        cursor_of=lambda update: encode_cursor(_RESOURCE, update.firmware_update_id),
+        key_of=lambda row: row.firmware_update_id,
+        shown=FirmwareUpdate.of,
+        count=lambda up_to: firmware.count(
+            services.db, station_id=station_id, up_to=up_to, since=since, until=until
+        ),
+        owner=lambda: stations.get(services.db, station_id),
     )
-    if not rows and before is None:
-        await stations.get(services.db, station_id)  # raises if there never was such a station
-    return Page(items=[FirmwareUpdate.of(row) for row in rows], next_cursor=next_cursor)
 
 
 @router.get(

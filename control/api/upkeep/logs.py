@@ -1,18 +1,19 @@
 """Logs of stations: asking for one, how far its upload is, and where it can be downloaded."""
 
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Response, status
 
 from control import problems
 from control.api.commands.commands import IdempotencyKey
-from control.api.types import StationId
+from control.api.types import Since, StationId, Until
 from control.api.upkeep.files_schemas import File
 from control.api.upkeep.logs_schemas import Log, LogCreate, LogDetails
 from control.api.upkeep.transfers_schemas import format_optional_time
 from control.errors import InvalidFieldError
 from control.files.locations import LocationError
-from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
+from control.paging import SORT, UUIDS, Order, Page, PagingDep
 from control.services import Services, ServicesDep
 from shared.domain.commands import GetLog
 from shared.domain.error_codes import ConflictCode, NotFoundCode
@@ -105,21 +106,34 @@ async def _target(services: Services, station_id: str, body: LogCreate) -> tuple
 
 @router.get("/stations/{station_id}/logs", responses=problems.responses(NotFoundCode.STATION))
 async def list_logs(
+    *,
     station_id: StationId,
     services: ServicesDep,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
+    since: Since = None,
+    until: Until = None,
+    sort: Annotated[Literal["log_request_id", "-log_request_id"], SORT] = "-log_request_id",
 ) -> Page[Log]:
     """List the logs asked of a station, the newest first."""
-    before = decode_uuid(_RESOURCE, cursor)
-    rows, next_cursor = cut_page(
-        await logs.list_before(services.db, station_id=station_id, before=before, limit=limit + 1),
-        limit=limit,
-        cursor_of=lambda request: encode_cursor(_RESOURCE, request.log_request_id),
+    order = Order.of(_RESOURCE, sort, usual="-log_request_id", keys=UUIDS)
+    return await paging.page(
+        order,
+        read=lambda before, limit: logs.list_before(
+            services.db,
+            station_id=station_id,
+            before=before,
+            limit=limit,
+            since=since,
+            until=until,
+            goes_down=order.goes_down,
+        ),
+        key_of=lambda row: row.log_request_id,
+        shown=Log.of,
+        count=lambda up_to: logs.count(
+            services.db, station_id=station_id, up_to=up_to, since=since, until=until
+        ),
+        owner=lambda: stations.get(services.db, station_id),
     )
-    if not rows and before is None:
-        await stations.get(services.db, station_id)  # raises if there never was such a station
-    return Page(items=[Log.of(row) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/logs/{log_request_id}", responses=problems.responses(NotFoundCode.LOG))

@@ -17,6 +17,7 @@ from shared.domain.access.decisions import (
 from shared.domain.access.tokens import AuthorizationStatus
 from shared.domain.errors import InvalidInputError
 from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.partitions import DailyTable, drop_before
 from shared.store.pool import Database, Pool
 
@@ -49,37 +50,57 @@ async def list_before(
     before: DecisionPosition | None,
     limit: int,
     timeout_s: float,
+    goes_down: bool = True,
 ) -> list[Decision]:
     """Return up to `limit` decisions, newest first.
 
     Args:
         db: the pool.
         found: which.
-        before: the list begins with the next older one.
+        before: the list begins behind it.
         limit: how many at most.
         timeout_s: how long the search may take.
+        goes_down: whether the newest comes first.
 
     Raises:
         InvalidInputError: the search took too long.
     """
-    conditions = _conditions(found, before, limit)
+    conditions = _conditions(found, limit)
+    behind = None if before is None else (before.decided_at, before.decision_id)
+    order = conditions.in_order("decided_at", "decision_id", behind=behind, goes_down=goes_down)
+    if before is not None:  # partitions are left out by their own column only
+        conditions.compare(f"decided_at {'<=' if goes_down else '>='}", before.decided_at)
     # A session is looked up for what is shown, and not for what is searched.
     query = f"""
         SELECT decisions.*, session.session_id::text
         FROM (
             SELECT {_READ_COLUMNS} FROM authorizations WHERE {conditions}
-            ORDER BY decided_at DESC, decision_id DESC LIMIT $1
+            ORDER BY {order} LIMIT $1
         ) AS decisions
         LEFT JOIN sessions AS session
             ON session.station_id = decisions.station_id
             AND session.transaction_id = decisions.transaction_id
-        ORDER BY decided_at DESC, decision_id DESC
+        ORDER BY {order}
         """  # noqa: S608 - column names of a dataclass; the values are parameters
     try:
         records = await db.fetch(query, *conditions.parameters, timeout=timeout_s)
     except TimeoutError:
         raise _too_broad(timeout_s) from None
     return [_decision(record) for record in records]
+
+
+async def count(db: Database, found: DecisionFilter, *, up_to: int, timeout_s: float) -> int:
+    """Return how many decisions a list has, counting no further than `up_to`.
+
+    Raises:
+        InvalidInputError: the search took too long.
+    """
+    try:
+        return await count_rows(
+            db, "authorizations", _conditions(found, up_to), timeout_s=timeout_s
+        )
+    except TimeoutError:
+        raise _too_broad(timeout_s) from None
 
 
 async def drop_days_before(db: Database, day: date) -> int:
@@ -91,7 +112,7 @@ async def drop_days_before(db: Database, day: date) -> int:
     return await drop_before(db, DailyTable.AUTHORIZATIONS, day, time="decided_at")
 
 
-def _conditions(found: DecisionFilter, before: DecisionPosition | None, limit: int) -> Conditions:
+def _conditions(found: DecisionFilter, limit: int) -> Conditions:
     conditions = Conditions(limit)
     conditions.compare("decided_at >=", found.since)
     conditions.compare("decided_at <", found.until)
@@ -107,13 +128,6 @@ def _conditions(found: DecisionFilter, before: DecisionPosition | None, limit: i
         conditions.compare("status =", found.status)
         if found.status != _ACCEPTED:
             conditions.add(f"status <> '{_ACCEPTED}'")  # says that the partial index serves
-    if before is not None:
-        at = conditions.parameter(before.decided_at)
-        conditions.add(
-            f"(decided_at, decision_id) < ({at}, {conditions.parameter(before.decision_id)})"
-        )
-        # Said again, as partitions are left out by their own column only.
-        conditions.add(f"decided_at <= {at}")
     return conditions
 
 

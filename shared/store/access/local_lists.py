@@ -23,6 +23,8 @@ from shared.domain.commands import LocalListUpdateType
 from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.store.access import locations
+from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Connection, Database
 
 LIST_COLUMNS = ", ".join(
@@ -129,28 +131,33 @@ async def set_wanted_at(
 
 
 async def list_entries_after(
-    db: Database, station_id: str, *, after: str | None, limit: int
+    db: Database,
+    station_id: str,
+    *,
+    after: str | None,
+    limit: int,
+    goes_down: bool = False,
 ) -> list[LocalListEntry]:
     """Return up to `limit` entries that a station holds, by their keys, from behind `after` on."""
+    conditions = Conditions(limit)
+    conditions.compare("station_id =", station_id)
+    behind = None if after is None else [after]
+    order = conditions.in_order("id_token_key", behind=behind, goes_down=goes_down)
     records = await db.fetch(
         f"""
         SELECT {_ENTRY_COLUMNS} FROM local_list_entries
-        WHERE station_id = $1 AND id_token_key > $2 ORDER BY id_token_key LIMIT $3
+        WHERE {conditions} ORDER BY {order} LIMIT $1
         """,  # noqa: S608 - as above
-        station_id,
-        after or "",
-        limit,
+        *conditions.parameters,
     )
     return [_entry(record) for record in records]
 
 
-async def count_entries(db: Database, station_id: str) -> int:
-    """Return how many entries a station holds."""
-    return int(
-        await db.fetchval(
-            "SELECT count(*) FROM local_list_entries WHERE station_id = $1", station_id
-        )
-    )
+async def count_entries(db: Database, station_id: str, *, up_to: int | None = None) -> int:
+    """Return how many entries a station holds, counting no further than `up_to`."""
+    conditions = Conditions(up_to)
+    conditions.compare("station_id =", station_id)
+    return await count_rows(db, "local_list_entries", conditions)
 
 
 async def write_updates(connection: Connection, facts: Sequence[LocalListUpdated]) -> list[None]:

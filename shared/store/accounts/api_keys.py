@@ -11,6 +11,8 @@ from shared.domain.accounts.api_keys import ApiKey
 from shared.domain.accounts.permissions import Permission
 from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
+from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Database
 
 _COLUMNS = ", ".join(field.name for field in fields(ApiKey))
@@ -88,17 +90,31 @@ async def get(db: Database, api_key_id: str) -> ApiKey:
     return _api_key(record)
 
 
-async def list_after(db: Database, *, after: str | None, limit: int) -> list[ApiKey]:
-    """Return up to `limit` keys, the oldest first, from the one behind `after` on."""
+async def list_after(
+    db: Database, *, after: str | None, limit: int, goes_down: bool = False
+) -> list[ApiKey]:
+    """Return up to `limit` keys, the oldest first, from the one behind `after` on.
+
+    Args:
+        db: the pool.
+        after: id of the one before.
+        limit: how many at most.
+        goes_down: whether the newest comes first.
+    """
+    conditions = Conditions(limit)
+    order = conditions.in_order(
+        "api_keys.api_key_id", behind=after and [after], goes_down=goes_down
+    )
     records = await db.fetch(
-        f"""
-        SELECT {_COLUMNS} FROM api_keys
-        WHERE $1::uuid IS NULL OR api_key_id > $1 ORDER BY api_keys.api_key_id LIMIT $2
-        """,  # noqa: S608 - as above
-        after,
-        limit,
+        f"SELECT {_COLUMNS} FROM api_keys WHERE {conditions} ORDER BY {order} LIMIT $1",  # noqa: S608 - as above
+        *conditions.parameters,
     )
     return [_api_key(record) for record in records]
+
+
+async def count(db: Database, *, up_to: int) -> int:
+    """Return how many keys there are, counting no further than `up_to`."""
+    return await count_rows(db, "api_keys", Conditions(up_to))
 
 
 async def update(db: Database, api_key_id: str, changes: Mapping[str, Any]) -> ApiKey:

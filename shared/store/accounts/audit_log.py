@@ -13,6 +13,7 @@ from shared.domain.accounts.principals import Principal
 from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import InvalidInputError, NotFoundError
 from shared.store.conditions import Conditions, Position
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Database
 from shared.store.request_database import as_told
 
@@ -70,19 +71,51 @@ async def list_before(
     before: Position | None,
     limit: int,
     timeout_s: float,
+    goes_down: bool = True,
 ) -> list[AuditEntry]:
     """Return up to `limit` entries, newest first.
 
     Args:
         db: the pool.
         found: which.
-        before: the list begins with the next older one.
+        before: the list begins behind it.
         limit: how many at most.
         timeout_s: how long the search may take.
+        goes_down: whether the newest comes first.
 
     Raises:
         InvalidInputError: the search took too long.
     """
+    conditions = _conditions(found, limit)
+    if before is not None:  # partitions are left out by their own column only
+        conditions.compare(f"occurred_at {'<=' if goes_down else '>='}", before.at)
+    # Named with their table: `entry_id` alone would be the text that is returned.
+    order = conditions.page(
+        "entries.entry_id", time="entries.occurred_at", behind=before, goes_down=goes_down
+    )
+    query = f"""
+        SELECT {_COLUMNS} FROM audit.entries WHERE {conditions} ORDER BY {order} LIMIT $1
+        """  # noqa: S608 - column names of a dataclass; the values are parameters
+    try:
+        records = await db.fetch(query, *conditions.parameters, timeout=timeout_s)
+    except TimeoutError:
+        raise _too_broad(timeout_s) from None
+    return [AuditEntry(**record) for record in records]
+
+
+async def count(db: Database, found: AuditFilter, *, up_to: int, timeout_s: float) -> int:
+    """Return how many entries a list has, counting no further than `up_to`.
+
+    Raises:
+        InvalidInputError: the search took too long.
+    """
+    try:
+        return await count_rows(db, "audit.entries", _conditions(found, up_to), timeout_s=timeout_s)
+    except TimeoutError:
+        raise _too_broad(timeout_s) from None
+
+
+def _conditions(found: AuditFilter, limit: int) -> Conditions:
     conditions = Conditions(limit)
     conditions.compare("occurred_at >=", found.since)
     conditions.compare("occurred_at <", found.until)
@@ -91,21 +124,14 @@ async def list_before(
     conditions.compare("resource_id =", found.resource_id)
     conditions.compare("action =", found.action)
     conditions.compare("request_id =", found.request_id)
-    if before is not None:  # partitions are left out by their own column only
-        conditions.compare("occurred_at <=", before.at)
-    # Named with their table: `entry_id` alone would be the text that is returned.
-    order = conditions.page("entries.entry_id", time="entries.occurred_at", behind=before)
-    query = f"""
-        SELECT {_COLUMNS} FROM audit.entries WHERE {conditions} ORDER BY {order} LIMIT $1
-        """  # noqa: S608 - column names of a dataclass; the values are parameters
-    try:
-        records = await db.fetch(query, *conditions.parameters, timeout=timeout_s)
-    except TimeoutError:
-        raise InvalidInputError(
-            f"the search took longer than {timeout_s:g} s: name a resource, a principal or a "
-            "shorter time"
-        ) from None
-    return [AuditEntry(**record) for record in records]
+    return conditions
+
+
+def _too_broad(timeout_s: float) -> InvalidInputError:
+    return InvalidInputError(
+        f"the search took longer than {timeout_s:g} s: name a resource, a principal or a shorter "
+        "time"
+    )
 
 
 async def get(db: Database, entry_id: str) -> AuditEntry:

@@ -8,6 +8,8 @@ import asyncpg
 from shared.domain.accounts.organizations import DEFAULT_ORGANIZATION_ID, Organization
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, InvalidInputError, NotFoundError
+from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Connection, Database
 
 _COLUMNS = ", ".join(field.name for field in fields(Organization))
@@ -68,7 +70,12 @@ async def get(db: Database, organization_id: str) -> Organization:
 
 
 async def list_after(
-    db: Database, *, after: str | None, limit: int, parent_id: str | None = None
+    db: Database,
+    *,
+    after: str | None,
+    limit: int,
+    parent_id: str | None = None,
+    goes_down: bool = False,
 ) -> list[Organization]:
     """Return up to `limit` organizations in the order of their ids, from behind `after` on.
 
@@ -77,18 +84,24 @@ async def list_after(
         after: id of the one before.
         limit: how many at most.
         parent_id: only those right below it.
+        goes_down: the other way round.
     """
+    conditions = Conditions(limit)
+    conditions.compare("parent_id =", parent_id)
+    behind = None if after is None else [after]
+    order = conditions.in_order("organization_id", behind=behind, goes_down=goes_down)
     records = await db.fetch(
-        f"""
-        SELECT {_COLUMNS} FROM organizations
-        WHERE organization_id > $1 AND ($3::text IS NULL OR parent_id = $3)
-        ORDER BY organization_id LIMIT $2
-        """,  # noqa: S608 - as above
-        after or "",
-        limit,
-        parent_id,
+        f"SELECT {_COLUMNS} FROM organizations WHERE {conditions} ORDER BY {order} LIMIT $1",  # noqa: S608 - as above
+        *conditions.parameters,
     )
     return [Organization(**record) for record in records]
+
+
+async def count(db: Database, *, up_to: int, parent_id: str | None = None) -> int:
+    """Return how many organizations there are, counting no further than `up_to`."""
+    conditions = Conditions(up_to)
+    conditions.compare("parent_id =", parent_id)
+    return await count_rows(db, "organizations", conditions)
 
 
 async def update(db: Database, organization_id: str, changes: dict[str, Any]) -> Organization:

@@ -10,6 +10,8 @@ from shared.domain.accounts.roles import Role
 from shared.domain.accounts.users import User, UserSecrets, email_key
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
+from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Connection, Database
 
 COLUMNS = """
@@ -130,17 +132,29 @@ async def _find_secrets(db: Database, condition: str, value: str) -> UserSecrets
     )
 
 
-async def list_after(db: Database, *, after: str | None, limit: int) -> list[User]:
-    """Return up to `limit` users, the oldest first, from the one behind `after` on."""
+async def list_after(
+    db: Database, *, after: str | None, limit: int, goes_down: bool = False
+) -> list[User]:
+    """Return up to `limit` users, the oldest first, from the one behind `after` on.
+
+    Args:
+        db: the pool.
+        after: id of the one before.
+        limit: how many at most.
+        goes_down: whether the newest comes first.
+    """
+    conditions = Conditions(limit)
+    order = conditions.in_order("users.user_id", behind=after and [after], goes_down=goes_down)
     records = await db.fetch(
-        f"""
-        SELECT {COLUMNS} FROM users
-        WHERE $1::uuid IS NULL OR user_id > $1 ORDER BY users.user_id LIMIT $2
-        """,  # noqa: S608 - a constant
-        after,
-        limit,
+        f"SELECT {COLUMNS} FROM users WHERE {conditions} ORDER BY {order} LIMIT $1",  # noqa: S608 - as above
+        *conditions.parameters,
     )
     return [user_of(record) for record in records]
+
+
+async def count(db: Database, *, up_to: int) -> int:
+    """Return how many users there are, counting no further than `up_to`."""
+    return await count_rows(db, "users", Conditions(up_to))
 
 
 async def update(db: Database, user_id: str, changes: Mapping[str, Any]) -> User:

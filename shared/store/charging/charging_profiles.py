@@ -20,6 +20,8 @@ from shared.domain.charging.charging_profiles import (
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.domain.sessions import TransactionIdIssuer
+from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.fingerprints import encode_json
 from shared.store.pool import Connection, Database
 
@@ -52,7 +54,7 @@ _ENDED = f"""
 _CAME_TO_NOTHING = f"""
     profile.purpose = '{ChargingProfilePurpose.TX_PROFILE}'
     AND coalesce(profile.start_until, profile.accepted_at + interval '1 day')
-        < now() - $1::interval
+        < now() - {{kept}}::interval
     AND NOT EXISTS ({_ITS_SESSIONS})
 """
 # A station that is offline tells of a transaction later: for so long it is hidden only.
@@ -235,9 +237,10 @@ async def list_after(
     db: Database,
     *,
     station_id: str,
-    after: int | None = None,
+    after: Sequence[int] | None = None,
     limit: int | None = None,
     evse_id: int | None = None,
+    goes_down: bool = False,
 ) -> list[InstalledProfile]:
     """Return a station's profiles in the order of their ids.
 
@@ -247,23 +250,34 @@ async def list_after(
         after: the list begins behind this id.
         limit: how many at most; None for all.
         evse_id: only those set for this EVSE; 0 for those of the whole station.
+        goes_down: whether the highest id comes first.
     """
+    conditions = Conditions(limit)
+    _select(conditions, station_id, evse_id)
+    order = conditions.in_order("charging_profile_id", behind=after, goes_down=goes_down)
     records = await db.fetch(
         f"""
         SELECT station_id, evse_id, profile, command_id::text, accepted_at
-        FROM charging_profiles AS profile
-        WHERE station_id = $2 AND ($3::integer IS NULL OR charging_profile_id > $3)
-          AND ($4::integer IS NULL OR evse_id = $4)
-          AND NOT ({_ENDED}) AND NOT ({_CAME_TO_NOTHING})
-        ORDER BY charging_profile_id LIMIT $5
+        FROM charging_profiles AS profile WHERE {conditions} ORDER BY {order} LIMIT $1
         """,  # noqa: S608 - the conditions above
-        timedelta(0),
-        station_id,
-        after,
-        evse_id,
-        limit,
+        *conditions.parameters,
     )
     return [_installed(record) for record in records]
+
+
+async def count(db: Database, *, station_id: str, up_to: int, evse_id: int | None = None) -> int:
+    """Return how many profiles a list has, counting no further than `up_to`."""
+    conditions = Conditions(up_to)
+    _select(conditions, station_id, evse_id)
+    return await count_rows(db, "charging_profiles AS profile", conditions)
+
+
+def _select(conditions: Conditions, station_id: str, evse_id: int | None) -> None:
+    conditions.compare("station_id =", station_id)
+    conditions.compare("evse_id =", evse_id)
+    conditions.add(f"NOT ({_ENDED})")
+    kept = conditions.parameter(timedelta(0))
+    conditions.add(f"NOT ({_CAME_TO_NOTHING.format(kept=kept)})")
 
 
 def _installed(record: asyncpg.Record) -> InstalledProfile:
@@ -347,7 +361,8 @@ async def sweep_ended(db: Database) -> int:
     """
     tag = await db.execute(
         f"""
-        DELETE FROM charging_profiles AS profile WHERE ({_ENDED}) OR ({_CAME_TO_NOTHING})
+        DELETE FROM charging_profiles AS profile
+        WHERE ({_ENDED}) OR ({_CAME_TO_NOTHING.format(kept="$1")})
         """,  # noqa: S608 - as above
         _KEPT_IN_CASE,
     )

@@ -6,6 +6,7 @@ down what was found.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import asyncpg
 
@@ -21,6 +22,8 @@ from shared.domain.charging.reservations import (
 )
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
+from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Connection, Database
 
 _ID_ATTEMPTS = 10
@@ -194,31 +197,61 @@ async def list_before(
     db: Database,
     *,
     station_id: str,
-    before: int | None,
+    before: Sequence[int] | None,
     limit: int,
     state: ReservationState | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    goes_down: bool = True,
 ) -> list[Reservation]:
     """Return up to `limit` reservations of a station, the highest id first.
 
     Args:
         db: the pool.
         station_id: whose.
-        before: the list begins with the next lower id.
+        before: an id; the list begins behind it.
         limit: how many at most.
         state: only those that are in it.
+        since: only those that were asked for then or later.
+        until: only those that were asked for before.
+        goes_down: whether the highest id comes first.
     """
+    conditions = _conditions(limit, station_id, state, since, until)
+    order = conditions.in_order("reservation_id", behind=before, goes_down=goes_down)
     records = await db.fetch(
-        f"""
-        SELECT * FROM ({_SELECT} WHERE reservation.station_id = $1) AS reservation
-        WHERE ($2::integer IS NULL OR reservation_id < $2) AND ($3::text IS NULL OR state = $3)
-        ORDER BY reservation_id DESC LIMIT $4
-        """,  # noqa: S608 - the statement above
-        station_id,
-        before,
-        state,
-        limit,
+        f"SELECT * FROM ({_SELECT}) AS reservation WHERE {conditions} ORDER BY {order} LIMIT $1",  # noqa: S608 - the statement above
+        *conditions.parameters,
     )
     return [_reservation(record) for record in records]
+
+
+async def count(
+    db: Database,
+    *,
+    station_id: str,
+    up_to: int,
+    state: ReservationState | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> int:
+    """Return how many reservations a list has, counting no further than `up_to`."""
+    conditions = _conditions(up_to, station_id, state, since, until)
+    return await count_rows(db, f"({_SELECT}) AS reservation", conditions)
+
+
+def _conditions(
+    limit: int,
+    station_id: str,
+    state: ReservationState | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> Conditions:
+    conditions = Conditions(limit)
+    conditions.compare("station_id =", station_id)
+    conditions.compare("state =", state)
+    conditions.compare("requested_at >=", since)
+    conditions.compare("requested_at <", until)
+    return conditions
 
 
 async def write_answers(connection: Connection, facts: Sequence[ReservationAnswered]) -> list[None]:

@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 
-from shared.domain.commands import Command, CommandRecord, CommandState, command_params
+from shared.domain.commands import Command, CommandState, command_params
 from shared.domain.commands.batches import BatchProgress, CommandBatch
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, InvalidInputError, NotFoundError
 from shared.domain.stations.stations import StationFilter
 from shared.store import station_selection
 from shared.store.commands import commands, parked
+from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Database
 
 _COLUMNS = ", ".join(
@@ -220,18 +223,44 @@ async def get(db: Database, batch_id: str) -> BatchProgress:
     return progress
 
 
-async def list_before(db: Database, *, before: str | None, limit: int) -> list[BatchProgress]:
-    """Return up to `limit` batches, the newest first, from behind `before` on."""
+async def list_before(
+    db: Database,
+    *,
+    before: str | None,
+    limit: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    goes_down: bool = True,
+) -> list[BatchProgress]:
+    """Return up to `limit` batches, the newest first, from behind `before` on.
+
+    Args:
+        db: the pool.
+        before: id of the batch before.
+        limit: how many at most.
+        since: only those made then or later.
+        until: only those made before.
+        goes_down: whether the newest comes first.
+    """
+    conditions = Conditions(limit)
+    conditions.made("created_at", key="command_batches.batch_id", since=since, until=until)
+    order = conditions.in_order(
+        "command_batches.batch_id", behind=before and [before], goes_down=goes_down
+    )
     records = await db.fetch(
-        f"""
-        SELECT {_COLUMNS} FROM command_batches
-        WHERE $1::uuid IS NULL OR batch_id < $1
-        ORDER BY command_batches.batch_id DESC LIMIT $2
-        """,  # noqa: S608 - as above
-        before,
-        limit,
+        f"SELECT {_COLUMNS} FROM command_batches WHERE {conditions} ORDER BY {order} LIMIT $1",  # noqa: S608 - as above
+        *conditions.parameters,
     )
     return await _with_progress(db, records)
+
+
+async def count(
+    db: Database, *, up_to: int, since: datetime | None = None, until: datetime | None = None
+) -> int:
+    """Return how many batches there are, counting no further than `up_to`."""
+    conditions = Conditions(up_to)
+    conditions.made("created_at", key="batch_id", since=since, until=until)
+    return await count_rows(db, "command_batches", conditions)
 
 
 async def _with_progress(db: Database, records: Sequence[asyncpg.Record]) -> list[BatchProgress]:
@@ -247,33 +276,6 @@ async def _with_progress(db: Database, records: Sequence[asyncpg.Record]) -> lis
     for batch_id, state, count in counted:
         counts[batch_id][CommandState(state)] = count
     return [BatchProgress(batch, counts[batch.batch_id]) for batch in batches]
-
-
-async def list_commands(
-    db: Database, batch_id: str, *, state: CommandState | None, after: str | None, limit: int
-) -> list[CommandRecord]:
-    """Return up to `limit` commands of a batch in the order of their ids, from behind `after` on.
-
-    Args:
-        db: the pool.
-        batch_id: whose.
-        state: only those in this state.
-        after: id of the command before.
-        limit: how many at most.
-    """
-    records = await db.fetch(
-        f"""
-        SELECT {commands.COLUMNS} FROM commands
-        WHERE batch_id = $1 AND ($2::text IS NULL OR state = $2)
-          AND ($3::uuid IS NULL OR command_id > $3)
-        ORDER BY commands.command_id LIMIT $4
-        """,  # noqa: S608 - as above
-        batch_id,
-        state,
-        after,
-        limit,
-    )
-    return [commands.to_record(record) for record in records]
 
 
 async def cancel(db: Database, batch_id: str) -> BatchProgress:

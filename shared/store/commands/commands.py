@@ -174,23 +174,6 @@ async def get(db: Database, command_id: str) -> CommandRecord:
     return to_record(record)
 
 
-async def list_before(
-    db: Database, *, station_id: str, before: str | None, limit: int
-) -> list[CommandRecord]:
-    """Return up to `limit` commands of a station, newest first, from behind `before` on."""
-    records = await db.fetch(
-        f"""
-        SELECT {COLUMNS} FROM commands
-        WHERE station_id = $1 AND ($2::uuid IS NULL OR command_id < $2)
-        ORDER BY commands.command_id DESC LIMIT $3
-        """,  # noqa: S608 - as above
-        station_id,
-        before,
-        limit,
-    )
-    return [to_record(record) for record in records]
-
-
 async def take_for_sending(
     db: Database, command_id: str, *, connection_id: str, pod_id: str
 ) -> CommandRecord | None:

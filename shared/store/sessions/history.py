@@ -1,6 +1,7 @@
 """What happened to sessions beside what their stations said."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -8,6 +9,8 @@ import msgspec
 
 from shared.domain.decimals import json_number, plain_digits
 from shared.domain.sessions import HistoryEntry, HistoryKind
+from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Connection, Database
 
 
@@ -40,18 +43,36 @@ def _read(name: str, value: object) -> object:
 
 
 async def list_after(
-    db: Database, session_id: str, *, after: str | None, limit: int
+    db: Database,
+    session_id: str,
+    *,
+    after: str | None,
+    limit: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    goes_down: bool = False,
 ) -> list[HistoryEntry]:
-    """Return up to `limit` entries of a session, the oldest first, from the one behind `after`."""
+    """Return up to `limit` entries of a session, the oldest first, from the one behind `after`.
+
+    Args:
+        db: the pool.
+        session_id: whose.
+        after: id of the entry before.
+        limit: how many at most.
+        since: only those of then or later.
+        until: only those before.
+        goes_down: whether the newest comes first.
+    """
+    conditions = _conditions(limit, session_id, since, until)
+    order = conditions.in_order(
+        "session_history.history_id", behind=after and [after], goes_down=goes_down
+    )
     records = await db.fetch(
-        """
+        f"""
         SELECT history_id::text, kind, detail, occurred_at FROM session_history
-        WHERE session_id = $1 AND ($2::uuid IS NULL OR session_history.history_id > $2)
-        ORDER BY session_history.history_id LIMIT $3
-        """,
-        session_id,
-        after,
-        limit,
+        WHERE {conditions} ORDER BY {order} LIMIT $1
+        """,  # noqa: S608 - conditions are made of columns
+        *conditions.parameters,
     )
     return [
         HistoryEntry(
@@ -63,3 +84,24 @@ async def list_after(
         )
         for record in records
     ]
+
+
+async def count(
+    db: Database,
+    session_id: str,
+    *,
+    up_to: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> int:
+    """Return how many entries a session has, counting no further than `up_to`."""
+    return await count_rows(db, "session_history", _conditions(up_to, session_id, since, until))
+
+
+def _conditions(
+    limit: int, session_id: str, since: datetime | None, until: datetime | None
+) -> Conditions:
+    conditions = Conditions(limit)
+    conditions.compare("session_id =", session_id)
+    conditions.made("occurred_at", key="session_history.history_id", since=since, until=until)
+    return conditions

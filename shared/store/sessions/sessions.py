@@ -1,5 +1,6 @@
 """Reading sessions and their meter values; `facts` writes them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -239,6 +240,9 @@ async def list_meter_values_after(
     after: MeterValuePosition | None,
     limit: int,
     context: ReadingContext | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    goes_down: bool = False,
 ) -> list[tuple[MeterValuePosition, StoredMeterValue]]:
     """Return up to `limit` meter values of a session in the order of their time.
 
@@ -249,47 +253,22 @@ async def list_meter_values_after(
         after: the list begins behind it.
         limit: how many at most.
         context: only those with a sample of this context, and of these only such samples.
+        since: only those of then or later, by the station's clock.
+        until: only those before.
+        goes_down: whether the last comes first.
     """
-    since, until = await _span(db, session)
+    way = "DESC" if goes_down else "ASC"
+    source, parameters = await _meter_values(
+        db, session, limit=limit, context=context, since=since, until=until,
+        after=after, goes_down=goes_down,
+    )  # fmt: skip
     records = await db.fetch(
         f"""
-        WITH near AS (
-            SELECT * FROM meter_values
-            WHERE station_id = $1 AND evse_id = $2
-              AND sampled_at >= greatest($10::timestamptz, $4) AND sampled_at <= $11
-              AND (transaction_id = $3 OR (
-                    sampled_at BETWEEN $7 AND coalesce($8, 'infinity'::timestamptz)
-                    AND transaction_id IS NOT NULL
-                    AND NOT EXISTS (SELECT FROM sessions AS other
-                                    WHERE other.station_id = meter_values.station_id
-                                      AND other.transaction_id = meter_values.transaction_id)))
-              AND ($4::timestamptz IS NULL OR (sampled_at, fingerprint) > ($4, $5::bigint))
-              AND ($9::jsonb IS NULL OR samples @> $9)
-            ORDER BY sampled_at, fingerprint LIMIT $6
-        ), far AS (
-            -- Told by a clock that is off: no partition is of then.
-            SELECT * FROM meter_values_default
-            WHERE station_id = $1 AND evse_id = $2 AND transaction_id = $3
-              AND (sampled_at < $10 OR sampled_at > $11)
-              AND ($4::timestamptz IS NULL OR (sampled_at, fingerprint) > ($4, $5::bigint))
-              AND ($9::jsonb IS NULL OR samples @> $9)
-            ORDER BY sampled_at, fingerprint LIMIT $6
-        )
-        SELECT {_METER_VALUE_COLUMNS}, fingerprint
+        {source} SELECT {_METER_VALUE_COLUMNS}, fingerprint
         FROM (TABLE near UNION ALL TABLE far) AS value
-        ORDER BY sampled_at, fingerprint LIMIT $6
+        ORDER BY sampled_at {way}, fingerprint {way} LIMIT $1
         """,  # noqa: S608 - column names of a dataclass
-        session.station_id,
-        session.evse_id or 0,
-        session.transaction_id,
-        after and after.sampled_at,
-        after and after.fingerprint,
-        limit,
-        session.started_at,
-        session.ended_at,
-        None if context is None else [{"context": context}],
-        since,
-        until,
+        *parameters,
     )
     values = []
     for record in records:
@@ -298,3 +277,85 @@ async def list_meter_values_after(
         value = StoredMeterValue(**columns)
         values.append((position, value if context is None else value.only(context)))
     return values
+
+
+async def count_meter_values(
+    db: Database,
+    session: Session,
+    *,
+    up_to: int,
+    context: ReadingContext | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> int:
+    """Return how many meter values a session has, counting no further than `up_to`."""
+    source, parameters = await _meter_values(
+        db, session, limit=up_to, context=context, since=since, until=until
+    )
+    ((found,),) = await db.fetch(
+        f"{source} SELECT count(*) FROM (TABLE near UNION ALL TABLE far LIMIT $1) AS counted",  # noqa: S608 - the text below
+        *parameters,
+    )
+    return int(found)
+
+
+async def _meter_values(
+    db: Database,
+    session: Session,
+    *,
+    limit: int,
+    context: ReadingContext | None,
+    since: datetime | None,
+    until: datetime | None,
+    after: MeterValuePosition | None = None,
+    goes_down: bool = False,
+) -> tuple[str, Sequence[object]]:
+    """Return the tables `near` and `far` in which a session's values are, and the parameters."""
+    first, last = await _span(db, session)
+    beyond, way = ("<", "DESC") if goes_down else (">", "ASC")
+    behind = None if after is None else after.sampled_at
+    # Partitions are left out by their own column only.
+    nearest = max(filter(None, (first, since, None if goes_down else behind)))
+    furthest = min(filter(None, (last, until, behind if goes_down else None)))
+    asked = f"""
+        ($4::timestamptz IS NULL OR (sampled_at, fingerprint) {beyond} ($4, $5::bigint))
+        AND ($8::jsonb IS NULL OR samples @> $8)
+        AND ($13::timestamptz IS NULL OR sampled_at >= $13)
+        AND ($14::timestamptz IS NULL OR sampled_at < $14)
+        ORDER BY sampled_at {way}, fingerprint {way} LIMIT $1
+        """
+    source = f"""
+        WITH near AS (
+            SELECT * FROM meter_values
+            WHERE station_id = $2 AND evse_id = $3 AND sampled_at BETWEEN $9 AND $10
+              AND (transaction_id = $15 OR (
+                    sampled_at BETWEEN $6 AND coalesce($7, 'infinity'::timestamptz)
+                    AND transaction_id IS NOT NULL
+                    AND NOT EXISTS (SELECT FROM sessions AS other
+                                    WHERE other.station_id = meter_values.station_id
+                                      AND other.transaction_id = meter_values.transaction_id)))
+              AND {asked}
+        ), far AS (
+            -- Told by a clock that is off: no partition is of then.
+            SELECT * FROM meter_values_default
+            WHERE station_id = $2 AND evse_id = $3 AND transaction_id = $15
+              AND (sampled_at < $11 OR sampled_at > $12)
+              AND {asked}
+        )"""  # noqa: S608 - texts of our own
+    return source, (
+        limit,
+        session.station_id,
+        session.evse_id or 0,
+        behind,
+        None if after is None else after.fingerprint,
+        session.started_at,
+        session.ended_at,
+        None if context is None else [{"context": context}],
+        nearest,
+        furthest,
+        first,
+        last,
+        since,
+        until,
+        session.transaction_id,
+    )

@@ -1,7 +1,7 @@
 """Reading when stations were there and how their connectors were; `facts` and claims write it."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,8 @@ from shared.domain.stations.availability import (
     StatusChange,
 )
 from shared.domain.stations.stations import ConnectorStatus
+from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Database
 
 # In one answer, which is worked out in memory: a station that comes and goes once a minute has so
@@ -34,34 +36,66 @@ _SPANS = """
 
 
 async def list_connections_before(
-    db: Database, station_id: str, *, before: int | None, limit: int
+    db: Database,
+    station_id: str,
+    *,
+    before: Sequence[int] | None,
+    limit: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    goes_down: bool = True,
 ) -> list[ConnectionSpan]:
     """Return up to `limit` connections of a station, newest first.
 
     Args:
         db: the pool.
         station_id: whose.
-        before: an epoch; the list begins with the next older one.
+        before: an epoch; the list begins behind it.
         limit: how many at most.
+        since: only those that began then or later.
+        until: only those that began before.
+        goes_down: whether the newest comes first.
     """
+    conditions = Conditions(limit, DisconnectReason.CLOSED_BY_STATION)
+    _begun(conditions, station_id, since, until)
+    order = conditions.in_order("epoch", behind=before, goes_down=goes_down)
     records = await db.fetch(
         f"""
         SELECT span.station_id, epoch, pod_id, connection_id, ocpp_version, connected_at,
                disconnected_at,
                CASE WHEN disconnected_at IS NULL THEN pods.renewed_at
-                    WHEN reason = $4 THEN disconnected_at
+                    WHEN reason = $2 THEN disconnected_at
                     ELSE last_heard_at END AS last_seen_at,
                reason, close_code, close_reason
         FROM ({_SPANS}) AS span LEFT JOIN pods USING (pod_id)
-        WHERE station_id = $1 AND ($2::bigint IS NULL OR epoch < $2)
-        ORDER BY epoch DESC LIMIT $3
+        WHERE {conditions}
+        ORDER BY {order} LIMIT $1
         """,  # noqa: S608 - the text above
-        station_id,
-        before,
-        limit,
-        DisconnectReason.CLOSED_BY_STATION,
+        *conditions.parameters,
     )
     return [_span(record) for record in records]
+
+
+async def count_connections(
+    db: Database,
+    station_id: str,
+    *,
+    up_to: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> int:
+    """Return how many connections a list has, counting no further than `up_to`."""
+    conditions = Conditions(up_to)
+    _begun(conditions, station_id, since, until)
+    return await count_rows(db, "station_connections", conditions)
+
+
+def _begun(
+    conditions: Conditions, station_id: str, since: datetime | None, until: datetime | None
+) -> None:
+    conditions.compare("station_id =", station_id)
+    conditions.compare("connected_at >=", since)
+    conditions.compare("connected_at <", until)
 
 
 @dataclass(frozen=True, slots=True)

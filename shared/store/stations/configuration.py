@@ -13,6 +13,8 @@ from shared.domain.stations.configuration import (
     ConfigurationItem,
     ConfigurationReported,
 )
+from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Connection, Database
 from shared.store.quotas import BEYOND_QUOTA, RowQuotas
 
@@ -189,8 +191,40 @@ async def find_values(db: Database, station_id: str, keys: Sequence[str]) -> dic
     return {spelling[record["key"]]: record["value"] for record in records}
 
 
+# A variable is named as in a command's key: Component(evse,connector)[instance].Variable[..]/
+# Attribute.
+_ITEMS = """
+    SELECT key AS name, value,
+           CASE WHEN read_only THEN 'ReadOnly' WHEN NOT read_only THEN 'ReadWrite' END
+               AS mutability,
+           known, secret,
+           reboot_required_since IS NOT NULL
+               AND coalesce(stations.booted_at < reboot_required_since, true)
+               AS reboot_required,
+           NULL AS unit, NULL AS data_type, told_at
+    FROM configuration_keys JOIN stations USING (station_id)
+    WHERE station_id = $2
+    UNION ALL
+    SELECT component
+           || CASE WHEN connector_id IS NOT NULL THEN format('(%s,%s)', evse_id,
+                                                             connector_id)
+                   WHEN evse_id IS NOT NULL THEN format('(%s)', evse_id)
+                   ELSE '' END
+           || coalesce('[' || component_instance || ']', '')
+           || '.' || variable || coalesce('[' || variable_instance || ']', '')
+           || CASE attribute_type WHEN 'Actual' THEN '' ELSE '/' || attribute_type END,
+           value, mutability, true, false, false, unit, data_type, received_at
+    FROM station_variables WHERE station_id = $2
+"""
+
+
 async def list_after(
-    db: Database, station_id: str, *, after: str | None, limit: int
+    db: Database,
+    station_id: str,
+    *,
+    after: str | None,
+    limit: int,
+    goes_down: bool = False,
 ) -> list[ConfigurationItem]:
     """Return up to `limit` items of a station's configuration, in the order of their names.
 
@@ -199,40 +233,18 @@ async def list_after(
         station_id: whose.
         after: a name; the list begins behind it.
         limit: how many at most.
+        goes_down: the other way round.
     """
-    # A variable is named as in a command's key: Component(evse,connector)[instance].Variable[..]/
-    # Attribute. Names are compared by their bytes, so that pages follow one another.
+    conditions = Conditions(limit, station_id)
+    # Names are compared by their bytes, so that pages follow one another.
+    order = conditions.in_order(
+        'name COLLATE "C"', behind=None if after is None else [after], goes_down=goes_down
+    )
     records = await db.fetch(
         f"""
-        SELECT {_COLUMNS} FROM (
-            SELECT key AS name, value,
-                   CASE WHEN read_only THEN 'ReadOnly' WHEN NOT read_only THEN 'ReadWrite' END
-                       AS mutability,
-                   known, secret,
-                   reboot_required_since IS NOT NULL
-                       AND coalesce(stations.booted_at < reboot_required_since, true)
-                       AS reboot_required,
-                   NULL AS unit, NULL AS data_type, told_at
-            FROM configuration_keys JOIN stations USING (station_id)
-            WHERE station_id = $1
-            UNION ALL
-            SELECT component
-                   || CASE WHEN connector_id IS NOT NULL THEN format('(%s,%s)', evse_id,
-                                                                     connector_id)
-                           WHEN evse_id IS NOT NULL THEN format('(%s)', evse_id)
-                           ELSE '' END
-                   || coalesce('[' || component_instance || ']', '')
-                   || '.' || variable || coalesce('[' || variable_instance || ']', '')
-                   || CASE attribute_type WHEN 'Actual' THEN '' ELSE '/' || attribute_type END,
-                   value, mutability, true, false, false, unit, data_type, received_at
-            FROM station_variables WHERE station_id = $1
-        ) AS item
-        WHERE name COLLATE "C" > $2
-        ORDER BY name COLLATE "C" LIMIT $3
+        SELECT {_COLUMNS} FROM ({_ITEMS}) AS item WHERE {conditions} ORDER BY {order} LIMIT $1
         """,  # noqa: S608 - column names of a dataclass
-        station_id,
-        after or "",
-        limit,
+        *conditions.parameters,
     )
     items = []
     for record in records:
@@ -240,3 +252,8 @@ async def list_after(
         value = None if secret else shown_value(record["name"], record["value"])
         items.append(ConfigurationItem(**{**record, "secret": secret, "value": value}))
     return items
+
+
+async def count(db: Database, station_id: str, *, up_to: int) -> int:
+    """Return how many items a station's configuration has, counting no further than `up_to`."""
+    return await count_rows(db, f"({_ITEMS}) AS item", Conditions(up_to, station_id))

@@ -9,6 +9,8 @@ import asyncpg
 from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import InvalidInputError, NotFoundError
 from shared.domain.stations.availability import MaintenanceWindow
+from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Database
 
 _COLUMNS = ", ".join(
@@ -53,20 +55,58 @@ async def create(
 
 
 async def list_after(
-    db: Database, station_id: str, *, after: str | None, limit: int
+    db: Database,
+    station_id: str,
+    *,
+    after: str | None,
+    limit: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    goes_down: bool = False,
 ) -> list[MaintenanceWindow]:
-    """Return up to `limit` windows of a station, in the order they were planned."""
+    """Return up to `limit` windows of a station, in the order they were planned.
+
+    Args:
+        db: the pool.
+        station_id: whose.
+        after: id of the window before.
+        limit: how many at most.
+        since: only those that end later.
+        until: only those that start before.
+        goes_down: whether the one that was planned last comes first.
+    """
+    conditions = _conditions(limit, station_id, since, until)
+    order = conditions.in_order(
+        "maintenance_windows.window_id", behind=after and [after], goes_down=goes_down
+    )
     records = await db.fetch(
-        f"""
-        SELECT {_COLUMNS} FROM maintenance_windows
-        WHERE station_id = $1 AND ($2::uuid IS NULL OR window_id > $2)
-        ORDER BY maintenance_windows.window_id LIMIT $3
-        """,  # noqa: S608 - as above
-        station_id,
-        after,
-        limit,
+        f"SELECT {_COLUMNS} FROM maintenance_windows WHERE {conditions} ORDER BY {order} LIMIT $1",  # noqa: S608 - as above
+        *conditions.parameters,
     )
     return [_window(record) for record in records]
+
+
+async def count(
+    db: Database,
+    station_id: str,
+    *,
+    up_to: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> int:
+    """Return how many windows a list has, counting no further than `up_to`."""
+    conditions = _conditions(up_to, station_id, since, until)
+    return await count_rows(db, "maintenance_windows", conditions)
+
+
+def _conditions(
+    limit: int, station_id: str, since: datetime | None, until: datetime | None
+) -> Conditions:
+    conditions = Conditions(limit)
+    conditions.compare("station_id =", station_id)
+    conditions.compare("ends_at >", since)
+    conditions.compare("starts_at <", until)
+    return conditions
 
 
 async def get(db: Database, station_id: str, window_id: str) -> MaintenanceWindow:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import fields
 from datetime import date
-from typing import Any
 
 import asyncpg
 
@@ -17,6 +16,8 @@ from shared.domain.stations.ocpp_log import (
     LogPosition,
 )
 from shared.store import partitions
+from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.partitions import DailyTable
 from shared.store.pool import Database, Pool
 
@@ -50,25 +51,47 @@ async def list_before(
     before: LogPosition | None,
     limit: int,
     timeout_s: float,
+    goes_down: bool = True,
 ) -> list[LogEntry]:
     """Return up to `limit` entries, newest first.
 
     Args:
         db: the pool.
         found: which.
-        before: the list begins with the next older one.
+        before: the list begins behind it.
         limit: how many at most.
         timeout_s: how long the search may take.
+        goes_down: whether the newest comes first.
 
     Raises:
         InvalidInputError: the search took too long.
     """
-    query, parameters = _select(found, before, limit)
+    conditions = _conditions(found, limit)
+    behind = None if before is None else (before.called_at, before.entry_id)
+    order = conditions.in_order("called_at", "entry_id", behind=behind, goes_down=goes_down)
+    if before is not None:  # partitions are left out by their own column only
+        conditions.compare(f"called_at {'<=' if goes_down else '>='}", before.called_at)
     try:
-        records = await db.fetch(query, *parameters, timeout=timeout_s)
+        records = await db.fetch(
+            f"SELECT {_COLUMNS} FROM ocpp_log WHERE {conditions} ORDER BY {order} LIMIT $1",  # noqa: S608 - column names of a dataclass; the values are parameters
+            *conditions.parameters,
+            timeout=timeout_s,
+        )
     except TimeoutError:
         raise _too_broad(timeout_s) from None
     return [_entry(record) for record in records]
+
+
+async def count(db: Database, found: LogFilter, *, up_to: int, timeout_s: float) -> int:
+    """Return how many entries a list has, counting no further than `up_to`.
+
+    Raises:
+        InvalidInputError: the search took too long.
+    """
+    try:
+        return await count_rows(db, "ocpp_log", _conditions(found, up_to), timeout_s=timeout_s)
+    except TimeoutError:
+        raise _too_broad(timeout_s) from None
 
 
 async def stream(
@@ -108,39 +131,22 @@ async def drop_before(db: Database, day: date) -> int:
     return await partitions.drop_before(db, DailyTable.OCPP_LOG, day, time="called_at")
 
 
-def _select(found: LogFilter, before: LogPosition | None, limit: int) -> tuple[str, list[Any]]:
-    conditions = ["true"]
-    parameters: list[Any] = [limit]
-
-    def parameter(value: object) -> str:
-        parameters.append(value)
-        return f"${len(parameters)}"
-
+def _conditions(found: LogFilter, limit: int) -> Conditions:
+    conditions = Conditions(limit)
     for name, value in found.conditions().items():
-        conditions.append(f"{name} = {parameter(value)}")
-    if found.since is not None:
-        conditions.append(f"called_at >= {parameter(found.since)}")
-    if found.until is not None:
-        conditions.append(f"called_at < {parameter(found.until)}")
+        conditions.compare(f"{name} =", value)
+    conditions.compare("called_at >=", found.since)
+    conditions.compare("called_at <", found.until)
     if found.outcome == ANY_ERROR:
-        conditions.append(f"outcome <> '{CALL_RESULT}'")
+        conditions.add(f"outcome <> '{CALL_RESULT}'")
     elif found.outcome is not None:
-        conditions.append(f"outcome = {parameter(found.outcome)}")
+        conditions.compare("outcome =", found.outcome)
         if found.outcome != CALL_RESULT:
-            conditions.append(f"outcome <> '{CALL_RESULT}'")  # says that the partial index serves
+            conditions.add(f"outcome <> '{CALL_RESULT}'")  # says that the partial index serves
     if found.contains is not None:
-        text = parameter(found.contains)
-        conditions.append(f"(strpos(request, {text}) > 0 OR strpos(response, {text}) > 0)")
-    if before is not None:
-        position = f"({parameter(before.called_at)}, {parameter(before.entry_id)})"
-        conditions.append(f"(called_at, entry_id) < {position}")
-        # Said again, as partitions are left out by their own column only.
-        conditions.append(f"called_at <= {parameter(before.called_at)}")
-    query = f"""
-        SELECT {_COLUMNS} FROM ocpp_log WHERE {" AND ".join(conditions)}
-        ORDER BY called_at DESC, entry_id DESC LIMIT $1
-        """  # noqa: S608 - column names of a dataclass; the values are parameters
-    return query, parameters
+        text = conditions.parameter(found.contains)
+        conditions.add(f"(strpos(request, {text}) > 0 OR strpos(response, {text}) > 0)")
+    return conditions
 
 
 def _entry(record: asyncpg.Record) -> LogEntry:

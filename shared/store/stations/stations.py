@@ -252,7 +252,12 @@ async def list_connectors(db: Database, station_ids: Sequence[str]) -> list[Conn
 
 
 async def list_connectors_after(
-    db: Database, station_id: str, *, after: tuple[int, int] | None, limit: int
+    db: Database,
+    station_id: str,
+    *,
+    after: Sequence[int] | None,
+    limit: int,
+    goes_down: bool = False,
 ) -> list[Connector]:
     """Return up to `limit` connectors of a station in the order of EVSE and connector.
 
@@ -261,21 +266,23 @@ async def list_connectors_after(
         station_id: whose.
         after: EVSE and connector; the list begins behind them.
         limit: how many at most.
+        goes_down: the other way round.
     """
-    evse_id, connector_id = after or (None, None)
+    conditions = Conditions(limit)
+    conditions.compare("station_id =", station_id)
+    order = conditions.in_order("evse_id", "connector_id", behind=after, goes_down=goes_down)
     records = await db.fetch(
-        f"""
-        SELECT {_CONNECTOR_COLUMNS} FROM connectors
-        WHERE station_id = $1
-          AND ($2::integer IS NULL OR (evse_id, connector_id) > ($2, $3::integer))
-        ORDER BY evse_id, connector_id LIMIT $4
-        """,  # noqa: S608 - as above
-        station_id,
-        evse_id,
-        connector_id,
-        limit,
+        f"SELECT {_CONNECTOR_COLUMNS} FROM connectors WHERE {conditions} ORDER BY {order} LIMIT $1",  # noqa: S608 - as above
+        *conditions.parameters,
     )
     return [Connector(**{**r, "status": ConnectorStatus(r["status"])}) for r in records]
+
+
+async def count_connectors(db: Database, station_id: str, *, up_to: int) -> int:
+    """Return how many connectors a station has, counting no further than `up_to`."""
+    conditions = Conditions(up_to)
+    conditions.compare("station_id =", station_id)
+    return await count_rows(db, "connectors", conditions)
 
 
 async def get_credentials(db: Database, station_ids: Sequence[str]) -> list[Credentials | None]:

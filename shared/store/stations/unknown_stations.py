@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
 
 import asyncpg
 
 from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.domain.stations.stations import UnknownStation
+from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Database
 
 _COLUMNS = ", ".join(field.name for field in fields(UnknownStation))
+_UNKNOWN = "unknown_stations AS unknown"
 
 
 def _unknown_station(record: asyncpg.Record) -> UnknownStation:
@@ -91,18 +95,52 @@ async def get(db: Database, station_id: str) -> UnknownStation:
     return _unknown_station(record)
 
 
-async def list_after(db: Database, *, after: str | None, limit: int) -> list[UnknownStation]:
-    """Return up to `limit` of them in the order of their ids, from the one behind `after` on."""
+async def list_after(
+    db: Database,
+    *,
+    after: str | None,
+    limit: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    goes_down: bool = False,
+) -> list[UnknownStation]:
+    """Return up to `limit` of them in the order of their ids, from the one behind `after` on.
+
+    Args:
+        db: the pool.
+        after: id of the one before.
+        limit: how many at most.
+        since: only those that came then or later.
+        until: only those that came before, and not since.
+        goes_down: the other way round.
+    """
+    conditions = _conditions(limit, since, until)
+    behind = None if after is None else [after]
+    order = conditions.in_order("unknown.station_id", behind=behind, goes_down=goes_down)
     records = await db.fetch(
-        f"""
-        SELECT {_COLUMNS} FROM unknown_stations AS unknown WHERE station_id > $1
-        AND NOT EXISTS (SELECT FROM stations WHERE stations.station_id = unknown.station_id)
-        ORDER BY station_id LIMIT $2
-        """,  # noqa: S608 - as above
-        after or "",
-        limit,
+        f"SELECT {_COLUMNS} FROM {_UNKNOWN} WHERE {conditions} ORDER BY {order} LIMIT $1",  # noqa: S608 - as above
+        *conditions.parameters,
     )
     return [_unknown_station(record) for record in records]
+
+
+async def count(
+    db: Database, *, up_to: int, since: datetime | None = None, until: datetime | None = None
+) -> int:
+    """Return how many of them there are, counting no further than `up_to`."""
+    return await count_rows(db, _UNKNOWN, _conditions(up_to, since, until))
+
+
+def _conditions(limit: int, since: datetime | None, until: datetime | None) -> Conditions:
+    conditions = Conditions(limit)
+    # One that is registered meanwhile is not unknown, whether or not its row has gone. It is looked
+    # up for each that is listed: a join would read all stations first.
+    conditions.add(
+        "(SELECT 1 FROM stations WHERE stations.station_id = unknown.station_id) IS NULL"
+    )
+    conditions.compare("last_seen_at >=", since)
+    conditions.compare("last_seen_at <", until)
+    return conditions
 
 
 async def delete(db: Database, station_id: str) -> None:

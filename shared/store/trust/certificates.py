@@ -16,6 +16,8 @@ from shared.domain.trust.certificates import (
     InstalledCertificatesReported,
     ReportedCertificate,
 )
+from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Connection, Database
 
 _COLUMNS = ", ".join(
@@ -144,17 +146,33 @@ async def write_deleted(connection: Connection, facts: Sequence[CertificateDelet
 
 
 async def list_after(
-    db: Database, *, station_id: str, after: str | None, limit: int
+    db: Database,
+    *,
+    station_id: str,
+    after: str | None,
+    limit: int,
+    goes_down: bool = False,
 ) -> list[InstalledCertificate]:
-    """Return up to `limit` certificates of a station, from behind `after` on."""
+    """Return up to `limit` certificates of a station as they were told, from behind `after` on."""
+    conditions = Conditions(limit)
+    conditions.compare("station_id =", station_id)
+    order = conditions.in_order(
+        "installed_certificates.installed_certificate_id",
+        behind=after and [after],
+        goes_down=goes_down,
+    )
     records = await db.fetch(
         f"""
         SELECT {_COLUMNS} FROM installed_certificates
-        WHERE station_id = $1 AND ($2::uuid IS NULL OR installed_certificate_id > $2)
-        ORDER BY installed_certificates.installed_certificate_id LIMIT $3
+        WHERE {conditions} ORDER BY {order} LIMIT $1
         """,  # noqa: S608 - column names of a dataclass
-        station_id,
-        after,
-        limit,
+        *conditions.parameters,
     )
     return [_installed(record) for record in records]
+
+
+async def count(db: Database, *, station_id: str, up_to: int) -> int:
+    """Return how many certificates a station holds, counting no further than `up_to`."""
+    conditions = Conditions(up_to)
+    conditions.compare("station_id =", station_id)
+    return await count_rows(db, "installed_certificates", conditions)

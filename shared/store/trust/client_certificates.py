@@ -16,6 +16,8 @@ from shared.domain.trust.certificates import (
     PresentedCertificate,
 )
 from shared.store import station_names
+from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Connection, Database
 from shared.store.station_names import OBJECTION
 
@@ -230,17 +232,30 @@ async def revoke(db: Database, station_id: str, client_certificate_id: str) -> N
 
 
 async def list_after(
-    db: Database, *, station_id: str, after: str | None, limit: int
+    db: Database,
+    *,
+    station_id: str,
+    after: str | None,
+    limit: int,
+    goes_down: bool = False,
 ) -> list[ClientCertificate]:
     """Return up to `limit` client certificates of a station, from behind `after` on."""
+    conditions = Conditions(limit)
+    conditions.compare("station_id =", station_id)
+    order = conditions.in_order(
+        "client_certificates.client_certificate_id",
+        behind=after and [after],
+        goes_down=goes_down,
+    )
     records = await db.fetch(
-        f"""
-        SELECT {_COLUMNS} FROM client_certificates
-        WHERE station_id = $1 AND ($2::uuid IS NULL OR client_certificate_id > $2)
-        ORDER BY client_certificates.client_certificate_id LIMIT $3
-        """,  # noqa: S608 - as above
-        station_id,
-        after,
-        limit,
+        f"SELECT {_COLUMNS} FROM client_certificates WHERE {conditions} ORDER BY {order} LIMIT $1",  # noqa: S608 - as above
+        *conditions.parameters,
     )
     return [_certificate(record) for record in records]
+
+
+async def count(db: Database, *, station_id: str, up_to: int) -> int:
+    """Return how many client certificates a station has, counting no further than `up_to`."""
+    conditions = Conditions(up_to)
+    conditions.compare("station_id =", station_id)
+    return await count_rows(db, "client_certificates", conditions)

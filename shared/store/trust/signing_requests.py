@@ -21,7 +21,7 @@ from shared.store.pool import Connection, Database
 from shared.store.station_names import OBJECTION
 from shared.store.trust import client_certificates
 
-_COLUMNS = ", ".join(
+COLUMNS = ", ".join(
     f"{field.name}::text"
     if field.name in {"signing_request_id", "command_id"}
     else "CASE WHEN NOT for_both_uses THEN certificate_type END AS certificate_type"
@@ -31,7 +31,8 @@ _COLUMNS = ", ".join(
 )
 
 
-def _signing_request(record: asyncpg.Record) -> SigningRequest:
+def signing_request_of(record: asyncpg.Record) -> SigningRequest:
+    """Return the request of a row of `COLUMNS`."""
     use = record["certificate_type"]
     return SigningRequest(
         **{
@@ -151,7 +152,7 @@ async def get(db: Database, signing_request_id: str) -> SigningRequest:
         NotFoundError: there is none.
     """
     record = await db.fetchrow(
-        f"SELECT {_COLUMNS} FROM certificate_signing_requests WHERE signing_request_id = $1",  # noqa: S608 - as above
+        f"SELECT {COLUMNS} FROM certificate_signing_requests WHERE signing_request_id = $1",  # noqa: S608 - as above
         signing_request_id,
     )
     if record is None:
@@ -159,34 +160,7 @@ async def get(db: Database, signing_request_id: str) -> SigningRequest:
             f"there is no certificate signing request {signing_request_id}",
             code=NotFoundCode.SIGNING_REQUEST,
         )
-    return _signing_request(record)
-
-
-async def list_before(
-    db: Database,
-    *,
-    before: str | None,
-    limit: int,
-    station_id: str | None = None,
-    state: SigningRequestState | None = None,
-    certificate_type: CertificateSigningUse | None = None,
-) -> list[SigningRequest]:
-    """Return up to `limit` signing requests, the newest first, from behind `before` on."""
-    records = await db.fetch(
-        f"""
-        SELECT {_COLUMNS} FROM certificate_signing_requests
-        WHERE ($1::uuid IS NULL OR signing_request_id < $1)
-          AND ($2::text IS NULL OR station_id = $2) AND ($3::text IS NULL OR state = $3)
-          AND ($4::text IS NULL OR certificate_type = $4)
-        ORDER BY certificate_signing_requests.signing_request_id DESC LIMIT $5
-        """,  # noqa: S608 - as above
-        before,
-        station_id,
-        state,
-        certificate_type,
-        limit,
-    )
-    return [_signing_request(record) for record in records]
+    return signing_request_of(record)
 
 
 async def find_objection(
@@ -230,7 +204,7 @@ async def list_pending(
     """
     records = await db.fetch(
         f"""
-        SELECT {_COLUMNS} FROM (
+        SELECT {COLUMNS} FROM (
             SELECT *, row_number() OVER (PARTITION BY station_id
                                          ORDER BY waiting.signing_request_id DESC) AS turn
             FROM certificate_signing_requests AS waiting
@@ -241,7 +215,7 @@ async def list_pending(
         certificate_type,
         limit,
     )
-    return [_signing_request(record) for record in records]
+    return [signing_request_of(record) for record in records]
 
 
 async def keep_signed(
@@ -282,7 +256,7 @@ async def keep_signed(
                 reason = NULL
             WHERE signing_request_id = $1 AND state NOT IN ('refused', 'accepted')
               AND ($5 OR state = 'pending')
-            RETURNING {_COLUMNS}
+            RETURNING {COLUMNS}
             """,  # noqa: S608 - as above
             signing_request_id,
             certificate_chain,
@@ -297,7 +271,7 @@ async def keep_signed(
                 "station send a new one with TriggerMessage SignChargingStationCertificate",
                 code=ConflictCode.SIGNING_REQUEST_ANSWERED,
             )
-        request = _signing_request(record)
+        request = signing_request_of(record)
         if request.certificate_type is not CertificateSigningUse.V2G:
             await client_certificates.add_issued(
                 connection,
@@ -322,12 +296,12 @@ async def claim_delivery(
                OR deliveries = 0)
           AND NOT EXISTS (SELECT FROM commands WHERE commands.command_id = request.command_id
                           AND commands.state IN ('queued', 'sent'))
-        RETURNING {_COLUMNS}
+        RETURNING {COLUMNS}
         """,  # noqa: S608 - as above
         signing_request_id,
         max_deliveries,
     )
-    return None if record is None else _signing_request(record)
+    return None if record is None else signing_request_of(record)
 
 
 async def attach_delivery(db: Database, signing_request_id: str, command_id: str) -> None:

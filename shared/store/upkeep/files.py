@@ -80,8 +80,11 @@ async def list_before(
     *,
     before: str | None,
     limit: int,
+    goes_down: bool = True,
     purpose: FilePurpose | None = None,
     organization_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> list[File]:
     """Return up to `limit` files, the newest first, from behind `before` on; no removed ones.
 
@@ -89,13 +92,16 @@ async def list_before(
         db: the pool.
         before: id of the file before.
         limit: how many at most.
+        goes_down: whether the newest comes first.
         purpose: only those for this.
         organization_id: only those that belong to it.
+        since: only those of then or later.
+        until: only those before.
     """
-    conditions = _conditions(limit, purpose, organization_id)
-    conditions.compare("file_id <", before)
+    conditions = _conditions(limit, purpose, organization_id, since, until)
+    order = conditions.in_order("files.file_id", behind=before and [before], goes_down=goes_down)
     records = await db.fetch(
-        f"SELECT {COLUMNS} FROM files WHERE {conditions} ORDER BY files.file_id DESC LIMIT $1",  # noqa: S608 - as above
+        f"SELECT {COLUMNS} FROM files WHERE {conditions} ORDER BY {order} LIMIT $1",  # noqa: S608 - as above
         *conditions.parameters,
     )
     return [file_of(record) for record in records]
@@ -125,16 +131,26 @@ async def count(
     up_to: int,
     purpose: FilePurpose | None = None,
     organization_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> int:
     """Return how many files there are, counting no further than `up_to`."""
-    return await count_rows(db, "files", _conditions(up_to, purpose, organization_id))
+    conditions = _conditions(up_to, purpose, organization_id, since, until)
+    return await count_rows(db, "files", conditions)
 
 
-def _conditions(limit: int, purpose: FilePurpose | None, organization_id: str | None) -> Conditions:
+def _conditions(
+    limit: int,
+    purpose: FilePurpose | None,
+    organization_id: str | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> Conditions:
     conditions = Conditions(limit)
     conditions.add("state <> 'removed'")
     conditions.compare("purpose =", purpose)
     conditions.compare("organization_id =", organization_id)
+    conditions.made("created_at", key="files.file_id", since=since, until=until)
     return conditions
 
 

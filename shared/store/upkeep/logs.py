@@ -126,13 +126,41 @@ async def get(db: Database, log_request_id: str) -> LogRequest:
 
 
 async def list_before(
-    db: Database, *, station_id: str, before: str | None, limit: int
+    db: Database,
+    *,
+    station_id: str,
+    before: str | None,
+    limit: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    goes_down: bool = True,
 ) -> list[LogRequest]:
     """Return up to `limit` requests to a station, the newest first, from behind `before` on."""
     records = await progress.list_before(
-        db, _TABLES, station_id=station_id, before=before, limit=limit
+        db,
+        _TABLES,
+        station_id=station_id,
+        before=before,
+        limit=limit,
+        since=since,
+        until=until,
+        goes_down=goes_down,
     )
     return [_log_request(record) for record in records]
+
+
+async def count(
+    db: Database,
+    *,
+    station_id: str,
+    up_to: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> int:
+    """Return how many requests to a station there are, counting no further than `up_to`."""
+    return await progress.count(
+        db, _TABLES, station_id=station_id, up_to=up_to, since=since, until=until
+    )
 
 
 async def list_statuses(db: Database, log_request_id: str) -> list[ReportedStatus]:

@@ -6,6 +6,7 @@ the request, or without, when it is the station's latest one.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 import asyncpg
@@ -13,6 +14,8 @@ import asyncpg
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.domain.upkeep.progress import ReportedStatus, Words
+from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Connection, Database
 
 # An update has a dozen. A station may tell the same ones again and again.
@@ -170,16 +173,58 @@ async def find(db: Database, tables: Tables, key: str) -> asyncpg.Record | None:
 
 
 async def list_before(
-    db: Database, tables: Tables, *, station_id: str, before: str | None, limit: int
+    db: Database,
+    tables: Tables,
+    *,
+    station_id: str,
+    before: str | None,
+    limit: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    goes_down: bool = True,
 ) -> list[asyncpg.Record]:
-    """Return up to `limit` requests of a station, the newest first, from behind `before` on."""
-    condition = f"request.station_id = $1 AND ($2::uuid IS NULL OR request.{tables.key} < $2)"
-    return await db.fetch(
-        f"{_select(tables, condition)} ORDER BY request.{tables.key} DESC LIMIT $3",
-        station_id,
-        before,
-        limit,
+    """Return up to `limit` requests of a station, the newest first, from behind `before` on.
+
+    Args:
+        db: the pool.
+        tables: which kind of request.
+        station_id: whose.
+        before: id of the request before.
+        limit: how many at most.
+        since: only those of then or later.
+        until: only those before.
+        goes_down: whether the newest comes first.
+    """
+    conditions = _conditions(tables, limit, station_id, since, until)
+    order = conditions.in_order(
+        f"request.{tables.key}", behind=before and [before], goes_down=goes_down
     )
+    return await db.fetch(
+        f"{_select(tables, str(conditions))} ORDER BY {order} LIMIT $1", *conditions.parameters
+    )
+
+
+async def count(
+    db: Database,
+    tables: Tables,
+    *,
+    station_id: str,
+    up_to: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> int:
+    """Return how many requests a list has, counting no further than `up_to`."""
+    conditions = _conditions(tables, up_to, station_id, since, until)
+    return await count_rows(db, f"{tables.requests} AS request", conditions)
+
+
+def _conditions(
+    tables: Tables, limit: int, station_id: str, since: datetime | None, until: datetime | None
+) -> Conditions:
+    conditions = Conditions(limit)
+    conditions.compare("request.station_id =", station_id)
+    conditions.made("request.created_at", key=f"request.{tables.key}", since=since, until=until)
+    return conditions
 
 
 async def list_steps(db: Database, tables: Tables, key: str) -> list[ReportedStatus]:

@@ -13,7 +13,7 @@ from shared.domain.trust.certificates import (
 )
 from shared.store import facts
 from shared.store.pool import Database
-from shared.store.trust import client_certificates, signing_requests
+from shared.store.trust import client_certificates, signing_request_lists, signing_requests
 from tests.support.signing import root, signing_request
 from tests.support.stations import register
 
@@ -41,7 +41,7 @@ async def test_what_was_issued_before_is_still_the_stations(db: Database) -> Non
         requested_at=datetime.now(UTC),
     )
     await facts.write(db, [fact])
-    (request,) = await signing_requests.list_before(db, before=None, limit=1)
+    (request,) = await signing_request_lists.list_before(db, before=None, limit=1)
     authority = root("Operator's CA")
     chain = authority.answer(csr) + authority.pem
     details = x509.check_chain(chain, csr=csr, now=datetime.now(UTC))

@@ -13,6 +13,7 @@ from shared.domain.stations.quirks import Quirk
 from shared.settings import ServiceSettings
 from shared.store.pool import Database
 from shared.store.stations import quirks
+from shared.store.stations.quirks import QuirkFilter
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.asking import ask, outcome
 from tests.support.eventually import eventually
@@ -24,7 +25,7 @@ BOOT = {"chargePointVendor": "Odd", "chargePointModel": "M-1", "firmwareVersion"
 
 
 async def listed(db: Database, **words: Any) -> list[Quirk]:
-    return await quirks.list_after(db, after=None, limit=100, **words)
+    return await quirks.list_after(db, after=None, limit=100, found=QuirkFilter(**words))
 
 
 @pytest.fixture

@@ -23,7 +23,13 @@ from shared.domain.trust.certificates import (
 from shared.settings import ServiceSettings
 from shared.store.pool import Database
 from shared.store.stations import stations
-from shared.store.trust import certificates, client_certificates, security_events, signing_requests
+from shared.store.trust import (
+    certificates,
+    client_certificates,
+    security_events,
+    signing_request_lists,
+    signing_requests,
+)
 from tests.integration.gateway.conftest import Pod, StartPod
 from tests.support.asking import ask, outcome
 from tests.support.ocpp201 import booted_station
@@ -58,7 +64,7 @@ async def installed(db: Database) -> list[InstalledCertificate]:
 
 
 async def asked(db: Database) -> list[SigningRequest]:
-    return await signing_requests.list_before(db, before=None, limit=10)
+    return await signing_request_lists.list_before(db, before=None, limit=10)
 
 
 async def run(

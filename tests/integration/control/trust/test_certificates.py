@@ -30,7 +30,7 @@ from shared.store import facts
 from shared.store.commands import commands
 from shared.store.pool import Database
 from shared.store.stations import stations
-from shared.store.trust import signing_requests
+from shared.store.trust import signing_request_lists, signing_requests
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import PodPlayer, assert_problem, register, running
 from tests.support.signing import root, signing_request
@@ -57,7 +57,7 @@ async def request_of(
         requested_at=datetime.now(UTC),
     )
     assert await facts.write(db, [fact]) == ["Accepted"]
-    (newest, *_) = await signing_requests.list_before(db, before=None, limit=1)
+    (newest, *_) = await signing_request_lists.list_before(db, before=None, limit=1)
     return newest.signing_request_id
 
 
@@ -185,7 +185,7 @@ async def test_a_station_that_asks_again_and_again_does_not_hold_up_the_others(
     async with open_redis(settings) as redis:
         keeper = CertificateKeeper(db, OwnershipRegistry(redis), PodRequestSender(redis), small)
         assert await keeper.run() == 3
-    signed = await signing_requests.list_before(
+    signed = await signing_request_lists.list_before(
         db, before=None, limit=100, state=SigningRequestState.SIGNED
     )
     # Of the greedy one the newest, which is the one that it still waits for.
