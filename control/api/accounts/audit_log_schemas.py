@@ -7,13 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain.accounts import audit_log as domain
 from shared.domain.accounts.audit_log import Action
-from shared.domain.accounts.principals import PrincipalKind
+from shared.domain.accounts.principals import Author
 
 
 class AuditPrincipal(BaseModel):
     """Who it was."""
 
-    kind: PrincipalKind | str = Field(description="by what a request proved who sent it")
+    kind: Author | str = Field(description="by what a request proved who sent it")
     id: str = Field(
         description="of the key or the user; `root` for a key of VOLTARO_API_KEYS, and the issuer "
         "of an OpenID provider, whose `name` is then the subject that it spoke of"

@@ -42,7 +42,7 @@ def me_of(principal: Principal, token: str | None) -> Me:
         token: of their session; None with a key.
     """
     return Me(
-        kind=principal.kind,
+        kind=PrincipalKind(principal.kind),
         principal_id=principal.principal_id,
         name=principal.name,
         organization_id=principal.organization_id,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal, TypeAlias
 
 from shared.domain.accounts.organizations import DEFAULT_ORGANIZATION_ID
 from shared.domain.accounts.permissions import EVERYTHING, Permission
@@ -14,8 +15,10 @@ class PrincipalKind(StrEnum):
     ROOT_KEY = "root_key"
     API_KEY = "api_key"
     USER = "user"
-    OPENID_PROVIDER = "openid_provider"
-    """No request has it: a provider says who somebody is, and changes their user by that."""
+
+
+Author: TypeAlias = PrincipalKind | Literal["openid_provider"]
+"""Who changes anything: who sends requests, and a provider, which says who somebody is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +33,7 @@ class Principal:
         expires_at: it is nobody any more from then on; None if it does not end by itself.
     """
 
-    kind: PrincipalKind
+    kind: Author
     principal_id: str
     name: str
     organization_id: str
@@ -47,7 +50,7 @@ def provider_principal(issuer: str, *, subject: str | None, organization_id: str
         organization_id: whose user that is.
     """
     return Principal(
-        kind=PrincipalKind.OPENID_PROVIDER,
+        kind="openid_provider",
         principal_id=issuer,
         name=subject or issuer,
         organization_id=organization_id,
