@@ -75,6 +75,10 @@ class ApiKeys:
         """Have a key count at once, in this process, as it was changed."""
         self._memory.forget(lambda key: key.api_key_id == api_key_id)
 
+    def forget_of(self, user_id: str) -> None:
+        """Have the keys that stand on a user's rights count at once as these are now."""
+        self._memory.forget(lambda key: key.created_by_user_id == user_id)
+
 
 async def _look_up(db: Database, digests: list[bytes]) -> list[ApiKey | None]:
     return await try_again(partial(api_keys.find, db, digests))

@@ -19,6 +19,7 @@ ACCOUNTS: dict[str, Audited] = {
             "api_key_id": "is the entry's resource_id",
             "last_used_at": "is no change of the key",
             "created_by": "the entry tells who",
+            "created_by_user_id": "the entry tells who",
         },
     ),
     "users": Audited(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Query, Response, status
 
 from control import problems
 from control.accounts.grants import require_all, require_sight, require_time
@@ -25,7 +25,11 @@ _RESOURCE = "api-keys"
 
 
 def _told(key: domain.ApiKey) -> dict[str, object]:
-    return {**asdict(key), "scopes": sorted(key.scopes)}
+    return {
+        **asdict(key),
+        "scopes": sorted(key.scopes),
+        "permissions": sorted(key.permissions),
+    }
 
 
 def _require_future(expires_at: datetime | None) -> None:
@@ -49,7 +53,9 @@ async def create_api_key(
 ) -> NewApiKey:
     """Make a key. The answer is the only one that shows it: only its hash is stored.
 
-    Whoever makes it has all its scopes, and ends no sooner: a key with an end names one.
+    Whoever makes it has all its scopes, and ends no sooner: a key with an end names one. Of a user,
+    or of a key that one has made, it goes on standing on that user's rights: what they lose it
+    loses, and it goes with them. Programs that are to outlive people get theirs from a root key.
     """
     require_all(principal, body.scopes)
     require_time(principal, body.expires_at)
@@ -66,6 +72,7 @@ async def create_api_key(
         scopes=body.scopes,
         expires_at=body.expires_at,
         created_by=principal.name,
+        created_by_user_id=principal.user_id,
     )
     response.headers["Location"] = f"/v1/api-keys/{made.api_key_id}"
     response.headers["Cache-Control"] = "no-store"
@@ -76,18 +83,27 @@ async def create_api_key(
 async def list_api_keys(
     services: ServicesDep,
     paging: PagingDep,
+    created_by_user_id: Annotated[
+        UUID | None,
+        Query(description="only those that stand on this user's rights, and go with them"),
+    ] = None,
     sort: Annotated[Literal["api_key_id", "-api_key_id"], SORT] = "api_key_id",
 ) -> Page[ApiKey]:
     """List the keys, the oldest first. Those of VOLTARO_API_KEYS are not among them."""
     order = Order.of(_RESOURCE, sort, usual="api_key_id", keys=UUIDS)
+    maker = None if created_by_user_id is None else str(created_by_user_id)
     return await paging.page(
         order,
         read=lambda after, limit: api_keys.list_after(
-            services.db, after=after, limit=limit, goes_down=order.goes_down
+            services.db,
+            after=after,
+            limit=limit,
+            goes_down=order.goes_down,
+            created_by_user_id=maker,
         ),
         key_of=lambda key: key.api_key_id,
         shown=lambda key: ApiKey.model_validate(_told(key)),
-        count=lambda up_to: api_keys.count(services.db, up_to=up_to),
+        count=lambda up_to: api_keys.count(services.db, up_to=up_to, created_by_user_id=maker),
     )
 
 

@@ -14,9 +14,11 @@ _EXAMPLE: dict[str, Any] = {
     "name": "fleet portal",
     "prefix": "voltaro_3f9a2c7b",
     "scopes": ["sessions:read", "stations:read"],
+    "permissions": ["sessions:read", "stations:read"],
     "expires_at": "2027-05-20T12:00:00Z",
     "last_used_at": "2026-11-30T12:00:00Z",
-    "created_by": "api",
+    "created_by": "Ada Lovelace",
+    "created_by_user_id": "01975ed3-0000-7000-8000-000000000001",
     "created_at": "2026-05-20T12:00:00Z",
     "updated_at": "2026-05-20T12:00:00Z",
 }
@@ -93,9 +95,17 @@ class ApiKey(BaseModel):
     name: str
     prefix: str = Field(description="its first part, to tell keys apart; it opens nothing")
     scopes: list[Permission]
+    permissions: list[Permission] = Field(
+        description="what it may do now: its scopes, as far as the user who made it has them where "
+        "it is; none while they are disabled"
+    )
     expires_at: datetime | None
     last_used_at: datetime | None = Field(description="a minute late at most; null is never")
     created_by: str = Field(description="name of whoever made it")
+    created_by_user_id: str | None = Field(
+        description="the user on whose rights it stands: who made it, or made the key that did. "
+        "Null if that was no user"
+    )
     created_at: datetime
     updated_at: datetime
 

@@ -241,6 +241,7 @@ async def _welcome(services: Services, request: Request, arrival: Arrival) -> Us
             f"the user {user.name!r} is disabled here: ask an administrator to change that"
         )
     services.accounts.sessions.forget(user.user_id)
+    services.api_keys.forget_of(user.user_id)
     return user
 
 

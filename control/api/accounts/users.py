@@ -109,7 +109,8 @@ async def update_user(
 ) -> User:
     """Change a user. Unless only the name changes, they sign in anew.
 
-    Whoever does so may do all that the user may, before and after.
+    API keys that stand on their rights do no more than they may do afterwards. Whoever changes them
+    may do all that they may, before and after.
     """
     user = await _changeable(services.db, principal, user_id)
     changes = body.model_dump(exclude_unset=True)
@@ -119,6 +120,7 @@ async def update_user(
         await require_sight(services.db, principal, body.organization_id)
     changed = await users.update(services.db, user.user_id, changes)
     services.accounts.sessions.forget(user.user_id)
+    services.api_keys.forget_of(user.user_id)
     return User.model_validate(changed)
 
 
@@ -130,10 +132,15 @@ async def update_user(
     ),
 )
 async def delete_user(user_id: UUID, principal: PrincipalDep, services: ServicesDep) -> None:
-    """Remove a user, with their sessions. The last administrator of all stays."""
+    """Remove a user, with their sessions and the API keys that stand on their rights.
+
+    `GET /v1/api-keys?created_by_user_id=` lists those. To see first what would fail without them,
+    disable the user: their keys may do nothing then. The last administrator of all stays.
+    """
     user = await _changeable(services.db, principal, user_id)
     await users.delete(services.db, user.user_id)
     services.accounts.sessions.forget(user.user_id)
+    services.api_keys.forget_of(user.user_id)
 
 
 @router.post(

@@ -16,11 +16,15 @@ class ApiKey:
 
     Attributes:
         prefix: its first part, to tell keys apart; it opens nothing.
-        scopes: what it may do.
+        scopes: what it may do at most.
+        permissions: what it may do now: its scopes, as far as whoever made it has them, and has
+            them where the key is. All, if that was no user.
         organization_id: it sees what belongs to this one and to those below it.
         expires_at: from then on it is refused; None is never.
         last_used_at: about when it was used last; None is never.
         created_by: name of whoever made it.
+        created_by_user_id: the user who did, or who has made the key that did; None if neither was
+            a user. It goes with them.
     """
 
     api_key_id: str
@@ -28,9 +32,11 @@ class ApiKey:
     name: str
     prefix: str
     scopes: frozenset[Permission]
+    permissions: frozenset[Permission]
     expires_at: datetime | None
     last_used_at: datetime | None
     created_by: str
+    created_by_user_id: str | None
     created_at: datetime
     updated_at: datetime
 
@@ -42,7 +48,8 @@ class ApiKey:
             principal_id=self.api_key_id,
             name=self.name,
             organization_id=self.organization_id,
-            permissions=self.scopes,
+            permissions=self.permissions,
+            user_id=self.created_by_user_id,
             expires_at=self.expires_at,
         )
 

@@ -30,6 +30,8 @@ class Principal:
         name: how people know it: what a history and the audit log show.
         organization_id: it sees what belongs to this one and to those below it.
         permissions: what it may do there.
+        user_id: the person on whose rights it stands: the user themselves, or whoever made the
+            key; None if nobody but who runs the installation is behind it.
         expires_at: it is nobody any more from then on; None if it does not end by itself.
     """
 
@@ -38,6 +40,7 @@ class Principal:
     name: str
     organization_id: str
     permissions: frozenset[Permission]
+    user_id: str | None = None
     expires_at: datetime | None = None
 
 

@@ -61,6 +61,7 @@ class User:
             name=self.name,
             organization_id=self.organization_id,
             permissions=self.role.permissions,
+            user_id=self.user_id,
         )
 
 

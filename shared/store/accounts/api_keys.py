@@ -9,21 +9,35 @@ import asyncpg
 
 from shared.domain.accounts.api_keys import ApiKey
 from shared.domain.accounts.permissions import Permission
+from shared.domain.accounts.roles import Role
 from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import NotFoundError
 from shared.store.conditions import Conditions
 from shared.store.conditions import count as count_rows
 from shared.store.pool import Database
 
-_COLUMNS = ", ".join(field.name for field in fields(ApiKey))
+_COMPUTED = {
+    "api_key_id": "api_key_id::text",
+    "created_by_user_id": "created_by_user_id::text",
+    # Empty is nothing; null is no user, whose rights are bounded by nobody's.
+    "permissions": "CASE WHEN created_by_user_id IS NOT NULL"
+    " THEN role_of_maker(created_by_user_id, organization_id) END AS maker_role",
+}
+_COLUMNS = ", ".join(_COMPUTED.get(field.name, field.name) for field in fields(ApiKey))
 _UPDATABLE = frozenset({"name", "scopes", "expires_at"})
 _KNOWN_SCOPES = frozenset(Permission)
+_KNOWN_ROLES = frozenset(Role)
 
 
 def _api_key(record: asyncpg.Record | dict[str, Any]) -> ApiKey:
+    columns = dict(record.items())
     # What a newer version has granted and this one does not know opens nothing here.
     scopes = frozenset(Permission(scope) for scope in record["scopes"] if scope in _KNOWN_SCOPES)
-    return ApiKey(**{**record, "api_key_id": str(record["api_key_id"]), "scopes": scopes})
+    role = columns.pop("maker_role")
+    permissions = scopes
+    if role is not None:
+        permissions &= Role(role).permissions if role in _KNOWN_ROLES else frozenset()
+    return ApiKey(**{**columns, "scopes": scopes, "permissions": permissions})
 
 
 def _not_found(api_key_id: str) -> NotFoundError:
@@ -40,13 +54,14 @@ async def create(
     scopes: frozenset[Permission],
     expires_at: datetime | None,
     created_by: str,
+    created_by_user_id: str | None,
 ) -> ApiKey:
     """Keep a new key."""
     record = await db.fetchrow(
         f"""
         INSERT INTO api_keys (organization_id, name, prefix, key_hash, scopes, expires_at,
-                              created_by)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+                              created_by, created_by_user_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         RETURNING {_COLUMNS}
         """,  # noqa: S608 - column names of a dataclass
         organization_id,
@@ -56,6 +71,7 @@ async def create(
         sorted(scopes),
         expires_at,
         created_by,
+        created_by_user_id,
     )
     assert record is not None  # noqa: S101 - it was inserted, or an error was raised
     return _api_key(record)
@@ -91,7 +107,12 @@ async def get(db: Database, api_key_id: str) -> ApiKey:
 
 
 async def list_after(
-    db: Database, *, after: str | None, limit: int, goes_down: bool = False
+    db: Database,
+    *,
+    after: str | None,
+    limit: int,
+    goes_down: bool = False,
+    created_by_user_id: str | None = None,
 ) -> list[ApiKey]:
     """Return up to `limit` keys, the oldest first, from the one behind `after` on.
 
@@ -100,8 +121,9 @@ async def list_after(
         after: id of the one before.
         limit: how many at most.
         goes_down: whether the newest comes first.
+        created_by_user_id: only those that stand on this user's rights; None is all.
     """
-    conditions = Conditions(limit)
+    conditions = _made_by(created_by_user_id, limit)
     order = conditions.in_order(
         "api_keys.api_key_id", behind=after and [after], goes_down=goes_down
     )
@@ -112,9 +134,15 @@ async def list_after(
     return [_api_key(record) for record in records]
 
 
-async def count(db: Database, *, up_to: int) -> int:
-    """Return how many keys there are, counting no further than `up_to`."""
-    return await count_rows(db, "api_keys", Conditions(up_to))
+async def count(db: Database, *, up_to: int, created_by_user_id: str | None = None) -> int:
+    """Return how many keys such a list has, counting no further than `up_to`."""
+    return await count_rows(db, "api_keys", _made_by(created_by_user_id, up_to))
+
+
+def _made_by(user_id: str | None, *parameters: object) -> Conditions:
+    conditions = Conditions(*parameters)
+    conditions.compare("created_by_user_id =", user_id)
+    return conditions
 
 
 async def update(db: Database, api_key_id: str, changes: Mapping[str, Any]) -> ApiKey:

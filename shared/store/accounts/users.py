@@ -197,7 +197,7 @@ async def update(db: Database, user_id: str, changes: Mapping[str, Any]) -> User
 
 
 async def delete(db: Database, user_id: str) -> None:
-    """Remove a user with their sessions.
+    """Remove a user with their sessions, and with the API keys that stand on their rights.
 
     Raises:
         NotFoundError: there is none of this id.
@@ -205,6 +205,8 @@ async def delete(db: Database, user_id: str) -> None:
     """
     async with db.acquire() as connection, connection.transaction():
         _require_others(await _lock_administrators(connection), user_id)
+        # By themselves, so that each is told of in the audit log.
+        await connection.execute("DELETE FROM api_keys WHERE created_by_user_id = $1", user_id)
         deleted = await connection.execute("DELETE FROM users WHERE user_id = $1", user_id)
         if deleted == "DELETE 0":
             raise _not_found(user_id)

@@ -45,10 +45,12 @@ def key(expires_at: datetime | None) -> ApiKey:
         organization_id="north",
         name="portal",
         prefix="voltaro_0",
-        scopes=frozenset({Permission.STATIONS_READ}),
+        scopes=frozenset({Permission.STATIONS_READ, Permission.STATIONS_WRITE}),
+        permissions=frozenset({Permission.STATIONS_READ}),
         expires_at=expires_at,
         last_used_at=None,
-        created_by="api",
+        created_by="Ada",
+        created_by_user_id="u-1",
         created_at=NOW,
         updated_at=NOW,
     )
@@ -65,16 +67,18 @@ def test_behind_a_user_is_a_principal_with_the_permissions_of_their_role() -> No
         name="Ada",
         organization_id="north",
         permissions=Role.FINANCE.permissions,
+        user_id="u-1",
     )
 
 
-def test_behind_a_key_is_a_principal_with_its_scopes() -> None:
+def test_behind_a_key_is_a_principal_with_what_it_may_do_now() -> None:
     assert key(None).principal == Principal(
         kind=PrincipalKind.API_KEY,
         principal_id="k-1",
         name="portal",
         organization_id="north",
         permissions=frozenset({Permission.STATIONS_READ}),
+        user_id="u-1",
     )
 
 
