@@ -256,7 +256,7 @@ AUDITED: dict[str, Audited] = {
             **each(
                 _FROM_FACTS,
                 "settle_at settled_at ended_by end_rule end_rule_at energy_wh energy_method "
-                "energy_estimates needs_review review_reasons settle_failures",
+                "energy_estimates needs_review review_reasons settle_failures told_as",
             ),
             **each(
                 "the session's own history tells it, with both values",

@@ -112,7 +112,7 @@ def public_form(event: Event) -> dict[str, Any]:
     return {
         "id": str(event.number),
         "type": str(event.type),
-        "occurred_at": _told_time(event.occurred_at),
+        "occurred_at": told_time(event.occurred_at),
         "organization_id": event.organization_id,
         "location_id": event.location_id,
         "station_id": event.station_id,
@@ -120,5 +120,6 @@ def public_form(event: Event) -> dict[str, Any]:
     }
 
 
-def _told_time(time: datetime) -> str:
+def told_time(time: datetime) -> str:
+    """Return a time as events tell it, as the API does."""
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")

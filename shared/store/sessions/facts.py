@@ -50,7 +50,8 @@ class DueSession:
     """A session that has to be worked out, with all that is known of it.
 
     `claimed_until` is what tells whether something came in the meantime. `claimed_at` is what the
-    clock says by which everything came: that of Postgres, and not the worker's.
+    clock says by which everything came: that of Postgres, and not the worker's. `told_as` is what
+    events have told of it (`tellings`).
     """
 
     session_id: str
@@ -60,6 +61,7 @@ class DueSession:
     facts: SessionFacts
     shown: Shown
     is_new: bool
+    told_as: int | None
 
 
 async def load(
@@ -131,6 +133,7 @@ def _due(
                 found=read_found(row),
             ),
             is_new=row["settled_at"] is None and row["ended_at"] is None,
+            told_as=row["told_as"],
         )
         for row in claimed
     ]

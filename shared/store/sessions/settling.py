@@ -21,8 +21,9 @@ from shared.domain.sessions import (
     Settlement,
     TransactionIdIssuer,
 )
+from shared.store.notices import outbox
 from shared.store.pool import Database
-from shared.store.sessions import history, quirks
+from shared.store.sessions import history, quirks, tellings
 from shared.store.sessions.facts import ClaimedSession, DueSession
 
 
@@ -59,7 +60,7 @@ async def claim(db: Database, *, limit: int, lease_s: float) -> list[ClaimedSess
 async def store(
     db: Database, results: Sequence[Result], *, max_quirks_per_station: int
 ) -> list[Result]:
-    """Write results, what they change into the sessions' history, and count quirks.
+    """Write results, what they change into the sessions' history and the events, and count quirks.
 
     Returns:
         Those that were written: the others have to be worked out once more.
@@ -69,7 +70,7 @@ async def store(
         records = await connection.fetch(
             _STORE, *columns[:16], TransactionIdIssuer.CSMS, *columns[16:], _WEAKEST_RANK
         )
-        written = {str(record["session_id"]) for record in records}
+        written = {str(record["session_id"]): record for record in records}
         stored = [result for result in results if result.due.session_id in written]
         await history.insert(
             connection,
@@ -77,6 +78,19 @@ async def store(
                 (result.due.session_id, kind, dict(detail))
                 for result in stored
                 for kind, detail in result.changes
+            ],
+        )
+        await outbox.put(
+            connection,
+            [
+                event
+                for result in stored
+                for event in tellings.events_of(
+                    written[result.due.session_id],
+                    result.settlement,
+                    result.changes,
+                    told_as=result.due.told_as,
+                )
             ],
         )
         await quirks.count(
@@ -99,12 +113,12 @@ _STORE = """
             $6::text[], $7::timestamptz[], $8::numeric[], $9::text[], $10::text[], $11::numeric[],
             $12::text[], $13::text[], $14::boolean[], $15::text[], $16::boolean[], $18::boolean[],
             $19::boolean[], $20::text[], $21::boolean[], $22::text[], $23::numeric[],
-            $24::timestamptz[], $25::timestamptz[])
+            $24::timestamptz[], $25::timestamptz[], $26::bigint[])
         AS settled (session_id, claimed_until, settle_at, ended_at, ended_by, end_rule, end_rule_at,
                     meter_stop_wh, stopped_reason, end_id_token, energy_wh, energy_method,
                     energy_estimates, needs_review, review_reasons, changed, unreadable,
                     keeps_register, id_token, has_bill, bill_id_token, bill_energy_wh,
-                    bill_started_at, bill_ended_at)
+                    bill_started_at, bill_ended_at, told_as)
     ), mine AS (
         SELECT session_id FROM sessions JOIN settled USING (session_id)
         WHERE sessions.settle_at = settled.claimed_until
@@ -123,7 +137,7 @@ _STORE = """
             ELSE settled.meter_stop_wh END,
         id_token = coalesce(sessions.id_token, settled.id_token),
         id_token_rank = CASE
-            WHEN sessions.id_token IS NULL AND settled.id_token IS NOT NULL THEN $26
+            WHEN sessions.id_token IS NULL AND settled.id_token IS NOT NULL THEN $27
             ELSE sessions.id_token_rank END,
         bill_at = CASE WHEN settled.has_bill THEN coalesce(bill_at, now()) END,
         bill_id_token = settled.bill_id_token,
@@ -134,6 +148,7 @@ _STORE = """
             WHEN $17 THEN settled.stopped_reason ELSE sessions.stopped_reason END,
         end_id_token = CASE transaction_id_issuer
             WHEN $17 THEN settled.end_id_token ELSE sessions.end_id_token END,
+        told_as = settled.told_as,
         energy_wh = settled.energy_wh,
         energy_method = settled.energy_method,
         energy_estimates = settled.energy_estimates::jsonb,
@@ -152,7 +167,7 @@ _STORE = """
             THEN now() ELSE sessions.updated_at END
     FROM settled JOIN mine USING (session_id)
     WHERE sessions.session_id = settled.session_id
-    RETURNING sessions.session_id
+    RETURNING sessions.*
 """
 
 
@@ -190,6 +205,7 @@ def _columns(results: Sequence[Result]) -> list[list[Any]]:
                 bill and bill.energy_wh,
                 bill and bill.started_at,
                 bill and bill.ended_at,
+                tellings.told_as(settlement, result.due.facts.id_token),
             )
         )
     return [list(column) for column in zip(*rows, strict=True)]
@@ -236,7 +252,7 @@ async def give_up(db: Database, claimed: ClaimedSession, *, delay_s: float) -> b
     """
     reason = ReviewReason.NOT_WORKED_OUT
     async with db.acquire() as connection, connection.transaction():
-        is_new = await connection.fetchval(
+        row = await connection.fetchrow(
             """
             UPDATE sessions AS session
             SET settle_failures = session.settle_failures + 1,
@@ -249,18 +265,20 @@ async def give_up(db: Database, claimed: ClaimedSession, *, delay_s: float) -> b
             FROM sessions AS old
             WHERE session.session_id = $1 AND session.settle_at = $2
               AND old.session_id = session.session_id
-            RETURNING $4 <> ALL (old.review_reasons)
+            RETURNING $4 <> ALL (old.review_reasons) AS is_new, session.*
             """,
             claimed["session_id"],
             claimed["settle_at"],
             delay_s,
             reason,
         )
-        if is_new:
+        is_new = row is not None and bool(row["is_new"])
+        if row is not None and is_new:
             detail = {"reasons": [reason]}
             entry = (str(claimed["session_id"]), HistoryKind.NEEDS_REVIEW, detail)
             await history.insert(connection, [entry])
-    return bool(is_new)
+            await outbox.put(connection, [tellings.needs_review(row, detail["reasons"])])
+    return is_new
 
 
 async def wake_predecessors(db: Database, session_ids: Sequence[str]) -> None:
