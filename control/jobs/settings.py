@@ -286,6 +286,14 @@ class WorkerSettings(FileStorageSettings, MailSettings, HttpSettings):
         description="events that get their numbers in one transaction, which takes 50 ms; others "
         "follow at once",
     )
+    session_update_interval_s: PositiveFloat = Field(
+        default=60.0,
+        description="how often it is told of a session that goes on what its meter shows, if that "
+        "is new; most stations tell it once a minute",
+    )
+    session_update_batch: PositiveInt = Field(
+        default=500, description="sessions that are looked at together for that"
+    )
     events_retention_days: PositiveInt = Field(
         default=30,
         description="whole days that events are kept beside today: for so long whoever was away "

@@ -341,6 +341,7 @@ NOT_AUDITED: dict[str, str] = {
     "agreed_security_profiles": "follows from stations.security_profile and from commands",
     "event_outbox": "holds what has happened, until it has a number",
     "events": "tells what has happened, and is only added to",
+    "session_updates": "says what events have told of sessions",
     "event_days": "says which numbers events have",
     "charging_profiles": "follows from commands, which have entries",
     **dict.fromkeys(

@@ -139,6 +139,7 @@ OPEN: dict[str, tuple[str, str]] = {
 
 CLOSED: dict[str, str] = {
     "alembic_version": "is the migrations' own",
+    "session_updates": "is how the worker knows what it has told of sessions",
     "login_attempts": "counts who guesses, before anybody knows who they are",
     "procrastinate_periodic_defers": "is the queue's own",
     "procrastinate_workers": "are the queue's own: which workers live",

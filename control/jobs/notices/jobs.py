@@ -3,6 +3,7 @@
 from functools import partial
 
 from control.jobs.notices.numbering import EventNumberer
+from control.jobs.notices.session_updates import tell_updates
 from control.jobs.periodic import Job
 from control.jobs.retention import keep_events
 from control.jobs.settings import WorkerSettings
@@ -17,6 +18,16 @@ def notice_jobs(db: Database, words: EventWords, settings: WorkerSettings) -> li
             "event_numbers",
             settings.event_numbering_interval_s,
             EventNumberer(db, words, batch=settings.event_numbering_batch).run,
+        ),
+        Job(
+            "session_updates",
+            settings.session_update_interval_s,
+            partial(
+                tell_updates,
+                db,
+                interval_s=settings.session_update_interval_s,
+                batch=settings.session_update_batch,
+            ),
         ),
         Job(
             "event_days",

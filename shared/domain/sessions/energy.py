@@ -232,6 +232,11 @@ def estimate_by_power(readings: Sequence[Reading]) -> EnergyEstimate | None:
     )
 
 
+def powers_w(readings: Sequence[Reading]) -> dict[datetime, Decimal]:
+    """Return how fast energy flowed, by time."""
+    return _series(readings, _POWER)
+
+
 def _series(readings: Sequence[Reading], measurand: str) -> dict[datetime, Decimal]:
     """Return totals by time, or the sum of the phases where there is no total.
 

@@ -126,6 +126,14 @@ STATEMENTS = (
     # there before; else the fingerprint of its end.
     "ALTER TABLE sessions ADD COLUMN told_as bigint DEFAULT 0",
     "ALTER TABLE sessions ALTER COLUMN told_as SET DEFAULT NULL",
+    # What was told last of each session that goes on.
+    """
+    CREATE TABLE session_updates (
+        session_id  uuid PRIMARY KEY,
+        sampled_at  timestamptz NOT NULL,
+        told_at     timestamptz NOT NULL DEFAULT now()
+    ) WITH (fillfactor = 70)
+    """,
     # As the API writes times: UTC, whatever the zone of whoever is connected.
     """
     CREATE FUNCTION event_time(at timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
