@@ -46,7 +46,7 @@ from control.api.stations import (
     wanted_settings,
 )
 from control.api.trust import certificates, client_certificates, security_events
-from control.api.upkeep import file_links, files, firmware_updates, logs
+from control.api.upkeep import file_links, files, firmware_updates, jobs, logs
 from control.auth import RequireCredentials
 from control.body_limit import BodyLimit
 from control.commands.dispatch import Dispatcher
@@ -110,6 +110,7 @@ def create_api() -> FastAPI:
         firmware_updates,
         logs,
         files,
+        jobs,
         certificates,
         client_certificates,
         security_events,

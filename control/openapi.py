@@ -45,6 +45,7 @@ TAGS = [
     {"name": "firmware updates", "description": "Firmware on its way into stations."},
     {"name": "logs", "description": "Diagnostics and security logs that stations upload."},
     {"name": "files", "description": "Firmware to give to stations, and logs they brought."},
+    {"name": "jobs", "description": "What workers do once they have the time, and did."},
     {"name": "certificates", "description": "What stations trust, and what they want signed."},
     {"name": "security events", "description": "What concerned the security of stations."},
     {"name": "users", "description": "Who may sign in, and what they may do."},

@@ -16,6 +16,7 @@ from cli.up.program import Program
 # VOLTARO_SHUTDOWN_TIMEOUT_S.
 _GATEWAY_STOP_TIMEOUT_S = 25.0
 _CONTROL_STOP_TIMEOUT_S = 15.0
+_WORKER_STOP_TIMEOUT_S = 25.0  # longer than running jobs may take (queue_shutdown_timeout_s)
 _ORPHAN_SIGNAL = signal.SIGKILL
 # What they read: the interpreter, the packages, and our own modules.
 _PYTHON = (Path(sys.executable), Path(sys.prefix, "lib"), Path(__file__))
@@ -119,8 +120,10 @@ class Services:
             {
                 "VOLTARO_MANAGEMENT_HOST": LOOPBACK,
                 "VOLTARO_MANAGEMENT_PORT": str(self._layout.worker_port),
+                # That of the user's is another cluster's, and there is no pooler here.
+                "VOLTARO_QUEUE_DATABASE_URL": self._environment["VOLTARO_DATABASE_URL"],
             },
-            stop_timeout_s=_CONTROL_STOP_TIMEOUT_S,
+            stop_timeout_s=_WORKER_STOP_TIMEOUT_S,
         )
 
     def simulator(self, station_count: int, password: str, api_key: str) -> Program:

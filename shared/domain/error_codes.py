@@ -55,6 +55,7 @@ class NotFoundCode(ErrorCode):
     FIRMWARE_UPDATE = "firmware_update_not_found", f"there is no firmware update {_ID}"
     ID_TOKEN = "id_token_not_found", "there is no id token '04A2B3C4D5'"
     ID_TOKEN_GROUP = "id_token_group_not_found", "there are no rules of a group 'FLEET-7'"
+    JOB = "job_not_found", f"there is no job {_ID}"
     LOCATION = "location_not_found", "there is no location 'depot-north'"
     LOG = "log_not_found", f"there is no log request {_ID}"
     MAINTENANCE_WINDOW = (
@@ -203,6 +204,15 @@ class ConflictCode(ErrorCode):
             "idempotency key 'reset-1' was used for another command of station 'CS-0042' "
             f"({_ID}): use a new key for a new command"
         ),
+    )
+    JOB_ENDED = "job_ended", f"job {_ID} has succeeded already, and there is nothing to cancel"
+    JOB_NOT_FAILED = (
+        "job_not_failed",
+        f"job {_ID} is running: only one that has failed is retried",
+    )
+    JOB_WAITS_ALREADY = (
+        "job_waits_already",
+        f"another job waits already to do what job {_ID} was to do",
     )
     LOCATION_EXISTS = "location_exists", "there is a location 'depot-north' already"
     LOCATION_IN_USE = (

@@ -1,1 +1,1 @@
-"""Firmware updates, logs and files."""
+"""Firmware updates, logs, files, and the jobs that workers do."""

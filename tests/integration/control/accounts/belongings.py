@@ -76,6 +76,7 @@ ABSENT = Belongings(
                 "user_id",
                 "api_key_id",
                 "entry_id",
+                "job_id",
             ),
             "01980000-0000-7000-8000-000000000000",
         ),
@@ -91,6 +92,8 @@ _OF_ORGANIZATION = {
     "api_key_id": """
         INSERT INTO api_keys (organization_id, name, prefix, key_hash, scopes, created_by)
         VALUES ($1, $2, $2, convert_to($2, 'UTF8'), '{}', $2) RETURNING api_key_id""",
+    "job_id": """
+        SELECT defer_job($2, '{}', $1, NULL, NULL, NULL)""",
     "entry_id": """
         INSERT INTO audit.entries (organization_id, action, resource, resource_id, principal_kind,
                                    principal_id, principal_name, principal_organization_id)

@@ -42,6 +42,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/stations/{station_id}/commands": {"type": "Reset"},
     "POST /v1/commands/{command_id}/cancel": {},
     "POST /v1/command-batches/{batch_id}/cancel": {},
+    "POST /v1/jobs/{job_id}/cancel": {},
+    "POST /v1/jobs/{job_id}/retry": {},
     "POST /v1/sessions/{session_id}/review": {
         "seen": {"energy_wh": None, "review_reasons": ["end_missing"], "ended_at": None},
         "decision": "void",
