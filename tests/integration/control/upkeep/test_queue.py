@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from control.jobs.queue import run_queue
 from control.jobs.settings import WorkerSettings
@@ -17,6 +18,7 @@ from shared.store import queue, queue_upkeep
 from shared.store.pool import Database, open_database
 from tests.support.eventually import eventually
 from tests.support.queue_tasks import TABLES, TellingTasks
+from tests.support.relay import relay
 
 
 @pytest.fixture
@@ -316,6 +318,29 @@ async def test_a_worker_that_stood_still_begins_anew_and_ends_no_job_of_another(
     assert (job["status"], job["tries"]) == ("succeeded", 2)
 
 
+async def test_an_outage_of_the_queue_costs_no_job_and_no_worker(
+    db: Database, settings: WorkerSettings
+) -> None:
+    patient = settings.model_copy(update={"queue_stalled_after_s": 20.0})
+    async with relay(settings.database_url) as wire:
+        # Behind a pooler the queue has a URL of its own, which is used for all of it.
+        direct = patient.model_copy(update={"queue_database_url": wire.url})
+        job_id = await defer(db, "whole")
+        async with working(db, direct):
+            await told(db, 1)
+            before = await db.fetchval("SELECT worker_id FROM procrastinate_jobs")
+            await wire.cut()
+            await go(db)
+            await told(db, 1, "did")
+            waiting = await defer(db, "whole")
+            assert (await job_of(db, job_id))["status"] == "doing"
+            await wire.mend()
+            assert (await ended(db, job_id, 30))["tries"] == 1
+            assert (await ended(db, waiting, 30))["status"] == "succeeded"
+            workers = await db.fetch("SELECT id FROM procrastinate_workers")
+            assert [each["id"] for each in workers] == [before]
+
+
 async def test_old_jobs_are_removed_and_others_stay(db: Database) -> None:
     old, young, waiting = [await defer(db, "whole") for _ in range(3)]
     await db.execute("UPDATE procrastinate_jobs SET status = 'succeeded'")
@@ -343,3 +368,5 @@ async def test_jobs_are_counted(db: Database) -> None:
     }  # fmt: skip
     assert 59 < counts.oldest_waiting_s < 70
     assert await count_jobs(db) == 0
+    assert REGISTRY.get_sample_value("voltaro_jobs", {"state": "waiting"}) == 2
+    assert (REGISTRY.get_sample_value("voltaro_jobs_oldest_waiting_seconds") or 0) > 59
