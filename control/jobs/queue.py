@@ -117,9 +117,15 @@ async def _run_until(
         for reason in reasons:
             reason.cancel()
         worker.cancel()
+        # procrastinate stops telling that it lives before its jobs have ended.
+        beating = asyncio.create_task(manager.beat(settings.queue_heartbeat_interval_s))
         ended, _ = await asyncio.wait(
             {worker}, timeout=settings.queue_shutdown_timeout_s + _TO_WRITE_S
         )
+        if not ended:
+            manager.lost.set()  # nothing is waited for any more
+            ended, _ = await asyncio.wait({worker}, timeout=_TO_WRITE_S)
+        beating.cancel()
         if not ended:
             log.error("a job does not end when it is cancelled; another worker will run it")
     if ended and not worker.cancelled() and (error := worker.exception()):

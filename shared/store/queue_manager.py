@@ -77,11 +77,24 @@ class QueueManager(JobManager):
         self.lost = asyncio.Event()
         self._stalled_after_s = stalled_after_s
         self._beaten_at = monotonic()
+        self._worker_id: int | None = None
 
     async def register_worker(self) -> int:
         """Tell that this worker lives, and return its id."""
         self._beaten_at = monotonic()
-        return await super().register_worker()
+        self._worker_id = await super().register_worker()
+        return self._worker_id
+
+    async def beat(self, interval_s: float) -> None:
+        """Tell that this worker lives, until cancelled."""
+        while self._worker_id is not None:
+            await self.update_heartbeat(self._worker_id)
+            await asyncio.sleep(interval_s)
+
+    async def unregister_worker(self, worker_id: int) -> None:
+        """Tell that this worker has ended."""
+        self._worker_id = None
+        await super().unregister_worker(worker_id)
 
     async def prune_stalled_workers(self, seconds_since_heartbeat: float) -> list[int]:  # noqa: ARG002 - the base class calls it so
         """Leave dead workers to the sweep, which takes their jobs first (`queue_upkeep.py`)."""
@@ -150,7 +163,7 @@ class QueueManager(JobManager):
                 )
             except ConnectorException as error:
                 log.warning("the end of a job cannot be written", error=_cause(error))
-                if monotonic() > give_up_at:
+                if monotonic() > give_up_at or self.lost.is_set():
                     self.lost.set()
                     return
                 await asyncio.sleep(_AGAIN_S)

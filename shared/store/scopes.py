@@ -137,6 +137,11 @@ OPEN: dict[str, tuple[str, str]] = {
 }
 """Tables and views that requests may use as a whole: how, and why that shows nothing of others."""
 
+CALLED: dict[str, str] = {
+    "defer_job": "makes a job of an organization in sight, and nothing else",
+}
+"""Functions with the rights of their owner that requests, and nobody else, may call: and why."""
+
 CLOSED: dict[str, str] = {
     "alembic_version": "is the migrations' own",
     "session_updates": "is how the worker knows what it has told of sessions",
@@ -222,6 +227,9 @@ async def provide(connection: Server) -> bool:
     for table, (privileges, _) in OPEN.items():
         if not await connection.fetchval(_HAS_PRIVILEGES, role, table, privileges):
             await connection.execute(f"GRANT {privileges} ON {table} TO {quoted}")
+    for function in CALLED:
+        if not await connection.fetchval(_MAY_CALL, role, function):
+            await connection.execute(f"GRANT EXECUTE ON FUNCTION {function} TO {quoted}")
     if await connection.fetchval(_LACKS_SEQUENCES, role):
         await connection.execute(
             f"GRANT USAGE ON SCHEMA public TO {quoted};"
@@ -241,6 +249,9 @@ async def are_provided(db: Database) -> bool:
         return False
     for table, (privileges, _) in OPEN.items():
         if not await db.fetchval(_HAS_PRIVILEGES, role, table, privileges):
+            return False
+    for function in CALLED:
+        if not await db.fetchval(_MAY_CALL, role, function):
             return False
     return not await db.fetchval(_LACKS_SEQUENCES, role)
 
@@ -266,6 +277,10 @@ _POLICY = f"""
 _HAS_PRIVILEGES = """
     SELECT bool_and(has_table_privilege($1::name, $2::text, privilege))
     FROM unnest(string_to_array($3, ', ')) AS privilege
+"""
+_MAY_CALL = """
+    SELECT bool_and(has_function_privilege($1::name, oid, 'EXECUTE'))
+    FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND proname = $2
 """
 _LACKS_SEQUENCES = """
     SELECT EXISTS (

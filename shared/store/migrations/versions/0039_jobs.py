@@ -77,6 +77,8 @@ STATEMENTS = (
     END
     $$
     """,
+    # `scopes.py` gives it to requests.
+    "REVOKE EXECUTE ON FUNCTION defer_job FROM PUBLIC",
 )
 
 

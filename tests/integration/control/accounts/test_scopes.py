@@ -57,6 +57,19 @@ async def test_the_role_may_use_nothing_but_what_is_named(db: Database) -> None:
     )
 
 
+async def test_what_acts_with_its_owners_rights_is_called_by_nobody_else(db: Database) -> None:
+    role = await db.fetchval(scopes.ROLE)
+    for function in scopes.CALLED:
+        rights = await db.fetch(
+            """
+            SELECT grantee::regrole::text AS who FROM pg_proc, aclexplode(proacl)
+            WHERE pronamespace = 'public'::regnamespace AND proname = $1 AND grantee <> proowner
+            """,
+            function,
+        )
+        assert [each["who"].strip('"') for each in rights] == [role]
+
+
 async def test_what_is_done_is_not_done_again(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     try:

@@ -193,6 +193,13 @@ async def test_a_request_defers_for_its_own_organizations_and_is_named(
         "principal_id": "key-1",
         "name": "Ada's key",
     }
+    entries = (
+        await client.get("/v1/audit-log", params={"resource": "jobs"}, headers=keys[OPERATOR])
+    ).json()["items"]
+    assert [(entry["action"], entry["resource_id"]) for entry in entries] == [
+        ("queued", below),
+        ("queued", own),
+    ]
     cancelled = await client.post(f"/v1/jobs/{own}/cancel", headers=keys[OPERATOR])
     assert (cancelled.status_code, cancelled.json()["state"]) == (200, "cancelled")
 

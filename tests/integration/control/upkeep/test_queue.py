@@ -224,18 +224,25 @@ async def test_a_worker_that_stops_gives_back_what_it_runs(
     assert (job["status"], job["tries"], job["failures"]) == ("succeeded", 2, 0)
 
 
-async def test_a_job_that_is_about_to_end_is_waited_for(
+async def test_a_job_that_is_about_to_end_is_waited_for_and_stays_the_workers_own(
     db: Database, settings: WorkerSettings
 ) -> None:
+    patient = settings.model_copy(update={"queue_shutdown_timeout_s": 30.0})
     job_id = await defer(db, "whole")
-    async with working(db, settings.model_copy(update={"queue_shutdown_timeout_s": 10})):
-        await told(db, 1)
-        asyncio.get_running_loop().call_later(
-            0.1, lambda: tasks.append(asyncio.ensure_future(go(db)))
-        )
-        tasks: list[asyncio.Future[None]] = []
-    await asyncio.gather(*tasks)
-    assert (await job_of(db, job_id))["status"] == "succeeded"
+    stop = asyncio.Event()
+    tasks = TellingTasks(db, "one").all()
+    running = asyncio.create_task(run_queue(db, patient, tasks, stop))
+    await told(db, 1)
+    stop.set()
+    # Longer than a worker may be silent.
+    await eventually(
+        lambda: db.fetchval("SELECT now() - max(at) > '1.5 s' FROM procrastinate_events"), bool
+    )
+    assert await give_back_lost(db, patient, tasks) == 0
+    await go(db)
+    await running
+    job = await job_of(db, job_id)
+    assert (job["status"], job["tries"]) == ("succeeded", 1)
 
 
 async def take(db: Database, task: str) -> Run:
