@@ -34,7 +34,7 @@ from control.api.access import (
 from control.api.accounts import api_keys, audit_log, login, me, oidc, organizations, users
 from control.api.charging import charging_profiles, reservations
 from control.api.commands import batches, commands
-from control.api.sessions import dead_letters, meter_values, sessions
+from control.api.sessions import dead_letters, exported_meter_values, meter_values, sessions
 from control.api.stations import (
     availability,
     configuration,
@@ -52,6 +52,7 @@ from control.body_limit import BodyLimit
 from control.commands.dispatch import Dispatcher
 from control.commands.outcomes import Outcomes
 from control.errors import UnexpectedErrors, install_error_handlers
+from control.exports.service import Exports
 from control.files.service import set_up_files
 from control.head_requests import HeadRequests
 from control.http_metrics import HttpMetrics
@@ -98,6 +99,7 @@ def create_api() -> FastAPI:
         configuration,
         wanted_settings,
         meter_values,
+        exported_meter_values,
         id_tokens,
         id_token_groups,
         authorizations,
@@ -220,6 +222,7 @@ async def running_api(
             outcomes=outcomes,
             passwords=passwords,
             files=set_up_files(db, settings),
+            exports=Exports(settings),
             authorization=AuthorizationChanges(
                 # A gateway's read of Postgres ends within the command time-out.
                 ChangePublisher(redis, tombstone_s=2 * settings.database_command_timeout_s)

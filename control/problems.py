@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from control import request_ids
-from shared.domain.error_codes import ConflictCode, ErrorCode, NotFoundCode
+from shared.domain.error_codes import ConflictCode, ErrorCode, LimitCode, NotFoundCode
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
@@ -338,6 +338,7 @@ def _printable(text: str) -> str:
 _KIND_OF: tuple[tuple[type[ErrorCode], ProblemType], ...] = (
     (NotFoundCode, NOT_FOUND),
     (ConflictCode, CONFLICT),
+    (LimitCode, RATE_LIMITED),
 )
 CODES = "x-error-codes"
 """Beside a response in the document: the codes that it may have."""

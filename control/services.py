@@ -13,6 +13,7 @@ from control.accounts.service import Accounts
 from control.addresses import client_address
 from control.commands.dispatch import Dispatcher
 from control.commands.outcomes import Outcomes
+from control.exports.service import Exports
 from control.files.service import Files
 from control.passwords import StationPasswords
 from control.settings import ControlSettings
@@ -44,6 +45,7 @@ class Services:
     outcomes: Outcomes
     passwords: StationPasswords
     files: Files
+    exports: Exports
     authorization: AuthorizationChanges
 
     def of_request(

@@ -8,13 +8,16 @@ from pydantic_settings import NoDecode
 from control.accounts.oidc.settings import OidcSettings
 from control.accounts.rate_limit_settings import RateLimitSettings
 from control.accounts.settings import AccountSettings
+from control.exports.settings import ExportSettings
 from control.files.settings import FileSettings
 from control.http_settings import HttpSettings
 
 _API_KEY_MIN_LENGTH = 16
 
 
-class ControlSettings(FileSettings, AccountSettings, OidcSettings, RateLimitSettings, HttpSettings):
+class ControlSettings(
+    FileSettings, AccountSettings, OidcSettings, RateLimitSettings, HttpSettings, ExportSettings
+):
     """What `voltaro control` reads from the environment.
 
     A station's password is random and at least 16 characters long (OCPP 2.0.1 A00.FR.205), so that

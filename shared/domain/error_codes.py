@@ -282,3 +282,12 @@ class ConflictCode(ErrorCode):
         "transaction_ended",
         "transaction '1042' of station 'CS-0042' has ended: a TxProfile is of one that goes on",
     )
+
+
+class LimitCode(ErrorCode):
+    """What is as much as one caller may have at once."""
+
+    EXPORTS = (
+        "too_many_exports",
+        "2 exports of 'dashboard' are running, as many as may: wait until one of them ends",
+    )

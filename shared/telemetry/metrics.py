@@ -206,6 +206,12 @@ http_request_seconds = Histogram(
     ["method", "route"],
     buckets=_SECONDS,
 )
+exports_running = Gauge("voltaro_exports_running", "Exports that run now")
+exports_ended = Counter(
+    "voltaro_exports_ended",
+    "Exports that have ended; outcome: complete, failed, given_up by who asked",
+    ["resource", "format", "outcome"],
+)
 http_refused_connections = Counter(
     "voltaro_control_http_refused_connections",
     "Connections refused or closed before a route saw a request of theirs, and upgrades ignored",

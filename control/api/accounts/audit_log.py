@@ -4,10 +4,15 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import StreamingResponse
 
 from control import problems
+from control.api import exporting
 from control.api.accounts.audit_log_schemas import AuditEntry
 from control.api.types import FREE_TEXT, UtcTime
+from control.auth import PrincipalDep
+from control.exports.resources import AUDIT_LOG
+from control.exports.streaming import ExportForm
 from control.paging import POSITIONS_BY_TIME, SORT, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain.accounts.audit_log import Action, AuditFilter
@@ -83,6 +88,21 @@ async def list_audit_log(
             services.db, found, up_to=up_to, timeout_s=_SEARCH_TIMEOUT_S
         ),
     )
+
+
+@router.get("/export", response_class=StreamingResponse, responses=exporting.RESPONSES)
+async def export_audit_log(
+    services: ServicesDep,
+    principal: PrincipalDep,
+    found: Annotated[AuditFilter, Depends(_filter)],
+    form: Annotated[ExportForm, Depends(exporting.options_of(AUDIT_LOG))],
+) -> StreamingResponse:
+    """Export what was changed through the API as one file, the newest first.
+
+    The members of `principal` are columns of their own. It is sent while it is read; an export that
+    breaks off has met an error.
+    """
+    return await services.exports.respond(services.db, principal, AUDIT_LOG, found, form)
 
 
 @router.get("/{entry_id}", responses=problems.responses(NotFoundCode.AUDIT_ENTRY))

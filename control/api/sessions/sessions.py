@@ -4,9 +4,11 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from control import problems
+from control.api import exporting
 from control.api.accounts.organizations_schemas import OfOrganization
 from control.api.sessions.sessions_schemas import (
     MeterValue,
@@ -19,6 +21,8 @@ from control.api.sessions.sessions_schemas import (
 from control.api.types import ONE_LINE, Since, StationId, Until, UtcTime
 from control.auth import PrincipalDep
 from control.errors import InvalidFieldError
+from control.exports.resources import SESSIONS
+from control.exports.streaming import ExportForm
 from control.paging import (
     POSITIONS_BY_ID,
     POSITIONS_BY_TIME,
@@ -189,6 +193,22 @@ def _order(found: SessionFilter, sort: str | None) -> tuple[SessionOrder, bool |
             f"{found.order} or -{found.order}",
         )
     return order, goes_down
+
+
+@router.get("/export", response_class=StreamingResponse, responses=exporting.RESPONSES)
+async def export_sessions(
+    services: ServicesDep,
+    principal: PrincipalDep,
+    found: Annotated[SessionFilter, Depends(_filter)],
+    form: Annotated[ExportForm, Depends(exporting.options_of(SESSIONS))],
+) -> StreamingResponse:
+    """Export sessions as one file, in the order of their list.
+
+    It is sent while it is read: what changes meanwhile may be in it as it was or as it is, and
+    those asked for by a change end with what had changed when it began. An export that breaks off
+    has met an error.
+    """
+    return await services.exports.respond(services.db, principal, SESSIONS, found, form)
 
 
 @router.get("/{session_id}", responses=problems.responses(NotFoundCode.SESSION))

@@ -1,21 +1,19 @@
 """The OCPP log: searched in pages, or exported as a file."""
 
-import csv
-import io
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Annotated, Literal
 
-import msgspec
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
-from control.api.stations.ocpp_log_schemas import LogEntry, to_json
+from control.api import exporting
+from control.api.stations.ocpp_log_schemas import LogEntry
 from control.api.types import FREE_TEXT, StationId, UtcTime
+from control.auth import PrincipalDep
+from control.exports.resources import OCPP_LOG
+from control.exports.streaming import ExportForm
 from control.paging import SORT, Keys, Order, Page, PagingDep, read_number, read_time
 from control.services import ServicesDep
-from shared.domain.stations import ocpp_log as domain
 from shared.domain.stations.ocpp_log import Direction, LogFilter, LogPosition
 from shared.store.stations import ocpp_log
 
@@ -32,20 +30,9 @@ _POSITIONS: Keys[LogPosition] = Keys(
 # What is searched unless the caller says: a search for what is rare reads everything in between.
 _DEFAULT_SINCE = timedelta(days=1)
 _SEARCH_TIMEOUT_S = 8.0
-_EXPORT_MAX = 1_000_000
 _EXPORT_DEFAULT = 100_000
-_LINES_AT_ONCE = 500
 
 _Text = Annotated[str, FREE_TEXT]
-
-
-class ExportFormat(StrEnum):
-    """How an export is written."""
-
-    NDJSON = "ndjson"
-    """One JSON object per line."""
-    CSV = "csv"
-    """RFC 4180, with the members' names in the first line."""
 
 
 def _filter(
@@ -130,87 +117,17 @@ async def list_ocpp_log(
     )
 
 
-@router.get(
-    "/export",
-    response_class=StreamingResponse,
-    responses={
-        200: {
-            "description": "The entries, the newest first",
-            "content": {
-                "application/x-ndjson": {"schema": {"type": "string", "examples": ["{}\n"]}},
-                "text/csv": {"schema": {"type": "string", "examples": ["called_at\r\n"]}},
-            },
-        }
-    },
-)
+@router.get("/export", response_class=StreamingResponse, responses=exporting.RESPONSES)
 async def export_ocpp_log(
     services: ServicesDep,
+    principal: PrincipalDep,
     found: FilterDep,
-    export_format: Annotated[
-        ExportFormat, Query(alias="format", description="how it is written")
-    ] = ExportFormat.NDJSON,
-    limit: Annotated[
-        int, Query(ge=1, le=_EXPORT_MAX, description="how many entries at most")
-    ] = _EXPORT_DEFAULT,
+    form: Annotated[
+        ExportForm, Depends(exporting.options_of(OCPP_LOG, default_limit=_EXPORT_DEFAULT))
+    ],
 ) -> StreamingResponse:
     """Export what went over the wire, the newest first, as one file.
 
     It is sent while it is read. An export that breaks off has met an error: ask for a shorter time.
     """
-    entries = ocpp_log.stream(services.db, found, limit=limit, timeout_s=_SEARCH_TIMEOUT_S)
-    # The first page is read now, so that what cannot be searched is still answered as a problem.
-    first = await anext(entries, None)
-    encode, media_type = _ENCODINGS[export_format]
-    return StreamingResponse(
-        encode(_chain(first, entries)),
-        media_type=media_type,
-        headers={"Content-Disposition": f'attachment; filename="ocpp-log.{export_format}"'},
-    )
-
-
-async def _chain(
-    first: domain.LogEntry | None, rest: AsyncIterator[domain.LogEntry]
-) -> AsyncIterator[domain.LogEntry]:
-    if first is not None:
-        yield first
-        async for entry in rest:
-            yield entry
-
-
-async def _ndjson(entries: AsyncIterator[domain.LogEntry]) -> AsyncIterator[bytes]:
-    lines: list[bytes] = []
-    async for entry in entries:
-        lines.append(msgspec.json.encode(to_json(entry)) + b"\n")
-        if len(lines) == _LINES_AT_ONCE:
-            yield b"".join(lines)
-            lines.clear()
-    yield b"".join(lines)
-
-
-async def _csv(entries: AsyncIterator[domain.LogEntry]) -> AsyncIterator[bytes]:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(LogEntry.model_fields)
-    count = 0
-    async for entry in entries:
-        cells = {**to_json(entry), "called_at": entry.called_at.isoformat()}
-        writer.writerow([_harmless(cell) for cell in cells.values()])
-        count += 1
-        if count % _LINES_AT_ONCE == 0:
-            yield text.getvalue().encode()
-            text.seek(0)
-            text.truncate()
-    yield text.getvalue().encode()
-
-
-def _harmless(cell: object) -> object:
-    """Keep a spreadsheet from taking what a station said for a formula."""
-    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{cell}"
-    return cell
-
-
-_ENCODINGS = {
-    ExportFormat.NDJSON: (_ndjson, "application/x-ndjson"),
-    ExportFormat.CSV: (_csv, "text/csv"),
-}
+    return await services.exports.respond(services.db, principal, OCPP_LOG, found, form)

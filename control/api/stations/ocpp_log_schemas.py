@@ -73,15 +73,15 @@ def to_json(entry: domain.LogEntry) -> dict[str, Any]:
         "outcome": entry.outcome,
         "detail": entry.detail,
         "latency_ms": None if entry.latency_us is None else entry.latency_us / 1000,
-        "request": _shown(entry, entry.request),
-        "response": _shown(entry, entry.response),
+        "request": shown(entry, entry.request),
+        "response": shown(entry, entry.response),
         "truncated": entry.truncated,
         "pod_id": entry.pod_id,
         "trace_id": entry.trace_id,
     }
 
 
-def _shown(entry: domain.LogEntry, frame: str | None) -> str | None:
+def shown(entry: domain.LogEntry, frame: str | None) -> str | None:
     """Hide what was no secret yet when it was written: operators add names later."""
     if frame is None or (entry.action and entry.action not in domain.MAY_HOLD_SECRETS):
         return frame

@@ -99,6 +99,18 @@ class StoredMeterValue:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterValueFilter:
+    """Which meter values; None is any. `since` is included, `until` is not."""
+
+    since: datetime
+    until: datetime
+    station_id: str | None = None
+    evse_id: int | None = None
+    context: ReadingContext | None = None
+    in_transaction: bool | None = None
+
+
 def is_number(value: str) -> bool:
     """Tell whether `value` is a finite decimal number, as a sampled value has to be."""
     try:

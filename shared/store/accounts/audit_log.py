@@ -3,7 +3,7 @@
 See `audited_tables.py` for what they write, and `audit_ownership.py` for why nobody changes it.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import fields
 from datetime import date
 from typing import Any
@@ -14,6 +14,7 @@ from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import InvalidInputError, NotFoundError
 from shared.store.conditions import Conditions, Position
 from shared.store.conditions import count as count_rows
+from shared.store.exporting import PageSize
 from shared.store.pool import Database
 from shared.store.request_database import as_told
 
@@ -86,18 +87,9 @@ async def list_before(
     Raises:
         InvalidInputError: the search took too long.
     """
-    conditions = _conditions(found, limit)
-    if before is not None:  # partitions are left out by their own column only
-        conditions.compare(f"occurred_at {'<=' if goes_down else '>='}", before.at)
-    # Named with their table: `entry_id` alone would be the text that is returned.
-    order = conditions.page(
-        "entries.entry_id", time="entries.occurred_at", behind=before, goes_down=goes_down
-    )
-    query = f"""
-        SELECT {_COLUMNS} FROM audit.entries WHERE {conditions} ORDER BY {order} LIMIT $1
-        """  # noqa: S608 - column names of a dataclass; the values are parameters
+    query, parameters = _select(found, before, limit, goes_down=goes_down)
     try:
-        records = await db.fetch(query, *conditions.parameters, timeout=timeout_s)
+        records = await db.fetch(query, *parameters, timeout=timeout_s)
     except TimeoutError:
         raise _too_broad(timeout_s) from None
     return [AuditEntry(**record) for record in records]
@@ -134,6 +126,28 @@ def _too_broad(timeout_s: float) -> InvalidInputError:
     )
 
 
+async def pages(
+    db: Database, found: AuditFilter, size: PageSize
+) -> AsyncGenerator[Sequence[AuditEntry], None]:
+    """Give all entries of a filter page by page, newest first.
+
+    Args:
+        db: of `exporting`, which says how long a search may take.
+        found: which.
+        size: how many at a time.
+    """
+    before: Position | None = None
+    while True:
+        limit = size.rows
+        query, parameters = _select(found, before, limit)
+        page = [AuditEntry(**record) for record in await db.fetch(query, *parameters)]
+        if page:
+            yield page
+        if len(page) < limit:
+            return
+        before = Position(page[-1].entry_id, page[-1].occurred_at)
+
+
 async def get(db: Database, entry_id: str) -> AuditEntry:
     """Return one entry.
 
@@ -167,3 +181,19 @@ async def drop_months_before(db: Database, day: date) -> int:
             keeps whoever asks.
     """
     return int(await db.fetchval("SELECT audit.drop_months_before($1)", day))
+
+
+def _select(
+    found: AuditFilter, before: Position | None, limit: int, *, goes_down: bool = True
+) -> tuple[str, Sequence[object]]:
+    conditions = _conditions(found, limit)
+    if before is not None:  # partitions are left out by their own column only
+        conditions.compare(f"occurred_at {'<=' if goes_down else '>='}", before.at)
+    # Named with their table: `entry_id` alone would be the text that is returned.
+    order = conditions.page(
+        "entries.entry_id", time="entries.occurred_at", behind=before, goes_down=goes_down
+    )
+    query = f"""
+        SELECT {_COLUMNS} FROM audit.entries WHERE {conditions} ORDER BY {order} LIMIT $1
+        """  # noqa: S608 - column names of a dataclass; the values are parameters
+    return query, conditions.parameters

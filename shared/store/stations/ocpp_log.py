@@ -1,6 +1,6 @@
 """The OCPP log: written in bulk, searched newest first, dropped by the day."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import fields
 from datetime import date
 
@@ -18,13 +18,11 @@ from shared.domain.stations.ocpp_log import (
 from shared.store import partitions
 from shared.store.conditions import Conditions
 from shared.store.conditions import count as count_rows
+from shared.store.exporting import PageSize
 from shared.store.partitions import DailyTable
 from shared.store.pool import Database, Pool
 
 _COLUMNS = ", ".join(field.name for field in fields(LogEntry))
-_EXPORT_CHUNK = 500
-
-
 WRITTEN_COLUMNS = tuple(field.name for field in fields(LogEntry) if field.name != "entry_id")
 """What a row of `write` is made of, in this order."""
 
@@ -66,17 +64,9 @@ async def list_before(
     Raises:
         InvalidInputError: the search took too long.
     """
-    conditions = _conditions(found, limit)
-    behind = None if before is None else (before.called_at, before.entry_id)
-    order = conditions.in_order("called_at", "entry_id", behind=behind, goes_down=goes_down)
-    if before is not None:  # partitions are left out by their own column only
-        conditions.compare(f"called_at {'<=' if goes_down else '>='}", before.called_at)
+    query, parameters = _select(found, before, limit, goes_down=goes_down)
     try:
-        records = await db.fetch(
-            f"SELECT {_COLUMNS} FROM ocpp_log WHERE {conditions} ORDER BY {order} LIMIT $1",  # noqa: S608 - column names of a dataclass; the values are parameters
-            *conditions.parameters,
-            timeout=timeout_s,
-        )
+        records = await db.fetch(query, *parameters, timeout=timeout_s)
     except TimeoutError:
         raise _too_broad(timeout_s) from None
     return [_entry(record) for record in records]
@@ -94,31 +84,25 @@ async def count(db: Database, found: LogFilter, *, up_to: int, timeout_s: float)
         raise _too_broad(timeout_s) from None
 
 
-async def stream(
-    db: Database, found: LogFilter, *, limit: int, timeout_s: float
-) -> AsyncIterator[LogEntry]:
-    """Give up to `limit` entries, newest first, without holding them all in memory.
+async def pages(
+    db: Database, found: LogFilter, size: PageSize
+) -> AsyncGenerator[Sequence[LogEntry], None]:
+    """Give all entries of a filter page by page, newest first.
 
     Args:
-        db: the pool.
+        db: of `exporting`.
         found: which.
-        limit: how many at most.
-        timeout_s: how long the search for the next few may take.
-
-    Raises:
-        InvalidInputError: the search took too long.
+        size: how many at a time.
     """
-    # Page by page: a transaction that is as slow as who reads it would hold up what is dropped.
     position: LogPosition | None = None
-    while limit > 0:
-        page = await list_before(
-            db, found, before=position, limit=min(limit, _EXPORT_CHUNK), timeout_s=timeout_s
-        )
-        for entry in page:
-            yield entry
-        if len(page) < _EXPORT_CHUNK:
+    while True:
+        limit = size.rows
+        query, parameters = _select(found, position, limit)
+        page = [_entry(record) for record in await db.fetch(query, *parameters)]
+        if page:
+            yield page
+        if len(page) < limit:
             return
-        limit -= len(page)
         position = page[-1].position
 
 
@@ -129,6 +113,18 @@ async def drop_before(db: Database, day: date) -> int:
         How many partitions went; one that is in use now goes the next time.
     """
     return await partitions.drop_before(db, DailyTable.OCPP_LOG, day, time="called_at")
+
+
+def _select(
+    found: LogFilter, before: LogPosition | None, limit: int, *, goes_down: bool = True
+) -> tuple[str, Sequence[object]]:
+    conditions = _conditions(found, limit)
+    behind = None if before is None else (before.called_at, before.entry_id)
+    order = conditions.in_order("called_at", "entry_id", behind=behind, goes_down=goes_down)
+    if before is not None:  # partitions are left out by their own column only
+        conditions.compare(f"called_at {'<=' if goes_down else '>='}", before.called_at)
+    query = f"SELECT {_COLUMNS} FROM ocpp_log WHERE {conditions} ORDER BY {order} LIMIT $1"  # noqa: S608 - column names of a dataclass; the values are parameters
+    return query, conditions.parameters
 
 
 def _conditions(found: LogFilter, limit: int) -> Conditions:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +15,8 @@ from shared.domain.secret_names import hide_also
 from shared.store.pool import Database
 from shared.store.stations import ocpp_log
 from shared.store.stations.ocpp_log import WRITTEN_COLUMNS
-from tests.integration.control.players import assert_problem
+from tests.integration.control.conftest import MakeSettings
+from tests.integration.control.players import assert_problem, running
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 LOG = "/v1/ocpp-log"
@@ -154,7 +156,8 @@ async def test_pages_neither_repeat_nor_lose_entries_of_one_instant(
 async def test_an_export_has_one_object_per_line(client: httpx.AsyncClient) -> None:
     response = await client.get(f"{LOG}/export", params={"station_id": "CS-1"})
     assert response.headers["content-type"] == "application/x-ndjson"
-    assert response.headers["content-disposition"] == 'attachment; filename="ocpp-log.ndjson"'
+    name = r'attachment; filename="ocpp-log-\d{8}T\d{6}Z\.ndjson"'
+    assert re.fullmatch(name, response.headers["content-disposition"])
     items = [msgspec.json.decode(line) for line in response.text.splitlines()]
     listed = (await client.get(LOG, params={"station_id": "CS-1"})).json()["items"]
     assert items == listed
@@ -209,13 +212,14 @@ async def test_a_search_that_cannot_be_is_refused(
 
 
 async def test_a_search_that_takes_too_long_says_what_to_do(
-    client: httpx.AsyncClient, db: Database, monkeypatch: pytest.MonkeyPatch
+    db: Database, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("control.api.stations.ocpp_log._SEARCH_TIMEOUT_S", 0.2)
-    async with db.acquire() as other, other.transaction():
+    settings = make_settings(export_page_timeout_s=0.2)
+    async with running(settings) as api, db.acquire() as other, other.transaction():
         await other.execute("LOCK TABLE ocpp_log IN ACCESS EXCLUSIVE MODE")
         for path in (LOG, f"{LOG}/export"):
-            problem = assert_problem(await client.get(path), 422, "invalid-input")
+            problem = assert_problem(await api.client.get(path), 422, "invalid-input")
             assert "shorter time" in problem["detail"]
 
 

@@ -1,0 +1,27 @@
+"""Settings of exports."""
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from shared.settings import LoggingSettings
+
+
+class ExportSettings(LoggingSettings):
+    """What exports may take."""
+
+    exports_max: PositiveInt = Field(
+        default=4,
+        description="exports that a process runs at the same time; more are answered with 503. "
+        "Each takes about 25 MiB, a connection to Postgres while it reads a page, and as much of a "
+        "processor as it gets. Connections of database_pool_size have to be left for all others",
+    )
+    exports_max_per_principal: PositiveInt = Field(
+        default=2,
+        description="of these for one user or key; more are answered with 429, so that nobody "
+        "takes the room of all others",
+    )
+    export_page_timeout_s: PositiveFloat = Field(
+        default=8.0,
+        description="how long the search for the next up to 1000 rows may take, which also is how "
+        "long an export can keep Postgres from removing dead rows. A page in the order of an "
+        "index takes some milliseconds; one behind a filter that few rows pass takes seconds",
+    )
