@@ -92,6 +92,10 @@ bench-quick: $(READY) ## Measure for two minutes, and compare with the baseline
 bench-data: $(READY) ## Fill a large database and time what reads it; all of it: ARGS='--scale 1'
 	@$(BIN)/python -P -m loadtest.data $(ARGS)
 
+.PHONY: bench-exports
+bench-exports: $(READY) ## Export a million sessions in every format, and compare the files
+	@$(BIN)/python -P -m loadtest.exports $(ARGS)
+
 .PHONY: load
 load: $(READY) ## Load a running `make up` with simulated stations; ARGS=--headful for the web page
 	@$(BIN)/python -P -m loadtest.locust --headless $(ARGS)
