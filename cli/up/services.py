@@ -43,7 +43,7 @@ class Services:
             redis_url: Of the cluster's Redis.
             files: Directory for firmware and logs; made if missing. Its owner runs them all.
             files_signing_key: Signs the URLs that stations are given.
-            accounts_encryption_key: Encrypts the secrets of second factors.
+            accounts_encryption_key: Encrypts the secrets of second factors and of webhooks.
         """
         self._layout = layout
         files.mkdir(mode=0o700, exist_ok=True)
@@ -122,6 +122,7 @@ class Services:
                 "VOLTARO_MANAGEMENT_PORT": str(self._layout.worker_port),
                 # That of the user's is another cluster's, and there is no pooler here.
                 "VOLTARO_QUEUE_DATABASE_URL": self._environment["VOLTARO_DATABASE_URL"],
+                "VOLTARO_ACCOUNTS_ENCRYPTION_KEYS": self._accounts_encryption_key,
             },
             stop_timeout_s=_WORKER_STOP_TIMEOUT_S,
         )

@@ -1,15 +1,13 @@
 """The second factor: codes of an authenticator app (TOTP, RFC 6238), and recovery codes."""
 
 import base64
-import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Iterable
 
 import pyotp
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from control.accounts.encryption import Encryption, NoEncryptionKeyError, UnreadableSecretError
 from control.accounts.secrets import digest
 from shared.domain.accounts.users import UserSecrets
 from shared.domain.errors import ConflictError
@@ -29,17 +27,12 @@ class SecondFactor:
     """Makes and checks second factors.
 
     Args:
-        encryption_keys: the first encrypts secrets, all decrypt them. A secret of 160 bits stands
-            in Postgres, as each code is made of it; encrypted, so that a copy of the database alone
-            is no second factor.
+        encryption: of the secrets. One of 160 bits stands in Postgres, as each code is made of it;
+            encrypted, so that a copy of the database alone is no second factor.
     """
 
-    def __init__(self, encryption_keys: Iterable[str]) -> None:
-        keys = [
-            Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()))
-            for key in encryption_keys
-        ]
-        self._fernet = MultiFernet(keys) if keys else None
+    def __init__(self, encryption: Encryption) -> None:
+        self._encryption = encryption
 
     def new_secret(self, email: str) -> tuple[str, str, str]:
         """Return a secret, the address that an app reads it from, and its encrypted form.
@@ -47,14 +40,16 @@ class SecondFactor:
         Raises:
             ConflictError: there is nothing to encrypt it with.
         """
-        if self._fernet is None:
+        secret = pyotp.random_base32()
+        try:
+            encrypted = self._encryption.encrypt(secret)
+        except NoEncryptionKeyError:
             raise ConflictError(
                 "there is no second factor here: whoever runs this installation has to set "
                 "VOLTARO_ACCOUNTS_ENCRYPTION_KEYS before"
-            )
-        secret = pyotp.random_base32()
+            ) from None
         uri = pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name=_ISSUER)
-        return secret, uri, self._fernet.encrypt(secret.encode()).decode()
+        return secret, uri, encrypted
 
     async def accepts(self, db: Database, secrets_of_user: UserSecrets, code: str) -> bool:
         """Tell whether a code of the app is right, or a recovery code; none counts twice.
@@ -87,14 +82,12 @@ class SecondFactor:
 
     def _decrypt(self, encrypted: str) -> str:
         try:
-            if self._fernet is not None:
-                return self._fernet.decrypt(encrypted.encode()).decode()
-        except InvalidToken:
-            pass
-        raise ConflictError(
-            "this second factor cannot be read: VOLTARO_ACCOUNTS_ENCRYPTION_KEYS has not the key "
-            "that it was encrypted with. An administrator can remove it"
-        )
+            return self._encryption.decrypt(encrypted)
+        except UnreadableSecretError:
+            raise ConflictError(
+                "this second factor cannot be read: VOLTARO_ACCOUNTS_ENCRYPTION_KEYS has not the "
+                "key that it was encrypted with. An administrator can remove it"
+            ) from None
 
 
 def new_recovery_codes() -> tuple[list[str], list[bytes]]:

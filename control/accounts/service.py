@@ -59,9 +59,7 @@ class Accounts:
         self._settings = settings
         self.sessions = UserSessions(db, settings)
         self.passwords = UserPasswords(settings)
-        self.second_factor = SecondFactor(
-            key.get_secret_value() for key in settings.accounts_encryption_keys
-        )
+        self.second_factor = SecondFactor(settings.encryption)
         self._guesses = Guesses(db, settings)
 
     def __enter__(self) -> Self:

@@ -1,16 +1,14 @@
 """Settings of API keys, users and their sessions."""
 
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
-from pydantic_settings import NoDecode
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from control.accounts.encryption import EncryptionSettings
 from control.accounts.mail_settings import MailSettings
 
-_ENCRYPTION_KEY_MIN_LENGTH = 32
 
-
-class AccountSettings(MailSettings):
+class AccountSettings(EncryptionSettings, MailSettings):
     """How people and programs prove who they are, and for how long.
 
     People choose their passwords, so that a hash of one costs much: 64 MiB and three passes, the
@@ -85,12 +83,6 @@ class AccountSettings(MailSettings):
         default=3600.0, description="after such a pause all tries are free again"
     )
 
-    accounts_encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        default=(),
-        description="comma separated, each at least 32 characters, such as `openssl rand -hex 32`; "
-        "the same for every API process. The first encrypts the secrets of second factors, and all "
-        "decrypt them, so that a new one is put in front. Without any there is no second factor",
-    )
     link_lifetime_s: PositiveFloat = Field(
         default=3600.0, description="how long a link to set a new password works"
     )
@@ -101,20 +93,6 @@ class AccountSettings(MailSettings):
         default=600.0,
         description="whoever asks for a link sooner gets no second mail; the first goes on working",
     )
-
-    @field_validator("accounts_encryption_keys", mode="before")
-    @classmethod
-    def _split_keys(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(key.strip() for key in value.split(",") if key.strip())
-        return value
-
-    @field_validator("accounts_encryption_keys")
-    @classmethod
-    def _check_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if any(len(key.get_secret_value()) < _ENCRYPTION_KEY_MIN_LENGTH for key in keys):
-            raise ValueError(f"each has at least {_ENCRYPTION_KEY_MIN_LENGTH} characters")
-        return keys
 
     @model_validator(mode="after")
     def _check_idle_timeout(self) -> Self:

@@ -1,14 +1,14 @@
 """Mails the links by which people set their passwords."""
 
 from email.message import EmailMessage
-from functools import partial
 
 import aiosmtplib
 import structlog
 
-from control.accounts.mail_settings import MailSecurity, MailSettings
+from control.accounts.mail_settings import MailSettings
 from control.accounts.secrets import digest, new_token
 from control.accounts.service import link_url
+from control.jobs.mail import hand_over
 from control.jobs.periodic import each_by_itself
 from shared.domain.accounts.users import LinkPurpose
 from shared.store.accounts import account_links
@@ -83,7 +83,7 @@ class LinkMailer:
         if not await account_links.set_token(self._db, link.account_link_id, digest(token)):
             return False
         try:
-            await self._hand_over(self._message(link, token))
+            await hand_over(self._settings, self._message(link, token))
         except (aiosmtplib.SMTPException, OSError) as error:
             # Of aiosmtplib's, the time-out is one of both.
             retry_s = min(_FIRST_RETRY_S * 2.0**link.failures, _LONGEST_RETRY_S)
@@ -115,16 +115,3 @@ class LinkMailer:
         url = link_url(self._settings.dashboard_url or "", token)
         message.set_content(_TEXTS[link.purpose].format(name=link.user.name, url=url))
         return message
-
-    async def _hand_over(self, message: EmailMessage) -> None:
-        settings = self._settings
-        password = settings.smtp_password
-        send = partial(aiosmtplib.send, message, hostname=settings.smtp_host)
-        await send(
-            port=settings.smtp_port,
-            username=settings.smtp_username,
-            password=None if password is None else password.get_secret_value(),
-            use_tls=settings.smtp_security is MailSecurity.TLS,
-            start_tls=settings.smtp_security is MailSecurity.STARTTLS,
-            timeout=settings.smtp_timeout_s,
-        )
