@@ -11,12 +11,19 @@ from control.accounts.settings import AccountSettings
 from control.exports.settings import ExportSettings
 from control.files.settings import FileSettings
 from control.http_settings import HttpSettings
+from control.notices.settings import WebhookUrlSettings
 
 _API_KEY_MIN_LENGTH = 16
 
 
 class ControlSettings(
-    FileSettings, AccountSettings, OidcSettings, RateLimitSettings, HttpSettings, ExportSettings
+    FileSettings,
+    AccountSettings,
+    OidcSettings,
+    RateLimitSettings,
+    WebhookUrlSettings,
+    HttpSettings,
+    ExportSettings,
 ):
     """What `voltaro control` reads from the environment.
 

@@ -7,6 +7,7 @@ from functools import partial
 import structlog
 
 from control.jobs.notices.jobs import notice_jobs
+from control.jobs.notices.webhooks import open_deliverer, webhook_jobs
 from control.jobs.periodic import repeat
 from control.jobs.queue import run_queue
 from control.jobs.queue_tasks import queue_tasks
@@ -42,6 +43,9 @@ async def run(
         async with (
             pool.open_database(settings) as db,
             bus.open_redis(settings) as redis,
+            open_deliverer(
+                db, settings, settings.encryption, stop_within_s=settings.shutdown_timeout_s
+            ) as deliverer,
             asyncio.TaskGroup() as tasks,
         ):
             app = management_app(
@@ -54,6 +58,7 @@ async def run(
                 *sweep_jobs(db, OwnershipRegistry(redis), PodRequestSender(redis), settings),
                 *notice_jobs(db, words, settings),
                 *queue_sweeps(db, settings, queue),
+                *webhook_jobs(db, deliverer, settings),
             ]
             running = [tasks.create_task(repeat(job, jitter=settings.sweep_jitter)) for job in jobs]
             if queue:

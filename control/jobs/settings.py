@@ -4,12 +4,16 @@ from pathlib import Path
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
+from control.accounts.encryption import EncryptionSettings
 from control.accounts.mail_settings import MailSettings
 from control.files.settings import FileStorageSettings
 from control.http_settings import HttpSettings
+from control.notices.settings import WebhookSendSettings
 
 
-class WorkerSettings(FileStorageSettings, MailSettings, HttpSettings):
+class WorkerSettings(
+    FileStorageSettings, MailSettings, EncryptionSettings, WebhookSendSettings, HttpSettings
+):
     """What `voltaro worker` reads from the environment.
 
     Each sweep is one statement that may run twice, so that several workers may run at once.

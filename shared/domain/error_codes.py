@@ -69,6 +69,11 @@ class NotFoundCode(ErrorCode):
     SIGNING_REQUEST = "signing_request_not_found", f"there is no certificate signing request {_ID}"
     STATION = "station_not_found", "there is no station 'CS-0042'"
     TRANSACTION = "transaction_not_found", "station 'CS-0042' has no transaction '1042'"
+    WEBHOOK_DELIVERY = (
+        "webhook_delivery_not_found",
+        (f"webhook endpoint {_ID} has no delivery {_ID}: it never had, or it is not kept any more"),
+    )
+    WEBHOOK_ENDPOINT = "webhook_endpoint_not_found", f"there is no webhook endpoint {_ID}"
     USER = "user_not_found", f"there is no user {_ID}"
     USER_SESSION = "user_session_not_found", "this session has ended: sign in again"
     UNKNOWN_STATION = (
@@ -156,6 +161,7 @@ class ConflictCode(ErrorCode):
             "session by a review if it concerns one"
         ),
     )
+    EVENT_NOT_KEPT = "event_not_kept", f"the event of delivery {_ID} is not kept any more"
     FILE_CONTENT_CLOSED = (
         "file_content_closed",
         (
@@ -281,6 +287,17 @@ class ConflictCode(ErrorCode):
     TRANSACTION_ENDED = (
         "transaction_ended",
         "transaction '1042' of station 'CS-0042' has ended: a TxProfile is of one that goes on",
+    )
+    WEBHOOK_ENDPOINT_DISABLED = (
+        "webhook_endpoint_disabled",
+        f"webhook endpoint {_ID} is switched off: enable it first",
+    )
+    WEBHOOKS_NOT_SET_UP = (
+        "webhooks_not_set_up",
+        (
+            "there are no webhooks here: whoever runs this installation has to set "
+            "VOLTARO_ACCOUNTS_ENCRYPTION_KEYS before, which their secrets are encrypted with"
+        ),
     )
 
 

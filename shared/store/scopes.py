@@ -67,6 +67,16 @@ SCOPES: dict[str, str] = {
     "procrastinate_jobs": "EXISTS (SELECT FROM jobs WHERE queue_id = procrastinate_jobs.id)",
     "procrastinate_events": "EXISTS ("
     "SELECT FROM jobs WHERE queue_id = procrastinate_events.job_id)",
+    "webhook_endpoints": _OWN,
+    "webhook_requests": _OWN,
+    "webhook_secrets": _OWN,
+    **{
+        table: "EXISTS (SELECT FROM webhook_endpoints"
+        f" WHERE webhook_endpoint_id = {table}.webhook_endpoint_id)"
+        for table in ("webhook_deliveries", "webhook_progress")
+    },
+    "webhook_attempts": "EXISTS (SELECT FROM webhook_deliveries"
+    " WHERE webhook_delivery_id = webhook_attempts.webhook_delivery_id)",
     "session_history": "EXISTS ("
     "SELECT FROM sessions WHERE session_id = session_history.session_id)",
     # What a station is and has now goes with it.

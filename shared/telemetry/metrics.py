@@ -278,6 +278,33 @@ event_words_lost = Counter(
     "Times that Redis did not pass on that there are new events, which are then found later",
 )
 
+# Webhooks
+webhook_attempts = Counter(
+    "voltaro_webhook_attempts",
+    "Requests to webhook endpoints, by whether they took it: delivered or failed",
+    ["outcome"],
+)
+webhook_attempt_seconds = Histogram(
+    "voltaro_webhook_attempt_seconds",
+    "From the begin of a request to a webhook endpoint to the end of its answer",
+    buckets=_SECONDS,
+)
+webhook_endpoints_served = Gauge(
+    "voltaro_webhook_endpoints_served", "Webhook endpoints that this worker sends to now"
+)
+webhook_endpoints_disabled = Counter(
+    "voltaro_webhook_endpoints_disabled",
+    "Webhook endpoints that were switched off, by why: gone (410) or failing (for days)",
+    ["reason"],
+)
+webhook_deliveries_waiting = Gauge(
+    "voltaro_webhook_deliveries_waiting",
+    "Deliveries to webhook endpoints that are enabled which are still to be made",
+)
+webhook_oldest_waiting_seconds = Gauge(
+    "voltaro_webhook_oldest_waiting_seconds", "For how long the oldest of them has waited"
+)
+
 # The worker
 sweeps = Counter(
     "voltaro_worker_swept", "Rows that the worker put right, by what was wrong", ["what"]

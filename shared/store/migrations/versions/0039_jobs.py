@@ -4,7 +4,7 @@ from shared.store.migrations import queue_scripts
 from shared.store.migrations.statements import execute, refuse
 
 revision = "0039"
-down_revision = "0036"
+down_revision = "0038"
 
 QUEUE_SCRIPTS = ("", "03.04.00_50_post_add_retry_failed_job_procedure")
 """Behind which of procrastinate's scripts this begins, and with which it ends."""

@@ -77,6 +77,8 @@ ABSENT = Belongings(
                 "api_key_id",
                 "entry_id",
                 "job_id",
+                "webhook_endpoint_id",
+                "webhook_delivery_id",
             ),
             "01980000-0000-7000-8000-000000000000",
         ),
@@ -94,6 +96,25 @@ _OF_ORGANIZATION = {
         VALUES ($1, $2, $2, convert_to($2, 'UTF8'), '{}', $2) RETURNING api_key_id""",
     "job_id": """
         SELECT defer_job($2, '{}', $1, NULL, NULL, NULL)""",
+    "webhook_endpoint_id": """
+        WITH made AS (
+            INSERT INTO webhook_endpoints (organization_id, url, description, api_version)
+            VALUES ($1, 'https://example.com/' || $2, $2, 'v1') RETURNING *
+        ), signed AS (
+            INSERT INTO webhook_secrets (webhook_endpoint_id, organization_id, secret)
+            SELECT webhook_endpoint_id, organization_id, $2 FROM made
+        )
+        INSERT INTO webhook_progress (webhook_endpoint_id, number)
+        SELECT webhook_endpoint_id, 0 FROM made RETURNING webhook_endpoint_id""",
+    "webhook_delivery_id": """
+        WITH made AS (
+            INSERT INTO webhook_deliveries (webhook_endpoint_id, event_id, number, test_data, type,
+                                            lane)
+            SELECT webhook_endpoint_id, $2, 0, jsonb_build_object('note', $2::text), $2, $2
+            FROM webhook_endpoints WHERE organization_id = $1 AND description = $2 RETURNING *
+        )
+        INSERT INTO webhook_attempts (webhook_delivery_id, attempted_at, seconds, answer)
+        SELECT webhook_delivery_id, now(), 1, $2 FROM made RETURNING webhook_delivery_id""",
     "entry_id": """
         INSERT INTO audit.entries (organization_id, action, resource, resource_id, principal_kind,
                                    principal_id, principal_name, principal_organization_id)

@@ -81,6 +81,11 @@ BODIES: dict[str, dict[str, Any]] = {
         "certificate_chain": "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"
     },
     "POST /v1/stations/{station_id}/client-certificates": {"fingerprint": "ab" * 32},
+    "PATCH /v1/webhook-endpoints/{webhook_endpoint_id}": {"description": "named anew"},
+    "POST /v1/webhook-endpoints/{webhook_endpoint_id}/rotate-secret": {},
+    "POST /v1/webhook-endpoints/{webhook_endpoint_id}/test": {},
+    "POST /v1/webhook-endpoints/{webhook_endpoint_id}/replay": {"from_event_id": "1"},
+    "POST /v1/webhook-endpoints/{webhook_endpoint_id}/deliveries/{webhook_delivery_id}/resend": {},
     "PATCH /v1/organizations/{organization_id}": {"name": "named anew"},
     "PATCH /v1/users/{user_id}": {"name": "named anew"},
     "POST /v1/users/{user_id}/password-link": {},

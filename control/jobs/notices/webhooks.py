@@ -1,0 +1,182 @@
+"""Delivers events to webhook endpoints: finds what is new, shares endpoints out, serves each."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from uuid import uuid4
+
+import structlog
+
+from control.accounts.encryption import Encryption
+from control.jobs.notices.webhook_mail import WebhookMailer
+from control.jobs.notices.webhook_service import EndpointService, Shared
+from control.jobs.periodic import Job
+from control.jobs.settings import WorkerSettings
+from control.notices.requests import open_requests
+from control.notices.settings import WebhookSendSettings
+from shared.batching import Batcher
+from shared.store.notices import webhook_deliveries, webhook_expansion, webhook_queue
+from shared.store.notices.webhook_queue import ClaimedEndpoint
+from shared.store.pool import Database
+from shared.telemetry import metrics
+from shared.telemetry.errors import describe_error
+
+log = structlog.get_logger()
+
+# Of one run, so that a long backlog of one endpoint holds up nobody's claim.
+_STEPS_PER_RUN = 20
+_REMOVED_AT_ONCE = 20_000
+
+
+class Deliverer:
+    """Serves as many endpoints as it may, each in a task of its own; made by `open_deliverer`.
+
+    Args:
+        shared: what all of them use.
+        tasks: owns their tasks.
+    """
+
+    def __init__(self, shared: Shared, tasks: asyncio.TaskGroup) -> None:
+        self._shared = shared
+        self._tasks = tasks
+        self._serving: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> int:
+        """Make deliveries of new events, and begin to serve endpoints that something is due for.
+
+        Returns:
+            How many deliveries were made.
+        """
+        made = await self._expand()
+        await self._claim()
+        return made
+
+    async def _expand(self) -> int:
+        settings, made = self._shared.settings, 0
+        for _ in range(_STEPS_PER_RUN):
+            added, more = await webhook_expansion.expand(
+                self._shared.db,
+                batch=settings.webhook_batch,
+                down_after=settings.webhook_down_after_failures,
+                max_waiting=settings.webhook_max_waiting,
+                max_waiting_down=settings.webhook_max_waiting_down,
+            )
+            made += added
+            if not more:
+                break
+        return made
+
+    async def _claim(self) -> None:
+        settings = self._shared.settings
+        room = settings.webhook_max_endpoints - len(self._serving)
+        if room <= 0:
+            return
+        claimed_s = time.monotonic()
+        for endpoint in await webhook_queue.claim(
+            self._shared.db,
+            self._shared.worker_id,
+            limit=room,
+            lease_s=settings.webhook_lease_s,
+        ):
+            key = endpoint.webhook_endpoint_id
+            # One whose lease ran out here while it was served is served once all the same.
+            if key not in self._serving:
+                task = self._tasks.create_task(self._serve(endpoint, claimed_s))
+                self._serving[key] = task
+                task.add_done_callback(partial(self._forget, key))
+
+    def _forget(self, key: str, _: asyncio.Task[None]) -> None:
+        self._serving.pop(key, None)
+
+    async def _serve(self, endpoint: ClaimedEndpoint, claimed_s: float) -> None:
+        """Serve one endpoint; what goes wrong with it is its own affair."""
+        with metrics.webhook_endpoints_served.track_inprogress():
+            try:
+                await EndpointService(self._shared, endpoint, claimed_s).run()
+            except Exception as error:
+                # Its lease runs out, and whoever takes it next begins where this one has come to.
+                metrics.sweep_failures.labels("webhooks").inc()
+                log.exception(
+                    "a webhook endpoint could not be served",
+                    webhook_endpoint_id=endpoint.webhook_endpoint_id,
+                    error=describe_error(error),
+                )
+
+    async def stop(self, *, within_s: float) -> None:
+        """Begin no more requests, and let those under way end; what takes longer is cancelled."""
+        self._shared.stopping.set()
+        if self._serving:
+            _, late = await asyncio.wait(set(self._serving.values()), timeout=within_s)
+            for task in late:
+                task.cancel()
+
+
+@asynccontextmanager
+async def open_deliverer(
+    db: Database,
+    settings: WebhookSendSettings,
+    encryption: Encryption,
+    *,
+    stop_within_s: float,
+) -> AsyncIterator[Deliverer]:
+    """Hold what delivers for as long as the context lasts.
+
+    Args:
+        db: as the owner.
+        settings: how.
+        encryption: reads the secrets that are signed with.
+        stop_within_s: how long requests under way may take at the end.
+    """
+    async with open_requests(settings) as requests, asyncio.TaskGroup() as tasks:
+        batcher = Batcher(
+            partial(
+                webhook_queue.note_outcomes,
+                db,
+                retry_for_s=settings.webhook_retry_for_s,
+                disable_after_s=settings.webhook_disable_after_s,
+            ),
+            max_items=200,
+        )
+        shared = Shared(
+            db=db,
+            settings=settings,
+            encryption=encryption,
+            requests=requests,
+            outcomes=batcher,
+            worker_id=uuid4().hex,
+            stopping=asyncio.Event(),
+        )
+        noting = tasks.create_task(batcher.run())
+        deliverer = Deliverer(shared, tasks)
+        try:
+            yield deliverer
+        finally:
+            await deliverer.stop(within_s=stop_within_s)
+            noting.cancel()
+
+
+def webhook_jobs(db: Database, deliverer: Deliverer, settings: WorkerSettings) -> list[Job]:
+    """Return what is done for webhooks again and again, with its interval."""
+    jobs = [
+        Job("webhooks", settings.webhook_interval_s, deliverer.run),
+        Job(
+            "webhook_deliveries",
+            settings.webhook_retention_interval_s,
+            partial(_look_after, db, settings),
+        ),
+    ]
+    if settings.can_mail:
+        jobs.append(Job("webhook_mail", settings.mail_interval_s, WebhookMailer(db, settings).run))
+    return jobs
+
+
+async def _look_after(db: Database, settings: WebhookSendSettings) -> int:
+    """Remove what was finished long ago, and count what waits."""
+    waiting, oldest_s = await webhook_deliveries.measure_waiting(db)
+    metrics.webhook_deliveries_waiting.set(waiting)
+    metrics.webhook_oldest_waiting_seconds.set(oldest_s)
+    return await webhook_deliveries.sweep_finished(
+        db, retention_days=settings.webhook_retention_days, limit=_REMOVED_AT_ONCE
+    )
