@@ -64,6 +64,11 @@ faults: $(READY) ## Break a running cluster in every way we know, and print what
 contract: $(READY) ## Hold the running API against its OpenAPI document, and print the counts
 	@VOLTARO_TEST_CONTRACT=long $(BIN)/python -m pytest tests/contract -s $(ARGS)
 
+.PHONY: events
+events: $(READY) ## Kill workers while receivers of webhooks misbehave, and print what arrived
+	@VOLTARO_TEST_EVENTS=long $(BIN)/python -m pytest -q -s --timeout 0 \
+		tests/integration/control/notices/webhooks/test_killed_workers.py $(ARGS)
+
 .PHONY: mutants
 mutants: $(MUTANTS) ## Change the code one thing at a time: what no test notices
 	@nice $(dir $(MUTANTS))bin/python -P -m tests.mutants $(ARGS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +22,8 @@ class Answer:
     delay_s: float = 0.0
     endless: bool = False
     """Bytes without an end follow."""
+    raw: bytes | None = None
+    """These instead, and then the connection is broken off."""
 
 
 OK = Answer()
@@ -59,12 +62,13 @@ class Receiver:
     connections: int = 0
     in_work: int = 0
     most_in_work: int = 0
+    tls: ssl.SSLContext | None = None
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hooks"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/hooks"
 
     @property
     def received(self) -> list[Received]:
@@ -78,7 +82,9 @@ class Receiver:
 
     async def start(self) -> None:
         """Listen, on the port that it had before if it had one."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(
+            self._accept, "127.0.0.1", self.port, ssl=self.tls
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -127,11 +133,22 @@ class Receiver:
             except Exception as error:  # noqa: BLE001 - told by `received`
                 self.refused.append(f"{headers['webhook-id']}: {error}")
         event = json.loads(body)
-        at_s = time.monotonic()
         answer = self.decide(event)
-        await asyncio.sleep(answer.delay_s)
-        received = Received(headers["webhook-id"], event, headers, answer.status, at_s, body)
+        received = Received(
+            webhook_id=headers["webhook-id"],
+            event=event,
+            headers=headers,
+            status=answer.status,
+            at_s=time.monotonic(),
+            body=body,
+        )
+        # As it came: what is answered too late was taken all the same.
         self.requests.append(received)
+        await asyncio.sleep(answer.delay_s)
+        if answer.raw is not None:
+            writer.write(answer.raw)
+            await writer.drain()
+            return False
         told = {"Content-Length": str(len(answer.body)), **answer.headers}
         if answer.endless:
             told["Content-Length"] = "1000000000"
