@@ -48,6 +48,7 @@ TAGS = [
     {"name": "jobs", "description": "What workers do once they have the time, and did."},
     {"name": "certificates", "description": "What stations trust, and what they want signed."},
     {"name": "security events", "description": "What concerned the security of stations."},
+    {"name": "events", "description": "What happens, told once and in order."},
     {"name": "webhooks", "description": "Endpoints that are told what happens, and deliveries."},
     {"name": "users", "description": "Who may sign in, and what they may do."},
     {"name": "own account", "description": "Signing in and out, and what is one's own."},

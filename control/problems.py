@@ -146,6 +146,13 @@ COMMAND_QUEUE_FULL = ProblemType(
     "Too many commands wait for the station",
     "100 commands wait for station 'CS-0042' already: wait for their outcomes, or cancel some",
 )
+EVENTS_GONE = ProblemType(
+    "events-gone",
+    HTTPStatus.GONE,
+    "These events are not kept any longer",
+    "events up to 4711 are not kept any longer, and you have those up to 42: read what you follow "
+    "anew, then follow without an id",
+)
 RATE_LIMITED = ProblemType(
     "rate-limited",
     HTTPStatus.TOO_MANY_REQUESTS,

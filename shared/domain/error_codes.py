@@ -47,6 +47,7 @@ class NotFoundCode(ErrorCode):
         ),
     )
     DEAD_LETTER = "dead_letter_not_found", f"there is no dead letter {_ID}"
+    EVENT = "event_not_found", "there is no event 4711: it has not happened, or is kept no longer"
     FILE = "file_not_found", f"there is no file {_ID}"
     FILE_CONTENT = (
         "file_content_not_found",

@@ -1,9 +1,11 @@
 """Events as they are read: in the order of their numbers, dropped by the day."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import asyncpg
 
+from shared.domain.error_codes import NotFoundCode
+from shared.domain.errors import InvalidInputError, NotFoundError
 from shared.domain.notices.events import Event, EventFilter
 from shared.store.conditions import Conditions
 from shared.store.partitions import DailyTable, drop_before
@@ -27,14 +29,7 @@ async def read_events(
         limit: how many at most.
         filter: which.
     """
-    # Postgres does not know that days hold numbers in order, and would look into each of them.
-    since: datetime | None = await db.fetchval(
-        """
-        SELECT day::timestamp AT TIME ZONE 'UTC' FROM event_days
-        WHERE last_number > $1 ORDER BY day LIMIT 1
-        """,
-        after,
-    )
+    since = await _day_of(db, after)
     if since is None:
         return []
     conditions = conditions_of(filter, limit)
@@ -45,6 +40,102 @@ async def read_events(
         *conditions.parameters,
     )
     return [event_of(record) for record in records]
+
+
+async def list_events(
+    db: Database,
+    found: EventFilter,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    above: int | None = None,
+    behind: int | None,
+    goes_down: bool,
+    limit: int,
+    timeout_s: float,
+) -> list[Event]:
+    """Return up to `limit` events in the order of their numbers.
+
+    Args:
+        db: the pool.
+        found: which.
+        since: only those that got their number then or later.
+        until: only those that got it before.
+        above: only those with higher numbers.
+        behind: the list begins behind this number; None: at its start.
+        goes_down: whether the newest comes first.
+        limit: how many at most.
+        timeout_s: how long the search may take.
+
+    Raises:
+        InvalidInputError: the search took too long.
+    """
+    conditions = conditions_of(found, limit)
+    conditions.compare("recorded_at >=", since)
+    conditions.compare("recorded_at <", until)
+    conditions.compare("number >", above)
+    conditions.compare(f"number {'<' if goes_down else '>'}", behind)
+    if behind is not None:
+        day = await _day_of(db, behind)
+        if day is None and not goes_down:
+            return []
+        if goes_down:
+            conditions.compare("recorded_at <", day and day + timedelta(days=1))
+        else:
+            conditions.compare("recorded_at >=", day)
+    try:
+        records = await db.fetch(
+            f"SELECT {_COLUMNS} FROM events WHERE {conditions} "  # noqa: S608 - as above
+            f"ORDER BY number {'DESC' if goes_down else 'ASC'} LIMIT $1",
+            *conditions.parameters,
+            timeout=timeout_s,
+        )
+    except TimeoutError:
+        raise InvalidInputError(
+            f"the search took longer than {timeout_s:g} s: name a station, a type or a shorter time"
+        ) from None
+    return [event_of(record) for record in records]
+
+
+async def get(db: Database, number: int) -> Event:
+    """Return one event.
+
+    Raises:
+        NotFoundError: there is none of this number, or none any more.
+    """
+    day = await _day_of(db, number - 1)
+    record = None
+    if day is not None:
+        record = await db.fetchrow(
+            f"""
+            SELECT {_COLUMNS} FROM events
+            WHERE number = $1 AND recorded_at >= $2 AND recorded_at < $3
+            """,  # noqa: S608 - names of columns
+            number,
+            day,
+            day + timedelta(days=1),
+        )
+    if record is None:
+        raise NotFoundError(
+            f"there is no event {number}: it has not happened, or is kept no longer",
+            code=NotFoundCode.EVENT,
+        )
+    return event_of(record)
+
+
+async def _day_of(db: Database, number: int) -> datetime | None:
+    """Return the day of the first event behind a number; None if there is none yet.
+
+    Postgres does not know that days hold numbers in order, and would look into each of them.
+    """
+    day: datetime | None = await db.fetchval(
+        """
+        SELECT day::timestamp AT TIME ZONE 'UTC' FROM event_days
+        WHERE last_number > $1 ORDER BY day LIMIT 1
+        """,
+        number,
+    )
+    return day
 
 
 async def newest_number(db: Database) -> int:

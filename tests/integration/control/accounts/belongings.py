@@ -59,6 +59,7 @@ ABSENT = Belongings(
         "group_id_token": "GROUP-absent",
         "organization_id": "ORG-absent",
         "evse_id": "1",
+        "event_id": "999",
         "reservation_id": "999",
         **dict.fromkeys(
             (
@@ -141,6 +142,18 @@ _OF_STATION: dict[str, str] = {
     "reservation_id": """
         INSERT INTO reservations (station_id, reservation_id, state, id_token, expiry_date_time)
         VALUES ($1, 7, 'active', $2, now() + interval '1 hour') RETURNING reservation_id""",
+    "event_id": """
+        WITH day AS (
+            INSERT INTO event_days (day, first_number, last_number, last_recorded_at)
+            VALUES ((now() AT TIME ZONE 'UTC')::date, 1000, 1000, now())
+            ON CONFLICT (day) DO UPDATE SET last_number = event_days.last_number + 1
+            RETURNING last_number
+        )
+        INSERT INTO events (number, type, occurred_at, recorded_at, organization_id, station_id,
+                            data)
+        SELECT last_number, 'station.booted', now(), now(), organization_id, station_id,
+               jsonb_build_object('serial_number', $2::text)
+        FROM day, stations WHERE station_id = $1 RETURNING number""",
     "firmware_update_id": """
         INSERT INTO firmware_updates (station_id, location) VALUES ($1, $2)
         RETURNING firmware_update_id""",
