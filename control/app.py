@@ -34,7 +34,7 @@ from control.api.access import (
 from control.api.accounts import api_keys, audit_log, login, me, oidc, organizations, users
 from control.api.charging import charging_profiles, reservations
 from control.api.commands import batches, commands
-from control.api.notices import events, webhook_deliveries, webhook_endpoints
+from control.api.notices import event_stream, events, webhook_deliveries, webhook_endpoints
 from control.api.sessions import dead_letters, exported_meter_values, meter_values, sessions
 from control.api.stations import (
     availability,
@@ -59,6 +59,7 @@ from control.head_requests import HeadRequests
 from control.http_metrics import HttpMetrics
 from control.management import Dependency, health_router, management_app, serving_management
 from control.media_types import JsonEncoding
+from control.notices.streams import EventStreams
 from control.passwords import StationPasswords
 from control.proxies import TrustedProxies
 from control.request_ids import RequestIds
@@ -69,6 +70,7 @@ from control.stations.connections import LiveConnections
 from shared.bus import client as bus
 from shared.bus.allowances import AllowanceRegistry
 from shared.bus.authorization import ChangePublisher
+from shared.bus.event_words import EventWords
 from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import OutcomeListener, PodRequestSender
 from shared.store import pool
@@ -117,6 +119,7 @@ def create_api() -> FastAPI:
         certificates,
         client_certificates,
         security_events,
+        event_stream,
         events,
         webhook_endpoints,
         webhook_deliveries,
@@ -188,11 +191,19 @@ async def running_api(
             poll_interval_s=settings.command_poll_interval_s,
             max_waiting=settings.command_max_waiting,
         )
+        event_streams = EventStreams(
+            db, EventWords(redis, timeout_s=settings.redis_timeout_s), settings
+        )
         keys = ApiKeys(db, (key.get_secret_value() for key in settings.api_keys), settings)
         accounts = opened.enter_context(Accounts(db, settings))
         provider = await opened.enter_async_context(open_provider(settings))
         tasks = await opened.enter_async_context(asyncio.TaskGroup())
-        for run in (outcomes.run, *keys.tasks, *accounts.sessions.tasks):
+        for run in (
+            outcomes.run,
+            event_streams.run,
+            *keys.tasks,
+            *accounts.sessions.tasks,
+        ):
             opened.callback(tasks.create_task(run()).cancel)
         app = app or create_api()
         app.state.services = Services(
@@ -231,6 +242,7 @@ async def running_api(
                 # A gateway's read of Postgres ends within the command time-out.
                 ChangePublisher(redis, tombstone_s=2 * settings.database_command_timeout_s)
             ),
+            event_streams=event_streams,
         )
         app.state.management = management_app(
             Dependency("postgres", partial(pool.is_reachable, db), required=True),
@@ -261,13 +273,14 @@ async def run(settings: ControlSettings, stop: asyncio.Event) -> None:
         ):
             host, port = listener.getsockname()[:2]
             log.info("the API listens", host=host, port=port)
-            outcomes: Outcomes = app.state.services.outcomes
+            services: Services = app.state.services
             await serve(
                 app,
                 listener,
                 stop=stop,
-                # Calls that wait for a station answer 202 then, and do not hold up the end.
-                on_stop=outcomes.stop_waiting,
+                # Calls that wait for a station answer 202 then, event streams say where to resume,
+                # and neither holds up the end.
+                on_stop=services.stop_waiting,
                 settings=settings,
                 shutdown_timeout_s=settings.shutdown_timeout_s,
                 keep_alive_s=settings.http_keep_alive_s,

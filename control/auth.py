@@ -66,17 +66,36 @@ async def _admit(scope: Scope, rule: Rule | None) -> ProblemResponse | None:
     return None
 
 
-async def _find(scope: Scope) -> Principal | UserSession | ProblemResponse:
-    """Return who sent a request, or what is answered to nobody."""
-    request = HTTPConnection(scope)
+async def current_principal(request: HTTPConnection) -> Principal | None:
+    """Return who sent a request, as it is known by now; None if the key or session has ended.
+
+    For answers that go on for long. It is no use of a session: one whose user has left ends.
+
+    Raises:
+        Exception: as the store does, as when Postgres is away.
+    """
+    found = await _look_up(request, is_use=False)
+    if isinstance(found, ProblemResponse):
+        return None
+    return found if isinstance(found, Principal) else found.user.principal
+
+
+async def _look_up(
+    request: HTTPConnection, *, is_use: bool
+) -> Principal | UserSession | ProblemResponse:
     authorization = request.headers.get("authorization", "")
-    services = scope["app"].state.services
+    services = request.app.state.services
     secure = services.settings.session_cookie_secure
     token = None if authorization else cookies.read_token(request, secure=secure)
+    if token is not None:
+        return await _find_session(services.accounts.sessions, request, token, is_use=is_use)
+    return await _find_key(services.api_keys, authorization)
+
+
+async def _find(scope: Scope) -> Principal | UserSession | ProblemResponse:
+    """Return who sent a request, or what is answered to nobody."""
     try:
-        if token is not None:
-            return await _find_session(services.accounts.sessions, request, token)
-        return await _find_key(services.api_keys, authorization)
+        return await _look_up(HTTPConnection(scope), is_use=True)
     except Exception as error:
         if not is_away(error):
             raise
@@ -100,9 +119,9 @@ async def _find_key(keys: ApiKeys, authorization: str) -> Principal | ProblemRes
 
 
 async def _find_session(
-    sessions: UserSessions, request: HTTPConnection, token: str
+    sessions: UserSessions, request: HTTPConnection, token: str, *, is_use: bool
 ) -> UserSession | ProblemResponse:
-    session = await sessions.find(token)
+    session = await sessions.find(token, is_use=is_use)
     if session is None:
         return _refusal("this session has ended: sign in again (POST /v1/login)")
     told = request.headers.get(cookies.CSRF_HEADER, "")

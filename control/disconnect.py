@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 Result = TypeVar("Result")
 
@@ -21,7 +22,7 @@ async def unless_disconnected(request: Request, work: Coroutine[Any, Any, Result
         ClientDisconnect: nobody is there any more to read an answer.
     """
     working = asyncio.create_task(work)
-    gone = asyncio.create_task(_disconnected(request))
+    gone = asyncio.create_task(disconnected(request.receive))
     try:
         await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -33,6 +34,11 @@ async def unless_disconnected(request: Request, work: Coroutine[Any, Any, Result
         await asyncio.gather(working, gone, return_exceptions=True)
 
 
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def disconnected(receive: Receive) -> None:
+    """Return when the caller has closed the connection.
+
+    Args:
+        receive: of a request whose body nobody wants.
+    """
+    while (await receive())["type"] != "http.disconnect":
         pass

@@ -14,7 +14,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control import problems
-from control.problems import InvalidField, ProblemResponse, ProblemType, problem_response
+from control.problem_schemas import ERRORS_MAX, InvalidField
+from control.problems import ProblemResponse, ProblemType, problem_response
 from shared.domain.error_codes import ErrorCode
 from shared.domain.errors import (
     CommandQueueFullError,
@@ -147,7 +148,7 @@ async def _on_invalid_request(request: Request, error: RequestValidationError) -
             f"{problems.shorten(content_type, _ECHO_MAX_LENGTH) or 'nothing declared'}: "
             "send JSON with the header Content-Type: application/json",
         )
-    fields = [_invalid_field(each) for each in found[: problems.ERRORS_MAX]]
+    fields = [_invalid_field(each) for each in found[:ERRORS_MAX]]
     told = [f"{field.location} field {field.field}: {field.detail}" for field in fields]
     if len(found) > len(fields):
         told.insert(0, f"{len(found)} fields are wrong, of which the first {len(fields)} are told")

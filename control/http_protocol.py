@@ -21,6 +21,7 @@ from uvicorn.server import ServerState
 
 from control import problems
 from control.http_settings import HttpSettings
+from control.http_writing import Writing
 from control.problems import ProblemType, problem_response
 from shared.telemetry import metrics
 
@@ -199,7 +200,7 @@ class BoundedProtocol(H11Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+        super().__init__(config, server_state, {**app_state, "writing": Writing(self)}, _loop)
         self._all = config.connections
         self._bounds = config.connections.settings
         self._parser = _Parser(self, config.h11_max_incomplete_event_size or 16_384)

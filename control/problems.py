@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from control import request_ids
+from control.problem_schemas import ERRORS_MAX, InvalidField, Problem
 from shared.domain.error_codes import ConflictCode, ErrorCode, LimitCode, NotFoundCode
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -21,8 +21,6 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 _TYPE_PREFIX = "urn:voltaro:problem:"
 
 # An answer that repeats what was sent must not be longer than what was sent, nor cost more to make.
-# A person mends twenty fields and asks again; a list of them is 9 kB at most, mostly 2.
-ERRORS_MAX = 20
 FIELD_MAX_LENGTH = 100
 FIELD_DETAIL_MAX_LENGTH = 200
 # Room for a sentence, and for the names of all commands, which are listed to who misspells one.
@@ -153,6 +151,18 @@ EVENTS_GONE = ProblemType(
     "events up to 4711 are not kept any longer, and you have those up to 42: read what you follow "
     "anew, then follow without an id",
 )
+TOO_MANY_STREAMS = ProblemType(
+    "too-many-streams",
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "Too many event streams of one caller are open",
+    "key 'dashboard' has 100 event streams open at this process: close some",
+)
+STREAMS_FULL = ProblemType(
+    "streams-full",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Too many event streams are open",
+    "this process has 2500 event streams open already: try again in a moment",
+)
 RATE_LIMITED = ProblemType(
     "rate-limited",
     HTTPStatus.TOO_MANY_REQUESTS,
@@ -237,51 +247,9 @@ BY_STATUS: dict[int, ProblemType] = {
 }
 
 RETRY_AFTER_S = 5
-
-
-class InvalidField(BaseModel):
-    """One part of a request that cannot be."""
-
-    location: str = Field(description="`body`, `query`, `path` or `header`")
-    field: str = Field(description="name of the field, with dots where it is nested")
-    detail: str = Field(description="what is wrong with it")
-
-
-class Problem(BaseModel):
-    """Problem details (RFC 9457)."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "urn:voltaro:problem:not-found",
-                    "title": "There is no such thing",
-                    "status": 404,
-                    "code": "station_not_found",
-                    "detail": "there is no station 'CS-0042'",
-                    "request_id": "5c1f1d6e-3a51-4a52-9a6d-1d3c1e0f7a10",
-                }
-            ]
-        }
-    )
-
-    type: str = Field(description="kind of problem; the same kind always has the same name")
-    title: str = Field(description="the kind of problem in words")
-    status: int = Field(description="HTTP status of this answer")
-    code: str = Field(
-        pattern="^[a-z0-9_]+$",
-        description="what it is, for programs: each operation lists its codes, a code keeps its "
-        "meaning, and there may be new ones",
-    )
-    detail: str = Field(description="what happened, to what, and what to do")
-    request_id: str | None = Field(
-        default=None, description="of the request, as X-Request-ID and the server's log tell it"
-    )
-    errors: list[InvalidField] | None = Field(
-        default=None,
-        max_length=ERRORS_MAX,
-        description="with `invalid-input`: the fields that are wrong, or the first of many",
-    )
+_TRY_AGAIN = frozenset(
+    {UNAVAILABLE, COMMAND_QUEUE_FULL, TOO_MANY_CONNECTIONS, TOO_MANY_STREAMS, STREAMS_FULL}
+)
 
 
 class ProblemResponse(JSONResponse):
@@ -322,7 +290,7 @@ def problem_response(
         errors=None if errors is None else [_bounded(each) for each in errors[:ERRORS_MAX]],
     )
     extra = dict(headers or {})
-    if problem in (UNAVAILABLE, COMMAND_QUEUE_FULL, TOO_MANY_CONNECTIONS):
+    if problem in _TRY_AGAIN:
         extra["Retry-After"] = str(RETRY_AFTER_S)
     return ProblemResponse(
         content.model_dump(exclude_none=True), status_code=problem.status, headers=extra

@@ -15,6 +15,7 @@ from control.commands.dispatch import Dispatcher
 from control.commands.outcomes import Outcomes
 from control.exports.service import Exports
 from control.files.service import Files
+from control.notices.streams import EventStreams
 from control.passwords import StationPasswords
 from control.settings import ControlSettings
 from control.stations.connections import LiveConnections
@@ -47,6 +48,12 @@ class Services:
     files: Files
     exports: Exports
     authorization: AuthorizationChanges
+    event_streams: EventStreams
+
+    def stop_waiting(self) -> None:
+        """End what waits or goes on without an end: the process is about to end."""
+        self.outcomes.stop_waiting()
+        self.event_streams.stop()
 
     def of_request(
         self, principal: Principal, *, request_id: str, address: str | None, changes: bool

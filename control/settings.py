@@ -12,6 +12,7 @@ from control.exports.settings import ExportSettings
 from control.files.settings import FileSettings
 from control.http_settings import HttpSettings
 from control.notices.settings import WebhookUrlSettings
+from control.notices.stream_settings import EventStreamSettings
 
 _API_KEY_MIN_LENGTH = 16
 
@@ -22,6 +23,7 @@ class ControlSettings(
     OidcSettings,
     RateLimitSettings,
     WebhookUrlSettings,
+    EventStreamSettings,
     HttpSettings,
     ExportSettings,
 ):

@@ -57,8 +57,12 @@ class UserSessions:
         )
         return token, session
 
-    async def find(self, token: str) -> UserSession | None:
+    async def find(self, token: str, *, is_use: bool = True) -> UserSession | None:
         """Return the session of a token; None if there is none, or it is over.
+
+        Args:
+            token: of the cookie.
+            is_use: whether this is a sign of its user, who keeps it from ending.
 
         Raises:
             Exception: as the store does, as when Postgres is away.
@@ -69,7 +73,8 @@ class UserSessions:
         noted = self._last_used.noted(session.user_session_id)
         if session.is_over(now, last_used_at=noted, idle=self._idle):
             return None
-        self._last_used.note(session.user_session_id, now)
+        if is_use:
+            self._last_used.note(session.user_session_id, now)
         return session
 
     async def list_of(self, user_id: str) -> Sequence[UserSession]:

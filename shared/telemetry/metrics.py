@@ -232,6 +232,24 @@ oidc_logins = Counter(
     "Logins at the OpenID provider, by what became of them here",
     ["outcome"],
 )
+event_streams_open = Gauge("voltaro_event_streams_open", "Clients that follow events here")
+event_streams_ended = Counter(
+    "voltaro_event_streams_ended",
+    "Event streams that ended, by why: `client_left` is their own doing",
+    ["reason"],
+)
+event_streams_refused = Counter(
+    "voltaro_event_streams_refused",
+    "Event streams that were not begun because too many are open, by whose",
+    ["limit"],
+)
+events_streamed = Counter("voltaro_events_streamed", "Events sent to all who follow")
+event_delivery_seconds = Histogram(
+    "voltaro_event_delivery_seconds",
+    "From when an event got its number to when it was sent to one who follows: of the first of "
+    "those that are sent together, and of no one who catches up from the database",
+    buckets=_SECONDS,
+)
 command_wait_seconds = Histogram(
     "voltaro_control_command_wait_seconds",
     "From a command's request to its outcome, as the API's caller sees it",

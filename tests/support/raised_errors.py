@@ -291,9 +291,10 @@ class Reader:
         if found is not None and found.kind == "function" and found.node is not self.node:
             yield from errors_of(found)
         elif found is not None and found.kind == "class":
-            init = self.attribute(instance_of(found), "__init__")
-            if init is not None and init.kind == "function":
-                yield from errors_of(init)
+            for called in ("__init__", "__call__"):  # as an answer that sends itself is
+                method = self.attribute(instance_of(found), called)
+                if method is not None and method.kind == "function":
+                    yield from errors_of(method)
         elif found is not None and found.kind == "constant" and found.node is not None:
             yield from _errors_of_constant(found)
         elif isinstance(node, ast.Attribute):

@@ -104,6 +104,12 @@ async def count(db: Database, *, up_to: int, parent_id: str | None = None) -> in
     return await count_rows(db, "organizations", conditions)
 
 
+async def read_parents(db: Database) -> dict[str, str | None]:
+    """Return all organizations that are in sight, each with the one above it."""
+    records = await db.fetch("SELECT organization_id, parent_id FROM organizations")
+    return {record["organization_id"]: record["parent_id"] for record in records}
+
+
 async def update(db: Database, organization_id: str, changes: dict[str, Any]) -> Organization:
     """Change an organization's name, or where it stands.
 

@@ -107,7 +107,7 @@ async def running(settings: ControlSettings) -> AsyncIterator[Api]:
                     app,
                     listener,
                     stop=stop,
-                    on_stop=app.state.services.outcomes.stop_waiting,
+                    on_stop=app.state.services.stop_waiting,
                     settings=settings,
                     shutdown_timeout_s=2,
                 )

@@ -101,7 +101,10 @@ async def test_no_value_in_a_body_or_a_query_is_a_fault_of_the_server(api: Api) 
     asked = 0
     for method, path, body in _requests(api.app.openapi()):
         headers = {} if body is None else {"Content-Type": "application/json"}
-        response = await api.client.request(method, path, content=body, headers=headers)
+        async with api.client.stream(method, path, content=body, headers=headers) as response:
+            if response.headers.get("content-type", "").startswith("text/event-stream"):
+                continue  # it has no end
+            await response.aread()
         assert response.status_code < 500, (method, path, body, response.text[:300])
         if response.status_code >= 400:
             assert response.headers["content-type"] == "application/problem+json"

@@ -132,7 +132,13 @@ OF_THINGS = [
     for method, path in ROUTES
     if _PARAMETER.search(path) or f"{method} {path}" in QUERIES
 ]
-LISTS = [path for method, path in ROUTES if method == "GET" and (method, path) not in OF_THINGS]
+# Has no end: what it tells whom is tried in tests/integration/control/notices.
+ENDLESS = ("/v1/events/stream",)
+LISTS = [
+    path
+    for method, path in ROUTES
+    if method == "GET" and (method, path) not in OF_THINGS and path not in ENDLESS
+]
 
 
 def path_of(path: str, things: Belongings) -> str:

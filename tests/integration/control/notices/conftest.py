@@ -1,6 +1,7 @@
 """Events, on the real Postgres and Redis."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TypeAlias
 
 import pytest
 
@@ -53,3 +54,21 @@ async def told(
         station_ids=None if station_id is None else frozenset({station_id}),
     )
     return await events.read_events(db, after=after, limit=10_000, filter=found or EVERY_EVENT)
+
+
+Happen: TypeAlias = Callable[..., Awaitable[list[int]]]
+
+
+@pytest.fixture
+def happen(db: Database, words: EventWords) -> Happen:
+    """Have something happen and be told, as the worker tells it; returns the numbers."""
+
+    async def happen(*happened: NewEvent, announced: bool = True) -> list[int]:
+        before = await events.newest_number(db)
+        await put(db, *happened)
+        numbers = [each.number for each in await told(db, after=before)]
+        if announced:
+            await words.announce(numbers[-1])
+        return numbers
+
+    return happen
