@@ -152,6 +152,13 @@ CALLED: dict[str, str] = {
 }
 """Functions with the rights of their owner that requests, and nobody else, may call: and why."""
 
+SEARCHED = frozenset({"searched_sessions", "searched_authorizations"})
+"""Views of the owner's rights with a scope of their own, for searches by what is not leakproof.
+
+Behind a policy Postgres uses no index for a condition on `lower()`. No request brings SQL of its
+own, so that nothing can be told by the order in which conditions are tried.
+"""
+
 CLOSED: dict[str, str] = {
     "alembic_version": "is the migrations' own",
     "session_updates": "is how the worker knows what it has told of sessions",
@@ -234,7 +241,7 @@ async def provide(connection: Server) -> bool:
                 await connection.execute(
                     _POLICY.format(table=table, role=quoted, condition=condition, digest=digest)
                 )
-    for table, (privileges, _) in OPEN.items():
+    for table, privileges in _GRANTED.items():
         if not await connection.fetchval(_HAS_PRIVILEGES, role, table, privileges):
             await connection.execute(f"GRANT {privileges} ON {table} TO {quoted}")
     for function in CALLED:
@@ -257,7 +264,7 @@ async def are_provided(db: Database) -> bool:
     done = {tuple(record) for record in await db.fetch(_DONE, _POLICY_NAME, role)}
     if not done.issuperset((table, _digest(condition)) for table, condition in SCOPES.items()):
         return False
-    for table, (privileges, _) in OPEN.items():
+    for table, privileges in _GRANTED.items():
         if not await db.fetchval(_HAS_PRIVILEGES, role, table, privileges):
             return False
     for function in CALLED:
@@ -270,6 +277,9 @@ def _digest(condition: str) -> str:
     return hashlib.sha256(condition.encode()).hexdigest()
 
 
+_GRANTED = {table: privileges for table, (privileges, _) in OPEN.items()} | dict.fromkeys(
+    sorted(SEARCHED), "SELECT"
+)
 _DONE = """
     SELECT relname, obj_description(pg_policy.oid, 'pg_policy')
     FROM pg_policy JOIN pg_class ON pg_class.oid = polrelid

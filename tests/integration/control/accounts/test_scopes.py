@@ -32,11 +32,13 @@ async def test_every_table_is_scoped_or_says_why_not(db: Database) -> None:
         *scopes.SCOPES,
         *scopes.OPEN,
         *scopes.CLOSED,
+        *scopes.SEARCHED,
     }
     for each in relations:
         scoped = each["relname"] in scopes.SCOPES
         assert (each["relrowsecurity"], each["has_policy"]) == (scoped, scoped), each["relname"]
-        assert each["asks_as_invoker"] == each["is_view"], each["relname"]
+        searched = each["relname"] in scopes.SEARCHED
+        assert each["asks_as_invoker"] == (each["is_view"] and not searched), each["relname"]
 
 
 async def test_the_role_may_use_nothing_but_what_is_named(db: Database) -> None:
@@ -50,7 +52,11 @@ async def test_the_role_may_use_nothing_but_what_is_named(db: Database) -> None:
         await db.fetchval(scopes.ROLE),
     )
     # Partitions are reached through their tables, whose policies count then.
-    assert {each["relname"] for each in reached} == {*scopes.SCOPES, *scopes.OPEN}
+    assert {each["relname"] for each in reached} == {
+        *scopes.SCOPES,
+        *scopes.OPEN,
+        *scopes.SEARCHED,
+    }
     assert not await db.fetchval(
         "SELECT rolcanlogin OR rolbypassrls OR rolsuper FROM pg_roles WHERE rolname = $1",
         await db.fetchval(scopes.ROLE),
