@@ -11,6 +11,7 @@ from control.accounts.settings import AccountSettings
 from control.exports.settings import ExportSettings
 from control.files.settings import FileSettings
 from control.http_settings import HttpSettings
+from control.notices.alert_settings import AlertRuleSettings
 from control.notices.settings import WebhookUrlSettings
 from control.notices.stream_settings import EventStreamSettings
 
@@ -22,6 +23,7 @@ class ControlSettings(
     AccountSettings,
     OidcSettings,
     RateLimitSettings,
+    AlertRuleSettings,
     WebhookUrlSettings,
     EventStreamSettings,
     HttpSettings,

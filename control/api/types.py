@@ -27,6 +27,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from shared.domain.decimals import json_number
 from shared.domain.errors import InvalidInputError
 from shared.domain.stations.stations import STATION_ID_MAX_LENGTH, check_station_id
+from shared.domain.time_zones import time_zone_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -209,6 +210,25 @@ StationId = Annotated[
         max_length=STATION_ID_MAX_LENGTH,
         description="identity of the station, as in the URL it connects to",
         examples=["CS-0001"],
+    ),
+]
+
+
+def _checked_time_zone(value: str) -> str:
+    try:
+        time_zone_of(value)
+    except InvalidInputError as error:
+        raise PydanticCustomError("time_zone", "{reason}", {"reason": str(error)}) from error
+    return value
+
+
+TimeZone = Annotated[
+    str,
+    Written(_checked_time_zone, r"^[A-Za-z][A-Za-z0-9_+/-]*$"),
+    Field(
+        max_length=64,
+        description="a time zone of the IANA database, by its name",
+        examples=["Europe/Berlin"],
     ),
 ]
 ONE_LINE = Written(printable, r"^[^\u0000-\u001F\u007F]*$")

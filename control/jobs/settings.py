@@ -8,11 +8,17 @@ from control.accounts.encryption import EncryptionSettings
 from control.accounts.mail_settings import MailSettings
 from control.files.settings import FileStorageSettings
 from control.http_settings import HttpSettings
+from control.notices.alert_settings import AlertSettings
 from control.notices.settings import WebhookSendSettings
 
 
 class WorkerSettings(
-    FileStorageSettings, MailSettings, EncryptionSettings, WebhookSendSettings, HttpSettings
+    FileStorageSettings,
+    MailSettings,
+    EncryptionSettings,
+    AlertSettings,
+    WebhookSendSettings,
+    HttpSettings,
 ):
     """What `voltaro worker` reads from the environment.
 

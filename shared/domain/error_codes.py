@@ -31,6 +31,8 @@ class NotFoundCode(ErrorCode):
         "account_link_not_found",
         "this link does not work any more: it was used, or its time is over. Ask for another one",
     )
+    ALERT = "alert_not_found", f"there is no alert {_ID}"
+    ALERT_RULE = "alert_rule_not_found", f"there is no alert rule {_ID}"
     API_KEY = "api_key_not_found", f"there is no API key {_ID}"
     AUDIT_ENTRY = "audit_entry_not_found", "there is no entry '4711' in the audit log"
     CLIENT_CERTIFICATE = (
@@ -89,6 +91,14 @@ class NotFoundCode(ErrorCode):
 class ConflictCode(ErrorCode):
     """What is in the way."""
 
+    ALERT_RESOLVED = "alert_resolved", f"alert {_ID} is over: its condition has ended"
+    ALERT_RULES_EXHAUSTED = (
+        "alert_rules_exhausted",
+        (
+            "an organization may have 100 alert rules, and has as many: remove one, or have one "
+            "rule concern more"
+        ),
+    )
     LAST_ADMINISTRATOR = (
         "last_administrator",
         "this is the last administrator of the installation: make somebody else one before",

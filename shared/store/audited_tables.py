@@ -6,6 +6,7 @@ either, and fails a test.
 
 from shared.store.audited import ITS_OWN_TIMES, TIMES, Audited, each
 from shared.store.audited_accounts import ACCOUNTS
+from shared.store.audited_notices import ALERTS
 from shared.store.audited_webhooks import NOT_AUDITED_OF_WEBHOOKS, WEBHOOKS
 
 _STATION_TELLS = "the station tells it, or its connection"
@@ -15,6 +16,7 @@ _LINK = "names a row that has an entry or a history of its own"
 
 AUDITED: dict[str, Audited] = {
     **ACCOUNTS,
+    **ALERTS,
     **WEBHOOKS,
     "stations": Audited(
         resource="stations",
@@ -77,6 +79,7 @@ AUDITED: dict[str, Audited] = {
         shown=(
             *("location_id", "organization_id", "name"),
             *("allowed_id_tokens", "allowed_group_id_tokens", "free_since", "free_until"),
+            "time_zone",
         ),
         left_out=TIMES,
     ),
@@ -342,6 +345,8 @@ NOT_AUDITED: dict[str, str] = {
     "local_list_entries": "is worked out from local_lists and id_tokens",
     "session_history": "is a history itself, and only added to",
     "agreed_security_profiles": "follows from stations.security_profile and from commands",
+    "alert_notifications": "is written by the worker, and tells itself who was told",
+    "alert_steps": "is a log itself, and only added to",
     "event_outbox": "holds what has happened, until it has a number",
     "events": "tells what has happened, and is only added to",
     "session_updates": "says what events have told of sessions",

@@ -29,6 +29,16 @@ INDEXES = {
     "sessions_not_billable": f"sessions (session_id) WHERE {NOT_BILLABLE}",
     "dead_letters_by_time": "dead_letters (received_at, dead_letter_id)",
     "dead_letters_by_status": "dead_letters (status, dead_letter_id)",
+    # What alerts look for (`notices/alert_conditions.py`): few of many, or the newest. A connector
+    # that comes to be faulted, and one that does so no more, costs an entry in each index of its
+    # row; a station that connects one at the end of the third.
+    "stations_offline": "stations (disconnected_at) WHERE NOT online",
+    "connectors_faulted": "connectors (station_id) WHERE status = 'Faulted'",
+    "station_connections_by_start": "station_connections (connected_at)",
+    "client_certificates_by_expiry": (
+        "client_certificates (not_after) WHERE revoked_at IS NULL AND not_after IS NOT NULL"
+    ),
+    "commands_of_unknown_outcome": "commands (finished_at) WHERE state = 'unknown'",
     "security_events_by_time": "security_events (received_at, security_event_id)",
     # A batch of commands whatever became of them; most commands are of none.
     "commands_by_batch": "commands (batch_id, command_id) WHERE batch_id IS NOT NULL",

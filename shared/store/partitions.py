@@ -39,6 +39,20 @@ async def make_ahead(db: Database, table: DailyTable, *, days: int) -> int:
     return 0
 
 
+async def count_ahead(db: Database, table: DailyTable, today: date) -> int:
+    """Return for how many days in a row, from this one on, a table has its partitions."""
+    days: int = await db.fetchval(
+        """
+        SELECT coalesce(min(day) FILTER (
+            WHERE to_regclass($1 || '_' || to_char($2::date + day, 'YYYYMMDD')) IS NULL), 60)
+        FROM generate_series(0, 60) AS day
+        """,
+        table,
+        today,
+    )
+    return days
+
+
 async def drop_before(db: Database, table: DailyTable, day: date, *, time: str) -> int:
     """Drop every day before this one.
 

@@ -323,6 +323,27 @@ webhook_oldest_waiting_seconds = Gauge(
     "voltaro_webhook_oldest_waiting_seconds", "For how long the oldest of them has waited"
 )
 
+# Alerts
+alerts_open = Gauge(
+    "voltaro_alerts_open",
+    "Alerts that are not over, as the worker saw that looked last",
+    ["kind", "severity"],
+)
+alert_notifications = Counter(
+    "voltaro_alert_notifications",
+    "What was told of alerts, by channel (event, email) and outcome (put, sent, again, failed)",
+    ["channel", "outcome"],
+)
+alert_evaluation_seconds = Histogram(
+    "voltaro_alert_evaluation_seconds",
+    "Time to hold one kind of alert against all that is the case",
+    ["kind"],
+    buckets=_SECONDS,
+)
+alert_steps = Counter(
+    "voltaro_alert_steps", "What was done about alerts without anybody", ["step", "outcome"]
+)
+
 # The worker
 sweeps = Counter(
     "voltaro_worker_swept", "Rows that the worker put right, by what was wrong", ["what"]

@@ -40,6 +40,7 @@ async def create_location(
         allowed_group_id_tokens=body.allowed_group_id_tokens,
         organization_id=body.organization_id,
         authorization=body.authorization,
+        time_zone=body.time_zone,
     )
     response.headers["Location"] = f"/v1/locations/{quote(location.location_id, safe='')}"
     return Location.model_validate(location)

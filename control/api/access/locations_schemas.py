@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from control.api.accounts.organizations_schemas import OwnerId
-from control.api.types import ONE_LINE, RequestBody, schema_of_changes
+from control.api.types import ONE_LINE, RequestBody, TimeZone, schema_of_changes
 from shared.domain.access.locations import LocationAuthorization
 
 _EXAMPLE: dict[str, Any] = {
@@ -17,6 +17,7 @@ _EXAMPLE: dict[str, Any] = {
     "allowed_group_id_tokens": ["FLEET-7"],
     "authorization": "required",
     "free_since": None,
+    "time_zone": "Europe/Berlin",
     "created_at": "2025-05-20T12:00:00Z",
     "updated_at": "2025-05-20T12:00:00Z",
 }
@@ -76,6 +77,7 @@ class LocationCreate(RequestBody):
     allowed_group_id_tokens: AllowedGroups = Field(default=[])
     organization_id: OwnerId | None = None
     authorization: Authorization = LocationAuthorization.REQUIRED
+    time_zone: TimeZone | None = None
 
 
 class LocationUpdate(RequestBody):
@@ -90,6 +92,7 @@ class LocationUpdate(RequestBody):
     allowed_group_id_tokens: AllowedGroups = Field(default=[])
     organization_id: OwnerId = ""
     authorization: Authorization = LocationAuthorization.REQUIRED
+    time_zone: TimeZone | None = None
 
 
 class Location(BaseModel):
@@ -107,5 +110,8 @@ class Location(BaseModel):
     allowed_group_id_tokens: list[str]
     authorization: LocationAuthorization
     free_since: datetime | None = Field(description="when it last became free; null: it never was")
+    time_zone: str | None = Field(
+        default=None, description="by whose clock people are told times there; null: by UTC"
+    )
     created_at: datetime
     updated_at: datetime

@@ -1,15 +1,12 @@
 """Mails the links by which people set their passwords."""
 
-from email.message import EmailMessage
-
-import aiosmtplib
 import structlog
 
 from control.accounts.mail_settings import MailSettings
 from control.accounts.secrets import digest, new_token
 from control.accounts.service import link_url
-from control.jobs.mail import hand_over
 from control.jobs.periodic import each_by_itself
+from control.mail import NOT_SENT, Mailer, is_for_good, retry_after_s
 from shared.domain.accounts.users import LinkPurpose
 from shared.store.accounts import account_links
 from shared.store.accounts.account_links import DueLink
@@ -20,11 +17,6 @@ log = structlog.get_logger()
 
 _JOB = "mail"
 _AT_ONCE = 20
-_FIRST_RETRY_S = 30.0
-_LONGEST_RETRY_S = 3600.0
-# A reply that begins with 5 is for good (RFC 5321 §4.2.1); of a recipient alone, as others may be
-# the fault of a server that is being set up.
-_FOR_GOOD = 500
 
 _SUBJECTS = {
     LinkPurpose.INVITATION: "Your invitation to Voltaro",
@@ -67,6 +59,7 @@ class LinkMailer:
     def __init__(self, db: Database, settings: MailSettings) -> None:
         self._db = db
         self._settings = settings
+        self._mailer = Mailer(settings)
 
     async def run(self) -> int:
         """Send what is due; return how many were sent."""
@@ -82,14 +75,15 @@ class LinkMailer:
         token = new_token()
         if not await account_links.set_token(self._db, link.account_link_id, digest(token)):
             return False
+        url = link_url(self._settings.dashboard_url or "", token)
         try:
-            await hand_over(self._settings, self._message(link, token))
-        except (aiosmtplib.SMTPException, OSError) as error:
-            # Of aiosmtplib's, the time-out is one of both.
-            retry_s = min(_FIRST_RETRY_S * 2.0**link.failures, _LONGEST_RETRY_S)
-            for_good = isinstance(error, aiosmtplib.SMTPRecipientsRefused) and all(
-                refused.code >= _FOR_GOOD for refused in error.recipients
+            await self._mailer.send(
+                to=link.user.email,
+                subject=_SUBJECTS[link.purpose],
+                text=_TEXTS[link.purpose].format(name=link.user.name, url=url),
             )
+        except NOT_SENT as error:
+            for_good = is_for_good(error)
             log.warning(
                 "a link could not be mailed",
                 user_id=link.user.user_id,
@@ -100,18 +94,8 @@ class LinkMailer:
                 self._db,
                 link.account_link_id,
                 error=describe_error(error),
-                retry_s=None if for_good else retry_s,
+                retry_s=None if for_good else retry_after_s(link.failures),
             )
             return False
         await account_links.note_mailed(self._db, link.account_link_id)
         return True
-
-    def _message(self, link: DueLink, token: str) -> EmailMessage:
-        message = EmailMessage()
-        message["From"] = self._settings.mail_from or ""
-        message["To"] = link.user.email
-        message["Subject"] = _SUBJECTS[link.purpose]
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: nobody's absence note is wanted
-        url = link_url(self._settings.dashboard_url or "", token)
-        message.set_content(_TEXTS[link.purpose].format(name=link.user.name, url=url))
-        return message

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from control.jobs.notices.alerts import AlertKeeper, forget_alerts
 from control.jobs.notices.numbering import EventNumberer
 from control.jobs.notices.session_updates import tell_updates
 from control.jobs.periodic import Job
@@ -38,5 +39,17 @@ def notice_jobs(db: Database, words: EventWords, settings: WorkerSettings) -> li
                 ahead_days=settings.partitions_ahead_days,
                 retention_days=settings.events_retention_days,
             ),
+        ),
+        *_alert_jobs(db, settings),
+    ]
+
+
+def _alert_jobs(db: Database, settings: WorkerSettings) -> list[Job]:
+    return [
+        Job("alerts", settings.alerts_interval_s, AlertKeeper(db, settings).run),
+        Job(
+            "resolved_alerts",
+            settings.partitions_interval_s,
+            partial(forget_alerts, db, retention_days=settings.alerts_retention_days),
         ),
     ]

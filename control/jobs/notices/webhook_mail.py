@@ -1,13 +1,10 @@
 """Mails administrators that a webhook endpoint of theirs was switched off."""
 
-from email.message import EmailMessage
-
-import aiosmtplib
 import structlog
 
 from control.accounts.mail_settings import MailSettings
-from control.jobs.mail import hand_over
 from control.jobs.periodic import each_by_itself
+from control.mail import NOT_SENT, Mailer, retry_after_s
 from shared.domain.notices.webhooks import DisabledReason
 from shared.store.notices import webhook_disabling
 from shared.store.notices.webhook_disabling import DisabledEndpoint
@@ -18,8 +15,6 @@ log = structlog.get_logger()
 
 _JOB = "webhook_mail"
 _AT_ONCE = 20
-_FIRST_RETRY_S = 30.0
-_LONGEST_RETRY_S = 3600.0
 
 _WHY = {
     DisabledReason.GONE: "It answered with the status 410, which says that it wants no more.",
@@ -52,6 +47,7 @@ class WebhookMailer:
     def __init__(self, db: Database, settings: MailSettings) -> None:
         self._db = db
         self._settings = settings
+        self._mailer = Mailer(settings)
 
     async def run(self) -> int:
         """Send what is due; return how many were sent."""
@@ -68,9 +64,20 @@ class WebhookMailer:
             await webhook_disabling.note_mailed(self._db, endpoint.webhook_endpoint_id)
             return False
         try:
-            await hand_over(self._settings, self._message(endpoint))
-        except (aiosmtplib.SMTPException, OSError) as error:
-            retry_s = min(_FIRST_RETRY_S * 2.0**endpoint.failures, _LONGEST_RETRY_S)
+            await self._mailer.send(
+                to=", ".join(endpoint.recipients),
+                subject="A webhook endpoint was switched off",
+                text=_TEXT.format(
+                    organization_id=endpoint.organization_id,
+                    url=endpoint.url,
+                    description=""
+                    if endpoint.description is None
+                    else f"({endpoint.description})\n",
+                    why=_WHY[endpoint.reason],
+                    webhook_endpoint_id=endpoint.webhook_endpoint_id,
+                ),
+            )
+        except NOT_SENT as error:
             log.warning(
                 "administrators of a webhook endpoint could not be mailed",
                 webhook_endpoint_id=endpoint.webhook_endpoint_id,
@@ -80,25 +87,8 @@ class WebhookMailer:
                 self._db,
                 endpoint.webhook_endpoint_id,
                 error=describe_error(error),
-                retry_s=retry_s,
+                retry_s=retry_after_s(endpoint.failures),
             )
             return False
         await webhook_disabling.note_mailed(self._db, endpoint.webhook_endpoint_id)
         return True
-
-    def _message(self, endpoint: DisabledEndpoint) -> EmailMessage:
-        message = EmailMessage()
-        message["From"] = self._settings.mail_from or ""
-        message["To"] = ", ".join(endpoint.recipients)
-        message["Subject"] = "A webhook endpoint was switched off"
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: nobody's absence note is wanted
-        message.set_content(
-            _TEXT.format(
-                organization_id=endpoint.organization_id,
-                url=endpoint.url,
-                description="" if endpoint.description is None else f"({endpoint.description})\n",
-                why=_WHY[endpoint.reason],
-                webhook_endpoint_id=endpoint.webhook_endpoint_id,
-            )
-        )
-        return message

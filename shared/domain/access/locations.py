@@ -20,7 +20,8 @@ class LocationAuthorization(StrEnum):
 class Location:
     """A place as it is kept. With both lists empty, every token may charge there.
 
-    `free_since` is when it last became free for all, None if it never was.
+    `free_since` is when it last became free for all, None if it never was. `time_zone` is the name
+    of one of the IANA database, by whose clock people there are told times; None: by UTC.
     """
 
     location_id: str
@@ -29,6 +30,7 @@ class Location:
     allowed_group_id_tokens: tuple[str, ...]
     authorization: LocationAuthorization
     free_since: datetime | None
+    time_zone: str | None
     organization_id: str = DEFAULT_ORGANIZATION_ID
     created_at: datetime
     updated_at: datetime

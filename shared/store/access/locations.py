@@ -45,6 +45,7 @@ _UPDATABLE = frozenset(
         "allowed_group_id_tokens",
         "authorization",
         "organization_id",
+        "time_zone",
     }
 )
 
@@ -86,6 +87,7 @@ async def create(
     allowed_group_id_tokens: Sequence[str],
     organization_id: str | None = None,
     authorization: LocationAuthorization = LocationAuthorization.REQUIRED,
+    time_zone: str | None = None,
 ) -> Location:
     """Register a location; without an organization it belongs to that of the caller.
 
@@ -97,8 +99,8 @@ async def create(
     record = await db.fetchrow(
         f"""
         INSERT INTO locations (location_id, name, allowed_id_tokens, allowed_group_id_tokens,
-                               organization_id, free_since)
-        VALUES ($1, $2, $3, $4, coalesce($5, own_organization()), CASE WHEN $6 THEN now() END)
+                               organization_id, free_since, time_zone)
+        VALUES ($1, $2, $3, $4, coalesce($5, own_organization()), CASE WHEN $6 THEN now() END, $7)
         ON CONFLICT DO NOTHING
         RETURNING {_COLUMNS}
         """,  # noqa: S608 - column names of a dataclass
@@ -108,6 +110,7 @@ async def create(
         allowed_group_id_tokens,
         organization_id,
         authorization is LocationAuthorization.FREE,
+        time_zone,
     )
     if record is None:
         raise ConflictError(
