@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from control.jobs.notices.alert_mails import AlertMailer
 from control.jobs.notices.alerts import AlertKeeper, forget_alerts
 from control.jobs.notices.numbering import EventNumberer
 from control.jobs.notices.session_updates import tell_updates
@@ -47,6 +48,7 @@ def notice_jobs(db: Database, words: EventWords, settings: WorkerSettings) -> li
 def _alert_jobs(db: Database, settings: WorkerSettings) -> list[Job]:
     return [
         Job("alerts", settings.alerts_interval_s, AlertKeeper(db, settings).run),
+        Job("alert_mails", settings.alert_mails_interval_s, AlertMailer(db, settings).run),
         Job(
             "resolved_alerts",
             settings.partitions_interval_s,

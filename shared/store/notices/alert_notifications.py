@@ -68,11 +68,13 @@ class Told:
 
     Attributes:
         is_new: whether it is told for the first time.
+        escalated_steps: how many steps of the escalation have told of it.
         time_zone: of its location; None if that has none.
     """
 
     alert: Alert
     is_new: bool
+    escalated_steps: int
     location_name: str | None
     time_zone: str | None
 
@@ -135,7 +137,7 @@ async def take_untold(
             SELECT alert_id FROM alerts WHERE rule_id = $2 AND {_UNTOLD}
             ORDER BY fired_at, alerts.alert_id LIMIT $3
         )
-        RETURNING {COLUMNS}, old.fired_told_at IS NULL AS is_new
+        RETURNING {COLUMNS}, old.fired_told_at IS NULL AS is_new, escalated_steps
         """,  # noqa: S608 - texts of ours
         now,
         rule_id,
@@ -155,11 +157,11 @@ async def take_escalated(
             SELECT alert_id FROM alerts
             WHERE rule_id = $2 AND resolved_at IS NULL AND clear_since IS NULL
               AND acknowledged_at IS NULL AND escalated_steps = $4 - 1
-              AND fired_told_at <= $1 - make_interval(secs => $5)
+              AND fired_told_at <= $1::timestamptz - make_interval(secs => $5)
               AND (silenced_until IS NULL OR silenced_until <= $1)
             ORDER BY fired_at, alerts.alert_id LIMIT $3
         )
-        RETURNING {COLUMNS}, false AS is_new
+        RETURNING {COLUMNS}, false AS is_new, escalated_steps
         """,  # noqa: S608 - texts of ours
         now,
         rule_id,
@@ -184,6 +186,7 @@ async def _take(connection: Connection, statement: str, *parameters: object) -> 
         Told(
             alert=alert_of({name: record[name] for name in names}),
             is_new=record["is_new"],
+            escalated_steps=record["escalated_steps"],
             location_name=record["location_name"],
             time_zone=record["time_zone"],
         )
@@ -234,7 +237,7 @@ async def claim_due(db: Database, *, now: datetime, limit: int, lease_s: float) 
     """Take mails that are to be sent now; nobody else takes them for `lease_s`."""
     records = await db.fetch(
         """
-        UPDATE alert_notifications SET next_try_at = $1 + make_interval(secs => $3)
+        UPDATE alert_notifications SET next_try_at = $1::timestamptz + make_interval(secs => $3)
         WHERE notification_id IN (
             SELECT notification_id FROM alert_notifications
             WHERE state = 'waiting' AND next_try_at <= $1

@@ -1,16 +1,10 @@
 """Links are mailed by the worker, through a real SMTP server on this machine."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from aiosmtpd.smtp import SMTP, Envelope, Session
 from structlog.testing import capture_logs
 
 from control.jobs.accounts.ended import forget_ended
@@ -20,52 +14,17 @@ from shared.store.pool import Database
 from tests.integration.control.accounts.people import PASSWORD, browser, invite, join, sign_in
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import Api, assert_problem, running
+from tests.support.mail_server import MailServer, mail_server
 
 DASHBOARD = "https://voltaro.example.com"
 LINK = re.compile(rf"{re.escape(DASHBOARD)}/set-password#([A-Za-z0-9_-]+)")
 
 
-@dataclass
-class MailServer:
-    """A mail server; its answers are what a test makes them."""
-
-    port: int = 0
-    answer: str = "250 OK"
-    recipient_answer: str = "250 OK"
-    mails: list[EmailMessage] = field(default_factory=list)
-
-    async def handle_RCPT(  # noqa: N802 - the library's name
-        self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]
-    ) -> str:
-        if self.recipient_answer.startswith("2"):
-            envelope.rcpt_tos.append(address)
-        return self.recipient_answer
-
-    async def handle_DATA(  # noqa: N802 - the library's name
-        self, _: SMTP, __: Session, envelope: Envelope
-    ) -> str:
-        if self.answer.startswith("2"):
-            content = envelope.content
-            assert isinstance(content, bytes)
-            self.mails.append(message_from_bytes(content, policy=policy.default))
-        return self.answer
-
-    def token(self) -> str:
-        """Return the token in the last mail."""
-        found = LINK.search(self.mails[-1].get_content())
-        assert found is not None
-        return found[1]
-
-
-@asynccontextmanager
-async def mail_server() -> AsyncIterator[MailServer]:
-    server = MailServer()
-    listener = await asyncio.get_running_loop().create_server(
-        lambda: SMTP(server, hostname="127.0.0.1", ident="test"), "127.0.0.1", 0
-    )
-    server.port = listener.sockets[0].getsockname()[1]
-    async with listener:
-        yield server
+def token_in(mail: MailServer) -> str:
+    """Return the token in the last mail."""
+    found = LINK.search(mail.mails[-1].get_content())
+    assert found is not None
+    return found[1]
 
 
 @pytest.fixture
@@ -111,7 +70,7 @@ async def test_an_invitation_is_mailed_and_its_link_works(
     assert "Hello Ada" in sent.get_content()
     assert await mailer.run() == 0
     async with browser(api) as ada:
-        use = {"token": mail.token(), "password": PASSWORD}
+        use = {"token": token_in(mail), "password": PASSWORD}
         assert (await ada.post("/v1/password-links/use", json=use)).status_code == 204
         await sign_in(ada)
 
@@ -153,7 +112,7 @@ async def test_a_mail_server_that_is_away_costs_a_while(
     mail.answer = "250 OK"
     await db.execute("UPDATE account_links SET mail_at = now()")
     assert await mailer.run() == 1
-    use = {"token": mail.token(), "password": PASSWORD}
+    use = {"token": token_in(mail), "password": PASSWORD}
     assert (await api.client.post("/v1/password-links/use", json=use)).status_code == 204
 
 
@@ -205,7 +164,7 @@ async def test_an_expired_link_does_not_work_and_is_forgotten(
     await invite(api.client)
     await mailer.run()
     await db.execute("UPDATE account_links SET expires_at = now()")
-    use = {"token": mail.token(), "password": PASSWORD}
+    use = {"token": token_in(mail), "password": PASSWORD}
     response = await api.client.post("/v1/password-links/use", json=use)
     assert_problem(response, 404, "not-found")
     assert await forget_ended(db, known_address_days=90) == 1
