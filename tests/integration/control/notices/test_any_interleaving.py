@@ -31,9 +31,11 @@ STEPS = st.lists(
         st.tuples(st.just("number"), st.integers(0, WORKERS - 1), st.integers(1, 4)),
         st.tuples(st.just("finish"), st.integers(0, WORKERS - 1), st.just(0)),
         st.tuples(st.just("die"), st.integers(0, WORKERS - 1), st.just(0)),
+        st.tuples(st.just("tell"), st.integers(0, WORKERS - 1), st.integers(1, 9)),
         st.tuples(st.just("read"), st.just(0), st.integers(1, 4)),
     ),
-    max_size=40,
+    min_size=10,
+    max_size=50,
 )
 
 
@@ -96,6 +98,9 @@ class Play:
                     await worker.end(commits=False)
             case "finish" | "die":
                 await self.workers[who].end(commits=what == "finish")
+            case "tell":
+                for step in ("number", "finish", "read"):
+                    await self.do(step, who, much)
             case _:
                 await self.read(much)
 
