@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import structlog
+from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from control.disconnect import unless_disconnected
 from control.exports.places import ExportPlaces
 from control.exports.resources import Resource
 from control.exports.settings import ExportSettings
@@ -36,13 +38,20 @@ class Exports:
             most=settings.exports_max, most_of_one=settings.exports_max_per_principal
         )
 
+    @property
+    def running(self) -> int:
+        """How many run now."""
+        return self._places.running
+
     async def respond(
         self,
-        db: Database,
-        principal: Principal,
+        request: Request,
         resource: Resource,
         found: object,
         form: ExportForm,
+        *,
+        db: Database,
+        principal: Principal,
     ) -> StreamingResponse:
         """Return the answer to a request for rows as a file.
 
@@ -50,13 +59,15 @@ class Exports:
         behind them cuts the answer off before its end, which every client of HTTP/1.1 sees.
 
         Args:
+            request: who has left ends the search for the first rows, as for all others.
+            resource: which kind of rows is asked for.
+            found: which of them.
+            form: how they are to be written.
             db: of the request.
             principal: who asks.
-            resource: for which kind of rows.
-            found: for which of them.
-            form: how they are to be written.
 
         Raises:
+            ClientDisconnect: nobody is there any more.
             InvalidInputError: the search took too long.
             ProblemError: too many exports of this principal are running.
             UnavailableError: too many of this process are.
@@ -73,13 +84,17 @@ class Exports:
                 progress=progress,
             )
             try:
-                first = await anext(pieces)
+                first = await unless_disconnected(request, _first(pieces))
             except BaseException:
                 await pieces.aclose()
                 raise
             return _ExportResponse(
                 first, pieces, _Export(resource, form, progress), opened.pop_all().close
             )
+
+
+async def _first(pieces: AsyncGenerator[bytes, None]) -> bytes:
+    return await anext(pieces)
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
 from control import problems
@@ -92,6 +92,7 @@ async def list_audit_log(
 
 @router.get("/export", response_class=StreamingResponse, responses=exporting.RESPONSES)
 async def export_audit_log(
+    request: Request,
     services: ServicesDep,
     principal: PrincipalDep,
     found: Annotated[AuditFilter, Depends(_filter)],
@@ -102,7 +103,9 @@ async def export_audit_log(
     The members of `principal` are columns of their own. It is sent while it is read; an export that
     breaks off has met an error.
     """
-    return await services.exports.respond(services.db, principal, AUDIT_LOG, found, form)
+    return await services.exports.respond(
+        request, AUDIT_LOG, found, form, db=services.db, principal=principal
+    )
 
 
 @router.get("/{entry_id}", responses=problems.responses(NotFoundCode.AUDIT_ENTRY))

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
 from control.api import exporting
@@ -69,6 +69,7 @@ def _filter(
 
 @router.get("/export", response_class=StreamingResponse, responses=exporting.RESPONSES)
 async def export_meter_values(
+    request: Request,
     services: ServicesDep,
     principal: PrincipalDep,
     found: Annotated[MeterValueFilter, Depends(_filter)],
@@ -78,4 +79,6 @@ async def export_meter_values(
 
     It is sent while it is read; an export that breaks off has met an error.
     """
-    return await services.exports.respond(services.db, principal, METER_VALUES, found, form)
+    return await services.exports.respond(
+        request, METER_VALUES, found, form, db=services.db, principal=principal
+    )

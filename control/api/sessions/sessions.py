@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
@@ -197,6 +197,7 @@ def _order(found: SessionFilter, sort: str | None) -> tuple[SessionOrder, bool |
 
 @router.get("/export", response_class=StreamingResponse, responses=exporting.RESPONSES)
 async def export_sessions(
+    request: Request,
     services: ServicesDep,
     principal: PrincipalDep,
     found: Annotated[SessionFilter, Depends(_filter)],
@@ -208,7 +209,9 @@ async def export_sessions(
     those asked for by a change end with what had changed when it began. An export that breaks off
     has met an error.
     """
-    return await services.exports.respond(services.db, principal, SESSIONS, found, form)
+    return await services.exports.respond(
+        request, SESSIONS, found, form, db=services.db, principal=principal
+    )
 
 
 @router.get("/{session_id}", responses=problems.responses(NotFoundCode.SESSION))

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
 from control.api import exporting
@@ -119,6 +119,7 @@ async def list_ocpp_log(
 
 @router.get("/export", response_class=StreamingResponse, responses=exporting.RESPONSES)
 async def export_ocpp_log(
+    request: Request,
     services: ServicesDep,
     principal: PrincipalDep,
     found: FilterDep,
@@ -130,4 +131,6 @@ async def export_ocpp_log(
 
     It is sent while it is read. An export that breaks off has met an error: ask for a shorter time.
     """
-    return await services.exports.respond(services.db, principal, OCPP_LOG, found, form)
+    return await services.exports.respond(
+        request, OCPP_LOG, found, form, db=services.db, principal=principal
+    )
