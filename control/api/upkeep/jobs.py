@@ -1,28 +1,18 @@
 """Jobs: what workers do, have done and are to do, retried and cancelled."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 
 from control import problems
 from control.api.accounts.organizations_schemas import OfOrganization
-from control.api.types import ONE_LINE
+from control.api.types import ONE_LINE, Since, Until
 from control.api.upkeep.jobs_schemas import Job
-from control.paging import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    Page,
-    Total,
-    WantsTotal,
-    cut_page,
-    decode_uuid,
-    encode_cursor,
-)
+from control.paging import SORT, UUIDS, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
-from shared.domain.upkeep.jobs import JobState
+from shared.domain.upkeep.jobs import JobFilter, JobState
 from shared.store.upkeep import jobs
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -34,35 +24,30 @@ _RESOURCE = "jobs"
 async def list_jobs(
     *,
     services: ServicesDep,
+    paging: PagingDep,
     state: Annotated[JobState | None, Query(description="only those that stand so")] = None,
     task: Annotated[
         Annotated[str, ONE_LINE] | None, Query(description="only those that do this", max_length=40)
     ] = None,
     organization_id: OfOrganization = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
-    total: WantsTotal = False,
+    since: Since = None,
+    until: Until = None,
+    sort: Annotated[Literal["job_id", "-job_id"], SORT] = "-job_id",
 ) -> Page[Job]:
-    """List the jobs, the newest first; those that ended long ago are removed."""
-    rows, next_cursor = cut_page(
-        await jobs.list_before(
-            services.db,
-            before=decode_uuid(_RESOURCE, cursor),
-            limit=limit + 1,
-            state=state,
-            task=task,
-            organization_id=organization_id,
-        ),
-        limit=limit,
-        cursor_of=lambda job: encode_cursor(_RESOURCE, job.job_id),
+    """List the jobs as they were queued, the newest first; old ones that ended are removed."""
+    order = Order.of(_RESOURCE, sort, usual="-job_id", keys=UUIDS)
+    asked = JobFilter(
+        state=state, task=task, organization_id=organization_id, since=since, until=until
     )
-    counted = await Total.of(
-        lambda up_to: jobs.count(
-            services.db, up_to=up_to, state=state, task=task, organization_id=organization_id
+    return await paging.page(
+        order,
+        read=lambda before, limit: jobs.list_before(
+            services.db, asked, before=before, limit=limit, goes_down=order.goes_down
         ),
-        wanted=total,
+        key_of=lambda job: job.job_id,
+        shown=Job.of,
+        count=lambda up_to: jobs.count(services.db, asked, up_to=up_to),
     )
-    return Page(items=[Job.of(row) for row in rows], next_cursor=next_cursor, total=counted)
 
 
 @router.get("/{job_id}", responses=problems.responses(NotFoundCode.JOB))

@@ -70,3 +70,22 @@ class Job:
     error: str | None
     file_id: str | None
     cancel_requested_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs are asked for; None asks for all.
+
+    Attributes:
+        state: those that stand so.
+        task: those that do this.
+        organization_id: those of this organization.
+        since: those that were queued then or later.
+        until: those that were queued before.
+    """
+
+    state: JobState | None = None
+    task: str | None = None
+    organization_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None

@@ -1,12 +1,10 @@
 """Jobs as they are shown, retried and cancelled: procrastinate's row and ours beside it."""
 
-from collections.abc import Sequence
-
 import asyncpg
 
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
-from shared.domain.upkeep.jobs import Job, JobState
+from shared.domain.upkeep.jobs import Job, JobFilter, JobState
 from shared.store.conditions import Conditions
 from shared.store.conditions import count as count_rows
 from shared.store.pool import Connection, Database
@@ -40,53 +38,38 @@ async def get(db: Database, job_id: str) -> Job:
 
 
 async def list_before(
-    db: Database,
-    *,
-    before: str | None,
-    limit: int,
-    state: JobState | None = None,
-    task: str | None = None,
-    organization_id: str | None = None,
-) -> Sequence[Job]:
+    db: Database, asked: JobFilter, *, before: str | None, limit: int, goes_down: bool = True
+) -> list[Job]:
     """Return up to `limit` jobs, the newest first, from behind `before` on.
 
     Args:
         db: the pool.
+        asked: which.
         before: id of the job before.
         limit: how many at most.
-        state: only those that stand so.
-        task: only those that do this.
-        organization_id: only those of this organization.
+        goes_down: whether the newest comes first.
     """
-    conditions = _conditions(limit, state, task, organization_id)
-    conditions.compare("job_id <", before)
+    conditions = _conditions(limit, asked)
+    order = conditions.in_order("jobs.job_id", behind=before and [before], goes_down=goes_down)
     records = await db.fetch(
-        f"{_SELECT} WHERE {conditions} ORDER BY jobs.job_id DESC LIMIT $1", *conditions.parameters
+        f"{_SELECT} WHERE {conditions} ORDER BY {order} LIMIT $1", *conditions.parameters
     )
     return [_job(record) for record in records]
 
 
-async def count(
-    db: Database,
-    *,
-    up_to: int,
-    state: JobState | None = None,
-    task: str | None = None,
-    organization_id: str | None = None,
-) -> int:
+async def count(db: Database, asked: JobFilter, *, up_to: int) -> int:
     """Return how many jobs there are, counting no further than `up_to`."""
-    return await count_rows(db, _TABLES, _conditions(up_to, state, task, organization_id))
+    return await count_rows(db, _TABLES, _conditions(up_to, asked))
 
 
-def _conditions(
-    limit: int, state: JobState | None, task: str | None, organization_id: str | None
-) -> Conditions:
+def _conditions(limit: int, asked: JobFilter) -> Conditions:
     conditions = Conditions(limit)
-    if state is not None:
-        words = [word for word, meant in STATES.items() if meant is state]
+    if asked.state is not None:
+        words = [word for word, meant in STATES.items() if meant is asked.state]
         conditions.add(f"status = ANY ({conditions.parameter(words)})")
-    conditions.compare("jobs.task =", task)
-    conditions.compare("organization_id =", organization_id)
+    conditions.compare("jobs.task =", asked.task)
+    conditions.compare("organization_id =", asked.organization_id)
+    conditions.made("queued_at", key="jobs.job_id", since=asked.since, until=asked.until)
     return conditions
 
 

@@ -163,6 +163,10 @@ async def test_jobs_are_listed_by_page_and_by_what_they_are(
     assert await listed(state="waiting") == [jobs[2], jobs[1]]
     assert await listed(state="cancelled", task="whole") == [jobs[0]]
     assert await listed(task="fails") == [jobs[1]]
+    assert await listed(sort="job_id") == jobs
+    queued_at = (await client.get(f"/v1/jobs/{jobs[1]}")).json()["queued_at"]
+    assert await listed(since=queued_at) == [jobs[2], jobs[1]]
+    assert await listed(until=queued_at) == [jobs[0]]
     first = (await client.get("/v1/jobs", params={"limit": 2, "total": True})).json()
     assert first["total"]["count"] == 3
     assert await listed(limit=2, cursor=first["next_cursor"]) == [jobs[0]]
