@@ -18,6 +18,8 @@ class MailServer:
     answer: str = "250 OK"
     recipient_answer: str = "250 OK"
     mails: list[EmailMessage] = field(default_factory=list)
+    encrypted: list[bool] = field(default_factory=list)
+    """Of each mail, whether it came by TLS."""
 
     async def handle_RCPT(  # noqa: N802 - the library's name
         self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]
@@ -27,11 +29,12 @@ class MailServer:
         return self.recipient_answer
 
     async def handle_DATA(  # noqa: N802 - the library's name
-        self, _: SMTP, __: Session, envelope: Envelope
+        self, _: SMTP, session: Session, envelope: Envelope
     ) -> str:
         if self.answer.startswith("2"):
             content = envelope.content
             assert isinstance(content, bytes)
+            self.encrypted.append(session.ssl is not None)
             self.mails.append(message_from_bytes(content, policy=policy.default))
         return self.answer
 

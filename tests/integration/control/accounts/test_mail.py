@@ -1,10 +1,15 @@
 """Links are mailed by the worker, through a real SMTP server on this machine."""
 
+import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from structlog.testing import capture_logs
 
 from control.jobs.accounts.ended import forget_ended
@@ -14,6 +19,7 @@ from shared.store.pool import Database
 from tests.integration.control.accounts.people import PASSWORD, browser, invite, join, sign_in
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import Api, assert_problem, running
+from tests.support.certificates import Authority
 from tests.support.mail_server import MailServer, mail_server
 
 DASHBOARD = "https://voltaro.example.com"
@@ -190,3 +196,70 @@ async def test_what_has_ended_is_forgotten_and_nothing_else(
 def test_mail_without_a_sender_is_refused_at_the_start(make_settings: MakeSettings) -> None:
     with pytest.raises(ValueError, match="VOLTARO_MAIL_FROM"):
         make_settings(smtp_host="127.0.0.1")
+
+
+@asynccontextmanager
+async def starttls_server(certificate: Path, key: Path) -> AsyncIterator[MailServer]:
+    """A mail server that takes nothing before STARTTLS, and nothing without a password."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    server = MailServer()
+
+    def authenticate(_: SMTP, __: Session, ___: Envelope, ____: str, told: Any) -> AuthResult:
+        wanted = LoginPassword(b"voltaro", b"secret")
+        return AuthResult(success=told == wanted, handled=False)
+
+    listener = await asyncio.get_running_loop().create_server(
+        lambda: SMTP(
+            server,
+            hostname="127.0.0.1",
+            ident="test",
+            tls_context=context,
+            require_starttls=True,
+            auth_required=True,
+            authenticator=authenticate,
+        ),
+        "127.0.0.1",
+        0,
+    )
+    server.port = listener.sockets[0].getsockname()[1]
+    async with listener:
+        yield server
+
+
+@pytest.mark.parametrize("whose", ["the authority's", "a stranger's", "another host's"])
+async def test_a_link_goes_by_starttls_to_who_can_show_whose_server_it_is(
+    make_settings: MakeSettings,
+    db: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    whose: str,
+) -> None:
+    authority, stranger = Authority(tmp_path), Authority(tmp_path, "stranger")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+    signing = stranger if whose == "a stranger's" else authority
+    host = "127.0.0.2" if whose == "another host's" else "127.0.0.1"
+    async with starttls_server(*signing.sign("mail", host=host)) as server:
+        settings = make_settings(
+            smtp_host="127.0.0.1",
+            smtp_port=server.port,
+            smtp_timeout_s=5,
+            smtp_username="voltaro",
+            smtp_password="secret",
+            mail_from="voltaro@example.com",
+            dashboard_url=DASHBOARD,
+        )
+        async with running(settings) as api:
+            await invite(api.client)
+            if whose == "the authority's":
+                assert await LinkMailer(db, settings).run() == 1
+                assert server.encrypted == [True]
+                use = {"token": token_in(server), "password": PASSWORD}
+                used = await api.client.post("/v1/password-links/use", json=use)
+                assert used.status_code == 204
+                return
+        with capture_logs() as logged:
+            assert await LinkMailer(db, settings).run() == 0
+        assert "certificate" in logged[0]["error"].lower()
+        assert server.mails == []
+        assert await db.fetchval("SELECT mail_at > now() FROM account_links"), "it is tried again"
