@@ -274,6 +274,7 @@ async def run(settings: ControlSettings, stop: asyncio.Event) -> None:
             host, port = listener.getsockname()[:2]
             log.info("the API listens", host=host, port=port)
             services: Services = app.state.services
+            await services.accounts.tell_what_does_not_work()
             await serve(
                 app,
                 listener,

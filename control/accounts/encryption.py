@@ -19,10 +19,10 @@ class EncryptionSettings(ServiceSettings):
 
     accounts_encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(),
-        description="comma separated, each at least 32 characters, such as `openssl rand -hex 32`; "
-        "the same for every API process and every worker. The first encrypts the secrets of second "
-        "factors and of webhooks, and all decrypt them, so that a new one is put in front. Without "
-        "any there are neither",
+        description="a secret: comma separated, each at least 32 characters, such as `openssl rand "
+        "-hex 32`; the same for every API process and every worker. The first encrypts the secrets "
+        "of second factors and of webhooks, and all decrypt them, so that a new one is put in "
+        "front. Without any there are neither, which an API process says as it starts",
     )
 
     @field_validator("accounts_encryption_keys", mode="before")

@@ -34,6 +34,19 @@ class SecondFactor:
     def __init__(self, encryption: Encryption) -> None:
         self._encryption = encryption
 
+    @property
+    def is_set_up(self) -> bool:
+        """Whether there is anything to encrypt secrets with."""
+        return self._encryption.is_possible
+
+    def can_read(self, encrypted: str) -> bool:
+        """Tell whether there is the key that a secret was encrypted with."""
+        try:
+            self._decrypt(encrypted)
+        except ConflictError:
+            return False
+        return True
+
     def new_secret(self, email: str) -> tuple[str, str, str]:
         """Return a secret, the address that an app reads it from, and its encrypted form.
 

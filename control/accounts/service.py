@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
+import structlog
 from starlette.requests import HTTPConnection
 
 from control import problems
@@ -20,7 +21,10 @@ from shared.domain.accounts.users import LinkPurpose, User, UserSecrets, UserSes
 from shared.store.accounts import account_links, users
 from shared.store.pool import Database
 
+log = structlog.get_logger()
+
 _PAGE = "/set-password"
+_LOOKED_AT = 1000
 _NOWHERE = "unknown"
 # To look for somebody takes a millisecond, and to keep a link some more.
 _LINK_ANSWER_S = 0.25
@@ -69,6 +73,22 @@ class Accounts:
     def __exit__(self, *_: object) -> None:
         """Let them go."""
         self.passwords.close()
+
+    async def tell_what_does_not_work(self) -> None:
+        """Log what this process cannot do for want of a key, before anybody notices."""
+        if not self.second_factor.is_set_up:
+            log.warning(
+                "nobody can set up a second factor: VOLTARO_ACCOUNTS_ENCRYPTION_KEYS is not set"
+            )
+        secrets = await users.list_second_factors(self._db, limit=_LOOKED_AT)
+        unreadable = sum(not self.second_factor.can_read(each) for each in secrets)
+        if unreadable:
+            log.error(
+                "users cannot sign in but by a recovery code: VOLTARO_ACCOUNTS_ENCRYPTION_KEYS has "
+                "not the key that their second factors were encrypted with",
+                users=unreadable,
+                looked_at=len(secrets),
+            )
 
     async def sign_in(
         self, *, email: str, password: str, code: str | None, address: str, user_agent: str | None

@@ -274,6 +274,18 @@ async def renew_hash(db: Database, user_id: str, *, before: str, after: str) -> 
     )
 
 
+async def list_second_factors(db: Database, *, limit: int) -> list[str]:
+    """Return up to `limit` encrypted secrets of second factors, those of the newest users first."""
+    records = await db.fetch(
+        """
+        SELECT totp_secret FROM users WHERE totp_confirmed AND totp_secret IS NOT NULL
+        ORDER BY users.user_id DESC LIMIT $1
+        """,
+        limit,
+    )
+    return [record["totp_secret"] for record in records]
+
+
 async def begin_second_factor(db: Database, user_id: str, totp_secret: str) -> None:
     """Keep the encrypted secret of a second factor, which counts when it was confirmed.
 

@@ -1,12 +1,15 @@
 """The second factor: set up, asked for, taken once, replaced by recovery codes."""
 
+import asyncio
 import time
 from typing import Any
 
 import httpx
 import pyotp
 import pytest
+from structlog.testing import capture_logs
 
+from control.app import run
 from control.settings import ControlSettings
 from shared.store.pool import Database
 from tests.integration.control.accounts.people import (
@@ -188,3 +191,27 @@ async def test_without_an_encryption_key_there_is_none(api: Api) -> None:
         assert "VOLTARO_ACCOUNTS_ENCRYPTION_KEYS" in problem["detail"]
         confirm = await ada.post("/v1/me/second-factor/confirm", json={"code": "123456"})
         assert_problem(confirm, 409, "conflict")
+
+
+async def starting(settings: ControlSettings) -> list[Any]:
+    """Start a process of the control plane, and return what it logs of keys that it lacks."""
+    stop = asyncio.Event()
+    stop.set()
+    with capture_logs() as logged:
+        await run(settings.model_copy(update={"http_port": 0, "management_port": 0}), stop)
+    return [each for each in logged if "VOLTARO_ACCOUNTS_ENCRYPTION_KEYS" in each["event"]]
+
+
+async def test_a_process_without_its_keys_says_at_its_start_what_does_not_work(
+    settings: ControlSettings, make_settings: MakeSettings
+) -> None:
+    async with running(settings) as api, browser(api) as ada:
+        await join(api.client)
+        await sign_in(ada)
+        await set_up(ada)
+    assert await starting(settings) == []
+    (none, unreadable) = await starting(make_settings())
+    assert (none["log_level"], "set up a second factor" in none["event"]) == ("warning", True)
+    assert (unreadable["log_level"], unreadable["users"]) == ("error", 1)
+    (other,) = await starting(make_settings(accounts_encryption_keys=2 * ENCRYPTION_KEY))
+    assert other["users"] == 1
