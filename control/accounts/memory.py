@@ -37,6 +37,7 @@ class CredentialMemory(Generic[Found]):
         self._unknown: OrderedDict[bytes, float] = OrderedDict()
         self._max_found = max_found
         self._max_unknown = max_unknown
+        self._forgotten = 0
         self._batcher: Batcher[bytes, Found | None] = Batcher(look_up)
 
     async def run(self) -> None:
@@ -55,7 +56,10 @@ class CredentialMemory(Generic[Found]):
             return known[1]
         if self._unknown.get(digest, 0.0) > now:
             return None
+        forgotten = self._forgotten
         found = await self._batcher.submit(digest)
+        if forgotten != self._forgotten:
+            return found  # read before what is forgotten has changed, perhaps
         if found is None:
             self._found.pop(digest, None)
             _remember(self._unknown, digest, now + self._keep_s, self._max_unknown)
@@ -64,7 +68,11 @@ class CredentialMemory(Generic[Found]):
         return found
 
     def forget(self, whom: Callable[[Found], bool]) -> None:
-        """Look up anew at once, in this process, what has changed."""
+        """Look up anew at once, in this process, what has changed.
+
+        What is being looked up now counts for whoever waits for it, and is not remembered.
+        """
+        self._forgotten += 1
         for digest in [digest for digest, (_, found) in self._found.items() if whom(found)]:
             del self._found[digest]
 

@@ -19,8 +19,8 @@ class AccountSettings(EncryptionSettings, MailSettings):
         default=5.0,
         le=60.0,
         description="how long an API process remembers an API key or a session that it has looked "
-        "up: so much later at most it counts everywhere that one was revoked. A caller who is busy "
-        "then costs Postgres one small statement in that time",
+        "up, however busy it is: so much later at most it counts on every pod that one was revoked "
+        "or may do less, or its user. It costs Postgres one small statement in that time",
     )
     credentials_max_remembered: PositiveInt = Field(
         default=10_000, description="API keys and sessions that are remembered, each about 1 kB"

@@ -84,6 +84,27 @@ async def test_what_is_forgotten_is_looked_up_anew() -> None:
     assert lookups.asked == [[b"k1"], [b"k2"], [b"k1"]]
 
 
+async def test_what_was_read_before_it_changed_is_not_remembered() -> None:
+    lookups = Lookups()
+    async with remembering(lookups) as memory:
+        reading = asyncio.create_task(memory.find(b"k1"))
+        while not lookups.asked:  # noqa: ASYNC110 - it is asked in the next turns of the loop
+            await asyncio.sleep(0)
+        memory.forget(lambda _: False)  # nothing is remembered yet that could be forgotten
+        assert await reading == "k1"
+        await memory.find(b"k1")
+    assert lookups.asked == [[b"k1"], [b"k1"]]
+
+
+async def test_use_does_not_put_off_that_it_is_looked_up_again() -> None:
+    lookups = Lookups()
+    async with remembering(lookups, keep_s=0.2) as memory:
+        async with asyncio.timeout(10):
+            while len(lookups.asked) < 2:
+                await memory.find(b"k1")
+                await asyncio.sleep(0.01)
+
+
 async def test_a_look_up_that_fails_is_told_and_not_remembered() -> None:
     failing = [True]
     lookups = Lookups()
