@@ -2,8 +2,10 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
+from prometheus_client import REGISTRY
 
 from control.jobs.notices.numbering import EventNumberer
 from control.jobs.retention import keep_events
@@ -13,6 +15,7 @@ from shared.store.notices import events, numbering, outbox
 from shared.store.pool import Database, open_database
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.notices.conftest import happening, put, told
+from tests.support.plans import Asked
 
 
 async def test_what_is_put_is_told_once_in_order_and_as_it_was_put(db: Database) -> None:
@@ -173,10 +176,57 @@ async def test_a_worker_numbers_in_batches_and_says_what_is_newest(
     db: Database, words: EventWords
 ) -> None:
     await put(db, *(happening(f"CS-{number}") for number in range(25)))
+    before = counted("voltaro_events_numbered_total", type="station.online")
     async with asyncio.timeout(5), words.listen() as numbers:
         assert await EventNumberer(db, words, batch=10).run() == 25
         assert [await anext(numbers) for _ in range(3)] == [10, 20, 25]
+    assert counted("voltaro_events_numbered_total", type="station.online") == before + 25
+    assert counted("voltaro_events_waiting") == 25
+    assert counted("voltaro_events_waiting_seconds") > 0
     assert await EventNumberer(db, words, batch=10).run() == 0
+    assert counted("voltaro_events_waiting") == counted("voltaro_events_waiting_seconds") == 0
+
+
+def counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+class Following(Asked):
+    """Asks for days, too."""
+
+    async def fetchval(self, statement: str, *parameters: object) -> Any:
+        return await self._db.fetchval(statement, *parameters)
+
+
+async def test_what_follows_is_read_without_a_look_into_days_before(db: Database) -> None:
+    today = datetime.now(UTC).date()
+    for days in range(1, 6):
+        day = today - timedelta(days=days)
+        await db.fetchval("SELECT attach_daily_partition('events', $1)", day)
+        await db.execute(
+            """
+            INSERT INTO event_days (day, first_number, last_number, last_recorded_at)
+            VALUES ($1::date, 100 - 10 * $2::integer, 109 - 10 * $2::integer, now())
+            """,
+            day,
+            days,
+        )
+    await put(db, happening())
+    (event,) = await told(db, after=99)
+    assert event.number == 100
+    old = {f"events_{today - timedelta(days=days):%Y%m%d}" for days in range(1, 6)}
+    for read in (
+        lambda asked: events.read_events(asked, after=99, limit=10, filter=EVERY_EVENT),
+        lambda asked: events.list_events(
+            asked, EVERY_EVENT, behind=99, goes_down=False, limit=10, timeout_s=5
+        ),
+    ):
+        asked = Following(db)
+        assert await read(asked.db) == [event]
+        assert not await asked.tables_planned() & old
+    asked = Following(db)
+    await events.read_events(asked.db, after=85, limit=10, filter=EVERY_EVENT)
+    assert len(await asked.tables_planned() & old) == 2
 
 
 async def test_without_redis_events_are_numbered_all_the_same(
