@@ -61,7 +61,7 @@ async def number(db: Database, *, limit: int) -> Numbered | None:
     Returns:
         None if there was nothing, or somebody else does it now.
     """
-    async with db.acquire() as connection, connection.transaction():
+    async with db.acquire() as connection, connection.transaction(isolation="read_committed"):
         if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
             return None
         # A statement of its own, whose snapshot is younger than the lock: what the transaction

@@ -103,6 +103,10 @@ async def test_one_that_cannot_be_read_again_and_again_is_for_people_until_it_ca
         assert (session.needs_review, session.billable) == (True, False)
         entries = await history.list_after(db, session.session_id, after=None, limit=10)
         assert [entry.kind for entry in entries] == [HistoryKind.NEEDS_REVIEW]
+        told = await db.fetch("SELECT type, data FROM event_outbox")
+        assert [(row["type"], row["data"]["reasons"]) for row in told] == [
+            ("session.needs_review", ["not_worked_out"])
+        ]
         await settle_again(db, make_worker(**IMPATIENT))
     await settle_again(db, make_worker(**IMPATIENT))
     session = await the_session(db, transaction_id)
