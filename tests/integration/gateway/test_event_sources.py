@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 from uuid import uuid4
 
@@ -34,6 +35,11 @@ from tests.support.ocpp201 import tell as tell_201
 from tests.support.stations import StationClient, register, station_client
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+OF_TOLD_AS = [
+    statement
+    for statement in import_module("shared.store.migrations.versions.0036_event_sources").STATEMENTS
+    if "COLUMN told_as" in statement
+]
 
 
 class Teller:
@@ -411,3 +417,37 @@ async def test_ids_that_somebody_makes_up_do_not_fill_the_events(
     assert len(await teller.new()) == 200
     await unknown_stations.add(db, [came("late", 2)], keep=1000)
     assert await teller.new() == []
+
+
+# What every message about a charge is written to.
+OF_EVERY_MESSAGE = (
+    *("meter_values", "sessions", "transaction_events", "transaction_events_of_same_number"),
+    *("transaction_ends", "authorizations", "ocpp_log"),
+)
+
+
+async def test_no_message_about_a_charge_meets_a_trigger_of_events(db: Database) -> None:
+    tables = {
+        row["name"]
+        for row in await db.fetch(
+            "SELECT tgrelid::regclass::text AS name FROM pg_trigger "
+            "WHERE starts_with(tgname, 'tell_of_')"
+        )
+    }
+    assert "connector_status_changes" in tables
+    assert not tables & set(OF_EVERY_MESSAGE)
+
+
+async def test_sessions_of_before_the_migration_count_as_told(
+    db: Database, gateway: Pod, station: StationClient
+) -> None:
+    assert gateway.url
+    now = datetime.now(UTC).isoformat()
+    start = {"connectorId": 1, "idTag": "TAG", "meterStart": 0, "timestamp": now}
+    await db.execute("ALTER TABLE sessions DROP COLUMN told_as")
+    await station.call("StartTransaction", start)
+    for statement in OF_TOLD_AS:
+        await db.execute(statement)
+    await station.call("StartTransaction", {**start, "connectorId": 2})
+    rows = await db.fetch("SELECT told_as FROM sessions ORDER BY evse_id")
+    assert [row["told_as"] for row in rows] == [0, None]
