@@ -34,7 +34,13 @@ from control.api.access import (
 from control.api.accounts import api_keys, audit_log, login, me, oidc, organizations, users
 from control.api.charging import charging_profiles, reservations
 from control.api.commands import batches, commands
-from control.api.notices import event_stream, events, webhook_deliveries, webhook_endpoints
+from control.api.notices import (
+    event_stream,
+    events,
+    exported_events,
+    webhook_deliveries,
+    webhook_endpoints,
+)
 from control.api.sessions import dead_letters, exported_meter_values, meter_values, sessions
 from control.api.stations import (
     availability,
@@ -120,6 +126,7 @@ def create_api() -> FastAPI:
         client_certificates,
         security_events,
         event_stream,
+        exported_events,
         events,
         webhook_endpoints,
         webhook_deliveries,

@@ -171,17 +171,17 @@ async def test_so_many_run_of_one_caller_and_of_a_process(
 @pytest.mark.timeout(240)
 async def test_memory_does_not_grow_with_the_rows(api: Api, db: Database) -> None:
     await make_sessions(db, 200_000)
-    for export_format in ("parquet", "ndjson"):
-        size, grown = 0, 0
-        async with begun(api.client, format=export_format) as rest:
-            gc.collect()
-            before = _memory()
-            async for chunk in rest:
-                size += len(chunk)
-                grown = max(grown, _memory() - before)
-        assert size > (100 * _MIB if export_format == "ndjson" else 4 * _MIB)
-        assert grown < 80 * _MIB, export_format
-        await all_given_back(api)
+    # Of the formats, it is Parquet that holds rows back, for its groups.
+    size, grown = 0, 0
+    async with begun(api.client, format="parquet") as rest:
+        gc.collect()
+        before = _memory()
+        async for chunk in rest:
+            size += len(chunk)
+            grown = max(grown, _memory() - before)
+    assert size > 4 * _MIB
+    assert grown < 80 * _MIB
+    await all_given_back(api)
 
 
 def _memory() -> int:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from control.api.accounts.audit_log_schemas import AuditEntry
+from control.api.notices.events_schemas import Event
 from control.api.sessions.meter_values_schemas import StationMeterValue
 from control.api.sessions.sessions_schemas import Session
 from control.api.stations.ocpp_log_schemas import LogEntry
@@ -21,6 +22,7 @@ from control.exports.columns import Kind
 from control.exports.resources import Resource
 from shared.store.pool import Database
 from tests.integration.control.charges import begin, end, meter
+from tests.integration.control.notices.conftest import happening, put, told
 
 FORMATS = ("csv", "ndjson", "parquet")
 SINCE = {"since": "2025-06-01T00:00:00Z", "until": "2025-06-03T00:00:00Z"}
@@ -29,6 +31,7 @@ EVERY = {
     "meter-values": (resources.METER_VALUES, SINCE),
     "ocpp-log": (resources.OCPP_LOG, {}),
     "audit-log": (resources.AUDIT_LOG, {}),
+    "events": (resources.EVENTS, {}),
 }
 
 
@@ -106,6 +109,9 @@ async def things(client: httpx.AsyncClient, db: Database) -> None:
         )
         if minute == 0:
             await end(db, transaction_id, "11234.5")
+    for number in range(3):
+        await put(db, happening(f"CS-{number}", note="=1+1", number=number))
+    await told(db)
     await db.execute("UPDATE sessions SET review_note = '=1+1', reviewed_by = ''' quoted'")
     await db.execute(
         """
@@ -130,7 +136,7 @@ async def test_each_format_has_the_same_rows(client: httpx.AsyncClient, name: st
 
 
 @pytest.mark.usefixtures("things")
-@pytest.mark.parametrize("name", ["sessions", "ocpp-log", "audit-log"])
+@pytest.mark.parametrize("name", ["sessions", "ocpp-log", "audit-log", "events"])
 async def test_an_export_is_the_list_to_its_end(client: httpx.AsyncClient, name: str) -> None:
     listed = (await client.get(f"/v1/{name}", params={"limit": 100})).json()["items"]
     lines = (await exported(client, name, format="ndjson")).content.splitlines()
@@ -170,6 +176,7 @@ def _is_told(item: tuple[str, Any]) -> bool:
         (resources.SESSIONS, list(Session.model_fields)),
         (resources.METER_VALUES, ["station_id", *StationMeterValue.model_fields]),
         (resources.OCPP_LOG, list(LogEntry.model_fields)),
+        (resources.EVENTS, list(Event.model_fields)),
         (
             resources.AUDIT_LOG,
             [
@@ -197,6 +204,9 @@ FILTERS: list[tuple[str, dict[str, Any], int]] = [
     ("meter-values", {"context": "Sample.Clock"}, 0),
     ("ocpp-log", {"contains": '"7"'}, 1),
     ("audit-log", {"resource": "stations"}, 3),
+    ("events", {"type": ["station.online", "session.ended"]}, 3),
+    ("events", {"station_id": "CS-2", "since": "2025-01-01T00:00:00Z"}, 1),
+    ("events", {"until": "2025-01-01T00:00:00Z"}, 0),
 ]
 
 
