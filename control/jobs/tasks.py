@@ -79,7 +79,7 @@ class Task:
             ValueError: it is too long.
         """
         if not 0 < len(self.name.encode()) <= _NAME_MAX_LENGTH:
-            raise ValueError(f"the name of the task {self.name!r} is longer than 40 bytes")
+            raise ValueError(f"the name of the task {self.name!r} has not 1 to 40 bytes")
 
 
 class GiveUpError(Exception):

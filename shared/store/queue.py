@@ -58,7 +58,8 @@ async def defer(
         task: the name it is registered by in `control/jobs`.
         arguments: JSON. No secrets: they stand in the queue as they are.
         queueing_lock: of all jobs that say the same word one waits at most.
-        lock: of all jobs that say the same word one runs at a time, in the order they came.
+        lock: of all jobs that say the same word one runs at a time, in the order they came. One
+            that is put off, or tried again later, holds up those behind it.
         at: not before this time.
         organization_id: whose job it is; None for that of whoever makes the request, which of the
             worker is the default one.

@@ -1,9 +1,9 @@
 """The upkeep of the queue: lost jobs are found, old ones removed, all of them counted."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.domain.upkeep.jobs import JobState
+from shared.domain.upkeep.jobs import JobState, RunAgain
 from shared.store.pool import Database
 
 STATES: dict[str, JobState] = {
@@ -27,11 +27,11 @@ _LOST = """
     FROM procrastinate_jobs
     LEFT JOIN procrastinate_workers ON procrastinate_workers.id = worker_id
     LEFT JOIN jobs ON queue_id = procrastinate_jobs.id
-    WHERE status = 'doing' AND (
+    WHERE status = 'doing' AND task_name = ANY ($2) AND (
         procrastinate_workers.id IS NULL
         OR last_heartbeat < now() - make_interval(secs => $1)
     )
-    ORDER BY procrastinate_jobs.id LIMIT $2
+    ORDER BY procrastinate_jobs.id LIMIT $3
     FOR UPDATE OF procrastinate_jobs SKIP LOCKED
 """
 _BATCH = 100
@@ -66,24 +66,25 @@ class QueueCounts:
 
 
 async def give_back_lost(
-    db: Database, *, stalled_after_s: float, never_again: Collection[str]
+    db: Database, *, stalled_after_s: float, tasks: Mapping[str, RunAgain]
 ) -> list[LostJob]:
     """Put jobs of workers that died or stood still back into the queue, or end them.
 
     Args:
         db: the pool.
         stalled_after_s: a worker without a heartbeat for so long is dead.
-        never_again: tasks that are not begun anew.
+        tasks: those whose jobs are looked at, and whether they are begun anew. Nobody else's: what
+            a task of the next release may do twice, a worker of this one does not know.
     """
     lost = []
     async with db.acquire() as connection, connection.transaction():
-        for record in await connection.fetch(_LOST, stalled_after_s, _BATCH):
+        for record in await connection.fetch(_LOST, stalled_after_s, [*tasks], _BATCH):
             runs_again = False
             if record["is_done"]:
                 end = "succeeded"
             elif record["abort_requested"]:
                 end = "aborted"
-            elif record["task_name"] in never_again:
+            elif tasks[record["task_name"]] is RunAgain.NEVER:
                 end = "failed"
                 await connection.execute(
                     "UPDATE jobs SET error = $2, failures = failures + 1 WHERE queue_id = $1",

@@ -8,7 +8,6 @@ import structlog
 from control.jobs.periodic import Job
 from control.jobs.settings import WorkerSettings
 from control.jobs.tasks import Task
-from shared.domain.upkeep.jobs import RunAgain
 from shared.store import queue_upkeep
 from shared.store.pool import Database
 from shared.telemetry import metrics
@@ -38,7 +37,7 @@ async def give_back_lost(db: Database, settings: WorkerSettings, tasks: Sequence
     lost = await queue_upkeep.give_back_lost(
         db,
         stalled_after_s=settings.queue_stalled_after_s,
-        never_again={task.name for task in tasks if task.run_again is RunAgain.NEVER},
+        tasks={task.name: task.run_again for task in tasks},
     )
     for job in lost:
         metrics.jobs_lost.labels(job.task).inc()

@@ -304,6 +304,15 @@ async def test_nobody_takes_a_job_over_while_its_run_holds_it(
     assert (await job_of(db, job_id))["status"] == "succeeded"
 
 
+async def test_a_lost_job_of_a_task_that_a_worker_does_not_know_is_left_to_others(
+    db: Database, settings: WorkerSettings
+) -> None:
+    job_id = await defer(db, "of_the_next_release")
+    await stand_still(db, await take(db, "of_the_next_release"))
+    assert await give_back_lost(db, settings, TellingTasks(db, "one").all()) == 0
+    assert (await job_of(db, job_id))["status"] == "doing"
+
+
 async def test_a_worker_that_stood_still_begins_anew_and_ends_no_job_of_another(
     db: Database, settings: WorkerSettings
 ) -> None:
