@@ -48,7 +48,6 @@ async def list_station_connections(
     sort: Annotated[Literal["epoch", "-epoch"], SORT] = "-epoch",
 ) -> Page[StationConnection]:
     """List when a station was connected, the newest first; `since` and `until` by its beginning."""
-    await stations.get(services.db, station_id)
     order = Order.of(_CONNECTIONS, sort, usual="-epoch", keys=numbers(1, bits=64))
     return await paging.page(
         order,
@@ -66,6 +65,7 @@ async def list_station_connections(
         count=lambda up_to: availability.count_connections(
             services.db, station_id, up_to=up_to, since=since, until=until
         ),
+        owner=lambda: stations.get(services.db, station_id),
     )
 
 

@@ -29,7 +29,6 @@ async def list_station_configuration(
     Nothing is asked of the station: the command `GetConfiguration` does that, and what it brings
     is here afterwards. So is a value that the station took with `ChangeConfiguration`.
     """
-    await stations.get(services.db, station_id)
     order = Order.of(_RESOURCE, sort, usual="name", keys=TEXTS)
     return await paging.page(
         order,
@@ -39,4 +38,5 @@ async def list_station_configuration(
         key_of=lambda item: item.name,
         shown=ConfigurationItem.model_validate,
         count=lambda up_to: configuration.count(services.db, station_id, up_to=up_to),
+        owner=lambda: stations.get(services.db, station_id),
     )

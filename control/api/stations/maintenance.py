@@ -61,7 +61,6 @@ async def list_maintenance_windows(
     sort: Annotated[Literal["window_id", "-window_id"], SORT] = "window_id",
 ) -> Page[MaintenanceWindow]:
     """List a station's maintenance, in the order in which it was planned."""
-    await stations.get(services.db, station_id)
     order = Order.of(_RESOURCE, sort, usual="window_id", keys=UUIDS)
     return await paging.page(
         order,
@@ -79,6 +78,7 @@ async def list_maintenance_windows(
         count=lambda up_to: maintenance.count(
             services.db, station_id, up_to=up_to, since=since, until=until
         ),
+        owner=lambda: stations.get(services.db, station_id),
     )
 
 

@@ -128,7 +128,6 @@ async def list_station_connectors(
     sort: Annotated[Literal["evse_id", "-evse_id"], SORT] = "evse_id",
 ) -> Page[Connector]:
     """List a station's connectors in the order of EVSE and connector, with their last status."""
-    await stations.get(services.db, station_id)
     return await _connectors(services, station_id, paging, sort)
 
 
@@ -144,6 +143,7 @@ async def _connectors(
         key_of=lambda row: (row.evse_id, row.connector_id),
         shown=Connector.model_validate,
         count=lambda up_to: stations.count_connectors(services.db, station_id, up_to=up_to),
+        owner=lambda: stations.get(services.db, station_id),
     )
 
 

@@ -112,7 +112,7 @@ async def test_what_is_wrong_is_said_in_words_of_the_api(
 
 
 async def test_where_there_are_no_parameters_none_is_taken(client: httpx.AsyncClient) -> None:
-    for method, path in (("GET", "/v1/stations/CS-1"), ("POST", "/v1/id-tokens")):
+    for method, path in (("DELETE", "/v1/stations/CS-1"), ("POST", "/v1/id-tokens")):
         response = await client.request(method, path, params={"dry_run": "true"}, json={})
         problem = assert_problem(response, 422, "invalid-input")
         assert "query field dry_run: there are no query parameters here" in problem["detail"]
