@@ -1,5 +1,6 @@
 """What a webhook endpoint's url may be, and the secrets that it is given."""
 
+import re
 from ipaddress import ip_address
 
 from control.accounts.encryption import Encryption, NoEncryptionKeyError
@@ -11,6 +12,8 @@ from control.notices.signing import new_secret
 from shared.domain.error_codes import ConflictCode
 from shared.domain.errors import ConflictError
 
+_QUERY = re.compile(r"[!\"$-\[\]-~]*")
+
 
 def check_url(url: str, settings: WebhookUrlSettings) -> None:
     """Make sure that a url may be one of an endpoint, as far as it says so itself.
@@ -21,11 +24,16 @@ def check_url(url: str, settings: WebhookUrlSettings) -> None:
     Raises:
         InvalidFieldError: it may not; the message says why.
     """
+    before_query, _, query = url.partition("?")
     try:
-        origin = read_origin(url.partition("?")[0])
+        origin = read_origin(before_query)
     except AmbiguousUrlError as error:
         raise InvalidFieldError("body", "url", str(error)) from None
-    if "@" in url.partition("?")[0]:
+    if not _QUERY.fullmatch(query):
+        raise InvalidFieldError(
+            "body", "url", "its query holds what has to be written with %, such as a blank or a #"
+        )
+    if "@" in before_query:
         raise InvalidFieldError(
             "body", "url", "a url with a user name is not taken: check the signature instead"
         )

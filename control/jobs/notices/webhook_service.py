@@ -143,19 +143,22 @@ class EndpointService:
         self._waiting = kept + self._waiting
 
     def _wants_more(self) -> bool:
-        """Tell whether to read what is due, and keep the endpoint for longer.
+        """Tell whether to read what is due, and what the endpoint is now.
 
         Not for each delivery: where all was read, what came since is looked for now and then.
         """
         if not self._may_begin():
             return True
-        if self._room() <= 0:
-            return False
-        since_s = time.monotonic() - self._read_s
-        return not self._lanes or not self._read_all or since_s > self._settings.webhook_interval_s
+        if time.monotonic() - self._read_s > self._settings.webhook_interval_s:
+            return True
+        return self._room() > 0 and (not self._lanes or not self._read_all)
 
     async def _read(self) -> int | None:
-        """Read what is due; return the revision before it, or None if the turn is over."""
+        """Keep the endpoint for longer, and read what is due if there is room for it.
+
+        Returns:
+            The revision before that, None if the turn is over.
+        """
         asked_s = time.monotonic()
         endpoint = await webhook_queue.renew(
             self._shared.db,
@@ -168,16 +171,17 @@ class EndpointService:
             return None
         self._endpoint = endpoint
         self._lease_ends_s = asked_s + self._settings.webhook_lease_s
-        known = {*self._lanes.values(), *(each.lane for each in self._waiting)}
-        due = await webhook_queue.read_due(
-            self._shared.db,
-            endpoint.webhook_endpoint_id,
-            lanes_on_their_way=sorted(known),
-            limit=_READ_AT_ONCE,
-        )
-        self._waiting.extend(due)
+        if self._room() > 0:
+            known = {*self._lanes.values(), *(each.lane for each in self._waiting)}
+            due = await webhook_queue.read_due(
+                self._shared.db,
+                endpoint.webhook_endpoint_id,
+                lanes_on_their_way=sorted(known),
+                limit=_READ_AT_ONCE,
+            )
+            self._waiting.extend(due)
+            self._read_all = len(due) < _READ_AT_ONCE
         self._read_s = time.monotonic()
-        self._read_all = len(due) < _READ_AT_ONCE
         return endpoint.revision
 
     async def _one_ends(self) -> None:

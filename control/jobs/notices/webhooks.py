@@ -17,6 +17,7 @@ from control.jobs.settings import WorkerSettings
 from control.notices.requests import open_requests
 from control.notices.settings import WebhookSendSettings
 from shared.batching import Batcher
+from shared.store.judgement import is_away
 from shared.store.notices import webhook_deliveries, webhook_expansion, webhook_queue
 from shared.store.notices.webhook_queue import ClaimedEndpoint
 from shared.store.pool import Database
@@ -98,11 +99,12 @@ class Deliverer:
             except Exception as error:
                 # Its lease runs out, and whoever takes it next begins where this one has come to.
                 metrics.sweep_failures.labels("webhooks").inc()
-                log.exception(
-                    "a webhook endpoint could not be served",
-                    webhook_endpoint_id=endpoint.webhook_endpoint_id,
-                    error=describe_error(error),
-                )
+                key = endpoint.webhook_endpoint_id
+                if is_away(error):
+                    said = describe_error(error)
+                    log.warning("a webhook endpoint has to wait", webhook_endpoint_id=key, why=said)
+                else:
+                    log.exception("a webhook endpoint was not served", webhook_endpoint_id=key)
 
     async def stop(self, *, within_s: float) -> None:
         """Begin no more requests, and let those under way end; what takes longer is cancelled."""

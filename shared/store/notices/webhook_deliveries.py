@@ -345,9 +345,9 @@ async def sweep_finished(db: Database, *, retention_days: int, limit: int) -> in
     """
     removed = 0
     for condition in (
-        "finished_at < now() - make_interval(days => $1)",
+        "finished_at < now() - make_interval(days => $1::integer)",
         # The endpoints are found one by one in an index, not by a look at each delivery.
-        """$1 IS NOT NULL AND webhook_endpoint_id IN (
+        """$1::integer IS NOT NULL AND webhook_endpoint_id IN (
             WITH RECURSIVE seen AS (
                 (SELECT webhook_endpoint_id FROM webhook_deliveries AS first
                  ORDER BY first.webhook_endpoint_id LIMIT 1)

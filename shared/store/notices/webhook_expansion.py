@@ -25,6 +25,12 @@ _WAITING = """
     WHERE delivery.webhook_endpoint_id = progress.webhook_endpoint_id
       AND delivery.state = 'waiting'
 """
+# From the first that waits to the cursor: no more can wait than that, and so none need be counted.
+_SPAN = f"""
+    (progress.number - coalesce(
+        ({_WAITING.replace("SELECT", "SELECT delivery.number")} AND delivery.number > 0
+         ORDER BY delivery.number LIMIT 1), progress.number))
+"""
 # A row behind `OFFSET n` says that there are more than n, and no more are read.
 _EXPAND = f"""
     WITH newest AS MATERIALIZED (
@@ -38,8 +44,9 @@ _EXPAND = f"""
         JOIN webhook_endpoints AS endpoint USING (webhook_endpoint_id)
         CROSS JOIN newest
         WHERE enabled AND progress.number < newest.number
-          AND NOT EXISTS ({_WAITING} OFFSET $3::integer - 1 LIMIT 1)
-          AND (failures < $2 OR NOT EXISTS ({_WAITING} OFFSET $4::integer - 1 LIMIT 1))
+          AND ({_SPAN} < $3::integer OR NOT EXISTS ({_WAITING} OFFSET $3::integer - 1 LIMIT 1))
+          AND (failures < $2 OR {_SPAN} < $4::integer
+               OR NOT EXISTS ({_WAITING} OFFSET $4::integer - 1 LIMIT 1))
         ORDER BY progress.number, progress.webhook_endpoint_id LIMIT $5
         FOR UPDATE OF progress SKIP LOCKED
     ), found AS MATERIALIZED (

@@ -1,12 +1,14 @@
 """Events reach webhook endpoints: all of them, signed, in the order of each station."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from shared.domain.notices.events import EventType
+from shared.store.notices import webhook_deliveries
 from tests.integration.control.notices.webhooks.conftest import Hooks, event, tell
 from tests.support.eventually import eventually
 from tests.support.webhook_receiver import Answer, Received
@@ -185,3 +187,28 @@ async def test_no_more_requests_at_once_than_the_setting_says(hooks: Hooks) -> N
         await tell(hooks.db, [event(f"CS-{n}", n) for n in range(30)])
         await hooks.until_delivered(30)
     assert hooks.receiver.most_in_work == 3
+
+
+async def test_what_is_finished_goes_after_a_week_and_what_is_nobodys_at_once(
+    hooks: Hooks,
+) -> None:
+    await hooks.make()
+    async with hooks.delivering():
+        await tell(hooks.db, [event("CS-1", 0), event("CS-1", 1)])
+        await hooks.until_delivered(2)
+    await hooks.client.post(f"{hooks.url}/replay", json={"from_event_id": "1"})
+    await hooks.db.execute(
+        """
+        UPDATE webhook_deliveries SET state = 'delivered', finished_at = now() - interval '8 days'
+        WHERE event_id = '1'
+        """
+    )
+    sweep = partial(webhook_deliveries.sweep_finished, hooks.db, retention_days=7, limit=100)
+    assert await sweep() == 1
+    assert [each["event_id"] for each in await hooks.deliveries()] == ["2"]
+    assert await hooks.db.fetchval("SELECT count(*) FROM webhook_attempts") == 1
+    assert await webhook_deliveries.measure_waiting(hooks.db) == (1, pytest.approx(30, abs=30))
+    await hooks.client.delete(hooks.url)
+    assert await sweep() == 1
+    for table in ("deliveries", "attempts", "progress", "secrets", "requests"):
+        assert await hooks.db.fetchval(f"SELECT count(*) FROM webhook_{table}") == 0  # noqa: S608 - names of our own
