@@ -18,6 +18,8 @@ from shared.store.conditions import Conditions
 from shared.store.conditions import count as count_rows
 from shared.store.pool import Connection, Database
 
+SECRETS_MAX = 5
+"""How many sign side by side: each is a signature in a header. Of more, the oldest end."""
 _UPDATABLE = frozenset(
     {
         *("url", "description", "types", "station_ids", "location_ids", "organization_ids"),
@@ -259,8 +261,15 @@ async def rotate_secret(
         ):
             raise not_found(webhook_endpoint_id)
         await connection.execute(
-            "DELETE FROM webhook_secrets WHERE webhook_endpoint_id = $1 AND expires_at <= now()",
+            """
+            DELETE FROM webhook_secrets AS secret
+            WHERE webhook_endpoint_id = $1 AND (expires_at <= now() OR webhook_secret_id NOT IN (
+                SELECT each.webhook_secret_id FROM webhook_secrets AS each
+                WHERE each.webhook_endpoint_id = $1
+                ORDER BY each.webhook_secret_id DESC LIMIT $2))
+            """,
             webhook_endpoint_id,
+            SECRETS_MAX - 1,
         )
         await connection.execute(
             """

@@ -133,6 +133,11 @@ async def test_a_connection_is_used_again(receiver: Receiver) -> None:
     assert receiver.connections == 1
 
 
+def test_endpoints_of_a_killed_worker_wait_for_less_than_a_minute() -> None:
+    found = settings(webhook_timeout_s=15)
+    assert found.webhook_lease_s + 2 * found.webhook_interval_s < 60
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -30,6 +30,20 @@ async def test_a_secret_is_shown_when_it_is_made_and_never_again(hooks: Hooks) -
         assert rotated["secret"] not in record["secret"]
 
 
+async def test_of_many_secrets_the_newest_sign(hooks: Hooks) -> None:
+    await hooks.make()
+    made = [
+        (await hooks.client.post(f"{hooks.url}/rotate-secret", json={})).json()["secret"]
+        for _ in range(6)
+    ]
+    hooks.receiver.secrets = made[1:]
+    await hooks.client.post(f"{hooks.url}/test")
+    async with hooks.delivering():
+        await hooks.until_delivered(1)
+    (received,) = hooks.receiver.received
+    assert received.headers["webhook-signature"].count("v1,") == 5
+
+
 async def test_an_endpoint_is_changed_and_removed(hooks: Hooks) -> None:
     made = await hooks.make()
     changed = await hooks.client.patch(

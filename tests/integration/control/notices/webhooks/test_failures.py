@@ -116,6 +116,22 @@ async def test_an_endpoint_that_is_down_is_not_asked_for_all_that_waits(hooks: H
         assert (await hooks.read())["failing_since"] is None
 
 
+async def test_the_first_success_of_an_endpoint_that_was_down_brings_all_that_waits(
+    hooks: Hooks,
+) -> None:
+    await hooks.make()
+    hooks.receiver.decide = lambda _: Answer(503)
+    async with hooks.delivering():
+        await tell(hooks.db, [event(f"CS-{n}", 0) for n in range(6)])
+        await eventually(lambda: asyncio.sleep(0, len(hooks.receiver.received)), lambda n: n >= 8)
+        await hooks.db.execute(
+            "UPDATE webhook_deliveries SET next_attempt_at = now() + interval '1 hour'"
+        )
+        hooks.receiver.decide = lambda _: Answer()
+        await tell(hooks.db, [event("CS-new", 0)])
+        await hooks.until_delivered(7)
+
+
 async def test_what_waits_for_an_endpoint_that_is_down_is_bounded(hooks: Hooks) -> None:
     await hooks.make()
     hooks.receiver.decide = lambda _: Answer(503)
