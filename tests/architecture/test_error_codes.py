@@ -9,7 +9,7 @@ from control import problems
 from control.app import create_api
 from control.openapi import operation_id
 from control.problems import CODES
-from shared.domain.error_codes import ConflictCode, ErrorCode, NotFoundCode
+from shared.domain.error_codes import ConflictCode, ErrorCode, LimitCode, NotFoundCode
 from tests.support.raised_errors import ROOT, codes_of
 
 APP = create_api()
@@ -126,7 +126,7 @@ def test_every_code_is_raised_somewhere() -> None:
 
 
 def test_codes_are_unique_names_and_say_what_kind_they_are() -> None:
-    codes: list[ErrorCode] = [*NotFoundCode, *ConflictCode]
+    codes: list[ErrorCode] = [*NotFoundCode, *ConflictCode, *LimitCode]
     kinds = problems.kinds()
     plain = len({each.code for each in vars(problems).values()
                  if isinstance(each, problems.ProblemType)})  # fmt: skip

@@ -9,16 +9,7 @@ from control.api.notices.event_filters import event_filter
 from control.api.notices.events_schemas import Event
 from control.api.types import UtcTime
 from control.errors import ProblemError
-from control.paging import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    Page,
-    bad_cursor,
-    cut_page,
-    decode_key,
-    encode_cursor,
-)
+from control.paging import SORT, Order, Page, PagingDep, numbers
 from control.services import ServicesDep
 from shared.domain.error_codes import NotFoundCode
 from shared.domain.notices.events import EventFilter
@@ -32,10 +23,6 @@ _SEARCH_TIMEOUT_S = 8.0
 # 18 digits are below what Postgres can count to.
 _NUMBER = "^[0-9]{1,18}$"
 
-_Sort = Annotated[
-    Literal["id", "-id"], Query(description="`id`: the oldest first; `-id`: the newest first")
-]
-
 
 @router.get("", responses=problems.responses(problems.EVENTS_GONE))
 async def list_events(
@@ -48,9 +35,8 @@ async def list_events(
     ] = None,
     since: Annotated[UtcTime | None, Query(description="only those told then or later")] = None,
     until: Annotated[UtcTime | None, Query(description="only those told before")] = None,
-    sort: _Sort = "id",
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
+    sort: Annotated[Literal["id", "-id"], SORT] = "id",
 ) -> Page[Event]:
     """List what happened, in the order in which it was told, the oldest first.
 
@@ -59,26 +45,32 @@ async def list_events(
     """
     if after is not None:
         await _require_kept(services.db, int(after))
-    goes_down = sort == "-id"
-    behind = _decode(sort, cursor)
-    if behind is None and after is not None and not goes_down:
-        behind = int(after)
-    rows, next_cursor = cut_page(
-        await events.list_events(
+    order = Order.of(_RESOURCE, sort, usual="id", keys=numbers(1, bits=64))
+    return await paging.page(
+        order,
+        read=lambda behind, limit: events.list_events(
             services.db,
             found,
             since=since,
             until=until,
-            above=None if after is None or not goes_down else int(after),
-            behind=behind,
-            goes_down=goes_down,
-            limit=limit + 1,
+            above=None if after is None else int(after),
+            behind=None if behind is None else behind[0],
+            goes_down=order.goes_down,
+            limit=limit,
             timeout_s=_SEARCH_TIMEOUT_S,
         ),
-        limit=limit,
-        cursor_of=lambda event: encode_cursor(f"{_RESOURCE} by {sort}", str(event.number)),
+        key_of=lambda event: [event.number],
+        shown=Event.of,
+        count=lambda up_to: events.count(
+            services.db,
+            found,
+            since=since,
+            until=until,
+            above=None if after is None else int(after),
+            up_to=up_to,
+            timeout_s=_SEARCH_TIMEOUT_S,
+        ),
     )
-    return Page(items=[Event.of(row) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/{event_id}", responses=problems.responses(NotFoundCode.EVENT))
@@ -103,12 +95,3 @@ async def _require_kept(db: Database, after: int) -> None:
             f"events up to {first - 1} are not kept any longer, and you have those up to {after}: "
             "read what you follow anew, then go on without `after`, or with 0 for all that is kept",
         )
-
-
-def _decode(sort: str, cursor: str | None) -> int | None:
-    key = decode_key(f"{_RESOURCE} by {sort}", cursor)
-    if key is None:
-        return None
-    if not (key.isascii() and key.isdecimal() and len(key) <= 18):  # noqa: PLR2004 - as `_NUMBER`
-        raise bad_cursor()
-    return int(key)

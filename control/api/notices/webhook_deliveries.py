@@ -1,6 +1,6 @@
 """Deliveries to a webhook endpoint: what became of them, and once more."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, status
@@ -13,15 +13,7 @@ from control.api.notices.webhook_deliveries_schemas import (
     WebhookReplayRequest,
 )
 from control.api.types import StationId
-from control.paging import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    Page,
-    cut_page,
-    decode_position,
-    encode_position,
-)
+from control.paging import POSITIONS_BY_ID, SORT, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.notices.events import EventType
@@ -51,28 +43,32 @@ async def list_webhook_deliveries(
         str | None,
         Query(max_length=64, pattern="^[A-Za-z0-9-]*$", description="only of this event"),
     ] = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
+    sort: Annotated[
+        Literal["webhook_delivery_id", "-webhook_delivery_id"], SORT
+    ] = "-webhook_delivery_id",
 ) -> Page[WebhookDelivery]:
     """List the deliveries, the newest first, each with its last attempt.
 
     Those that are finished are kept for some days.
     """
-    rows, next_cursor = cut_page(
-        await webhook_deliveries.list_before(
-            services.db,
-            str(webhook_endpoint_id),
-            before=decode_position(_RESOURCE, cursor),
-            limit=limit + 1,
-            state=state,
-            station_id=station_id,
-            event_type=event_type,
-            event_id=event_id,
-        ),
-        limit=limit,
-        cursor_of=lambda row: encode_position(_RESOURCE, Position(row[0].webhook_delivery_id)),
+    order = Order.of(_RESOURCE, sort, usual="-webhook_delivery_id", keys=POSITIONS_BY_ID)
+    found = webhook_deliveries.DeliveryFilter(
+        webhook_endpoint_id=str(webhook_endpoint_id),
+        state=state,
+        station_id=station_id,
+        event_type=event_type,
+        event_id=event_id,
     )
-    return Page(items=[WebhookDelivery.of(*row) for row in rows], next_cursor=next_cursor)
+    return await paging.page(
+        order,
+        read=lambda before, limit: webhook_deliveries.list_before(
+            services.db, found, before=before, limit=limit, goes_down=order.goes_down
+        ),
+        key_of=lambda row: Position(row[0].webhook_delivery_id),
+        shown=lambda row: WebhookDelivery.of(*row),
+        count=lambda up_to: webhook_deliveries.count(services.db, found, up_to=up_to),
+    )
 
 
 @router.get(

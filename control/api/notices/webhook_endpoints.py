@@ -1,5 +1,6 @@
 """Webhook endpoints: whom events are sent to."""
 
+from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Response, status
@@ -16,17 +17,7 @@ from control.api.notices.webhook_endpoints_schemas import (
 )
 from control.api.types import members_of
 from control.notices.endpoints import check_url, make_secret
-from control.paging import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    Page,
-    Total,
-    WantsTotal,
-    cut_page,
-    decode_uuid,
-    encode_cursor,
-)
+from control.paging import SORT, UUIDS, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.store.notices import webhook_deliveries, webhook_endpoints
@@ -74,31 +65,30 @@ async def create_webhook_endpoint(
 @router.get("")
 async def list_webhook_endpoints(
     services: ServicesDep,
+    paging: PagingDep,
     *,
     organization_id: OfOrganization = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
-    total: WantsTotal = False,
+    sort: Annotated[
+        Literal["webhook_endpoint_id", "-webhook_endpoint_id"], SORT
+    ] = "webhook_endpoint_id",
 ) -> Page[WebhookEndpoint]:
     """List the endpoints, the oldest first."""
-    rows, next_cursor = cut_page(
-        await webhook_endpoints.list_after(
+    order = Order.of(_RESOURCE, sort, usual="webhook_endpoint_id", keys=UUIDS)
+    return await paging.page(
+        order,
+        read=lambda after, limit: webhook_endpoints.list_after(
             services.db,
-            after=decode_uuid(_RESOURCE, cursor),
-            limit=limit + 1,
+            after=after,
+            limit=limit,
+            goes_down=order.goes_down,
             organization_id=organization_id,
         ),
-        limit=limit,
-        cursor_of=lambda endpoint: encode_cursor(_RESOURCE, endpoint.webhook_endpoint_id),
-    )
-    counted = await Total.of(
-        lambda up_to: webhook_endpoints.count(
+        key_of=lambda endpoint: endpoint.webhook_endpoint_id,
+        shown=WebhookEndpoint.model_validate,
+        count=lambda up_to: webhook_endpoints.count(
             services.db, up_to=up_to, organization_id=organization_id
         ),
-        wanted=total,
     )
-    items = [WebhookEndpoint.model_validate(row) for row in rows]
-    return Page(items=items, next_cursor=next_cursor, total=counted)
 
 
 @router.get("/{webhook_endpoint_id}", responses=problems.responses(NotFoundCode.WEBHOOK_ENDPOINT))

@@ -8,6 +8,7 @@ from shared.domain.error_codes import NotFoundCode
 from shared.domain.errors import InvalidInputError, NotFoundError
 from shared.domain.notices.events import Event, EventFilter
 from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.partitions import DailyTable, drop_before
 from shared.store.pool import Database
 
@@ -75,8 +76,9 @@ async def list_events(
     conditions.compare("recorded_at <", until)
     conditions.compare("number >", above)
     conditions.compare(f"number {'<' if goes_down else '>'}", behind)
-    if behind is not None:
-        day = await _day_of(db, behind)
+    edge = above if behind is None and not goes_down else behind
+    if edge is not None:
+        day = await _day_of(db, edge)
         if day is None and not goes_down:
             return []
         if goes_down:
@@ -91,10 +93,41 @@ async def list_events(
             timeout=timeout_s,
         )
     except TimeoutError:
-        raise InvalidInputError(
-            f"the search took longer than {timeout_s:g} s: name a station, a type or a shorter time"
-        ) from None
+        raise _too_broad(timeout_s) from None
     return [event_of(record) for record in records]
+
+
+async def count(
+    db: Database,
+    found: EventFilter,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    above: int | None = None,
+    up_to: int,
+    timeout_s: float,
+) -> int:
+    """Return how many events such a list has, counting no further than `up_to`.
+
+    Raises:
+        InvalidInputError: the search took too long.
+    """
+    conditions = conditions_of(found, up_to)
+    conditions.compare("recorded_at >=", since)
+    conditions.compare("recorded_at <", until)
+    conditions.compare("number >", above)
+    if above is not None:
+        conditions.compare("recorded_at >=", await _day_of(db, above))
+    try:
+        return await count_rows(db, "events", conditions, timeout_s=timeout_s)
+    except TimeoutError:
+        raise _too_broad(timeout_s) from None
+
+
+def _too_broad(timeout_s: float) -> InvalidInputError:
+    return InvalidInputError(
+        f"the search took longer than {timeout_s:g} s: name a station, a type or a shorter time"
+    )
 
 
 async def get(db: Database, number: int) -> Event:

@@ -123,7 +123,7 @@ _TELL = """
     FROM unnest($1::uuid[], $2::timestamptz[]) AS new (session_id, sampled_at)
     JOIN sessions USING (session_id)
     WHERE ended_at IS NULL
-    ORDER BY session_id
+    ORDER BY new.session_id
     ON CONFLICT (session_id) DO UPDATE SET sampled_at = excluded.sampled_at, told_at = now()
     WHERE told.sampled_at < excluded.sampled_at
       AND told.told_at <= now() - make_interval(secs => $3)

@@ -10,6 +10,7 @@ from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.domain.notices.webhooks import TEST_TYPE, Attempt, DeliveryState, WebhookDelivery
 from shared.store.conditions import Conditions, Position
+from shared.store.conditions import count as count_rows
 from shared.store.notices.webhook_endpoints import not_found
 from shared.store.notices.webhook_expansion import MATCHES
 from shared.store.pool import Connection, Database
@@ -64,30 +65,45 @@ async def _require_endpoint(db: "Database | Connection", webhook_endpoint_id: st
         raise not_found(webhook_endpoint_id)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFilter:
+    """Which deliveries of an endpoint are asked for; None is no condition."""
+
+    webhook_endpoint_id: str
+    state: DeliveryState | None = None
+    station_id: str | None = None
+    event_type: str | None = None
+    event_id: str | None = None
+
+
+def _conditions(found: DeliveryFilter, limit: int) -> Conditions:
+    conditions = Conditions(limit)
+    conditions.compare("webhook_endpoint_id =", found.webhook_endpoint_id)
+    conditions.compare("state =", found.state)
+    conditions.compare("station_id =", found.station_id)
+    conditions.compare("type =", found.event_type)
+    conditions.compare("event_id =", found.event_id)
+    return conditions
+
+
 async def list_before(
     db: Database,
-    webhook_endpoint_id: str,
+    found: DeliveryFilter,
     *,
     before: Position | None,
     limit: int,
-    state: DeliveryState | None = None,
-    station_id: str | None = None,
-    event_type: str | None = None,
-    event_id: str | None = None,
+    goes_down: bool = True,
 ) -> list[tuple[WebhookDelivery, Attempt | None]]:
     """Return up to `limit` deliveries, the newest first, each with its last attempt.
 
     Raises:
         NotFoundError: there is no such endpoint.
     """
-    await _require_endpoint(db, webhook_endpoint_id)
-    conditions = Conditions(limit, webhook_endpoint_id)
-    conditions.add("webhook_endpoint_id = $2")
-    conditions.compare("state =", state)
-    conditions.compare("station_id =", station_id)
-    conditions.compare("type =", event_type)
-    conditions.compare("event_id =", event_id)
-    order = conditions.page("webhook_deliveries.webhook_delivery_id", time=None, behind=before)
+    await _require_endpoint(db, found.webhook_endpoint_id)
+    conditions = _conditions(found, limit)
+    order = conditions.page(
+        "webhook_deliveries.webhook_delivery_id", time=None, behind=before, goes_down=goes_down
+    )
     records = await db.fetch(
         f"SELECT {_COLUMNS} FROM webhook_deliveries WHERE {conditions} ORDER BY {order} LIMIT $1",  # noqa: S608 - column names, the values are parameters
         *conditions.parameters,
@@ -105,6 +121,11 @@ async def list_before(
     )
     attempts = {str(record["webhook_delivery_id"]): _attempt(record) for record in last}
     return [(each, attempts.get(each.webhook_delivery_id)) for each in deliveries]
+
+
+async def count(db: Database, found: DeliveryFilter, *, up_to: int) -> int:
+    """Return how many deliveries such a list has, counting no further than `up_to`."""
+    return await count_rows(db, "webhook_deliveries", _conditions(found, up_to))
 
 
 def _attempt(record: asyncpg.Record) -> Attempt:

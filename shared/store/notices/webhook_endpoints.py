@@ -158,17 +158,29 @@ async def get(db: Database, webhook_endpoint_id: str) -> WebhookEndpoint:
 
 
 async def list_after(
-    db: Database, *, after: str | None, limit: int, organization_id: str | None = None
+    db: Database,
+    *,
+    after: str | None,
+    limit: int,
+    goes_down: bool = False,
+    organization_id: str | None = None,
 ) -> list[WebhookEndpoint]:
-    """Return up to `limit` endpoints, the oldest first, from behind `after` on."""
+    """Return up to `limit` endpoints, the oldest first, from behind `after` on.
+
+    Args:
+        db: the pool.
+        after: id of the one before.
+        limit: how many at most.
+        goes_down: whether the newest comes first.
+        organization_id: only those of this organization; None is all.
+    """
     conditions = Conditions(limit)
-    conditions.compare("webhook_endpoint_id >", after)
     conditions.compare("organization_id =", organization_id)
+    order = conditions.in_order(
+        "webhook_endpoints.webhook_endpoint_id", behind=after and [after], goes_down=goes_down
+    )
     records = await db.fetch(
-        f"""
-        SELECT {_COLUMNS} FROM {_FROM}
-        WHERE {conditions} ORDER BY webhook_endpoints.webhook_endpoint_id LIMIT $1
-        """,  # noqa: S608 - as above
+        f"SELECT {_COLUMNS} FROM {_FROM} WHERE {conditions} ORDER BY {order} LIMIT $1",  # noqa: S608 - as above
         *conditions.parameters,
     )
     return [_endpoint(record) for record in records]
