@@ -35,6 +35,8 @@ from control.api.accounts import api_keys, audit_log, login, me, oidc, organizat
 from control.api.charging import charging_profiles, reservations
 from control.api.commands import batches, commands
 from control.api.notices import (
+    alert_rules,
+    alerts,
     event_stream,
     events,
     exported_events,
@@ -130,6 +132,8 @@ def create_api() -> FastAPI:
         events,
         webhook_endpoints,
         webhook_deliveries,
+        alert_rules,
+        alerts,
         api_keys,
         organizations,
         users,

@@ -50,6 +50,7 @@ TAGS = [
     {"name": "security events", "description": "What concerned the security of stations."},
     {"name": "events", "description": "What happens, told once and in order."},
     {"name": "webhooks", "description": "Endpoints that are told what happens, and deliveries."},
+    {"name": "alerts", "description": "Who is woken for what, and what came of it."},
     {"name": "users", "description": "Who may sign in, and what they may do."},
     {"name": "own account", "description": "Signing in and out, and what is one's own."},
     {"name": "OpenID provider", "description": "Signing in and out at a provider of one's own."},

@@ -111,7 +111,7 @@ class Location(BaseModel):
     authorization: LocationAuthorization
     free_since: datetime | None = Field(description="when it last became free; null: it never was")
     time_zone: str | None = Field(
-        default=None, description="by whose clock people are told times there; null: by UTC"
+        description="by whose clock people are told times there; null: by UTC"
     )
     created_at: datetime
     updated_at: datetime

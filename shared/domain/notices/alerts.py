@@ -116,6 +116,16 @@ class HealingStep(StrEnum):
     """Say by the event ticket.opened that somebody has to go there."""
 
 
+class StepOutcome(StrEnum):
+    """What came of a step that was due."""
+
+    TAKEN = "taken"
+    WAITS = "waits"
+    """It is looked at again: somebody charges there."""
+    REFUSED = "refused"
+    """It was left out: a limit was in the way, or the station is offline."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfHealing:
     """What a rule does by itself.

@@ -49,6 +49,22 @@ class Mail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """A mail, as it is shown: `state` is `waiting`, `sent` or `failed`."""
+
+    notification_id: str
+    step: int
+    channel: str
+    recipient: str
+    subject: str
+    state: str
+    tries: int
+    error: str | None
+    created_at: datetime
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Untold:
     """A rule that has something to tell.
 
@@ -231,6 +247,20 @@ async def add(
         html,
         now,
     )
+
+
+async def list_of(db: Database, alert_id: str) -> list[Notification]:
+    """Return the latest mails that tell of an alert, the newest first."""
+    records = await db.fetch(
+        """
+        SELECT notification_id::text, step, channel, recipient, subject, state, tries, error,
+               created_at, sent_at
+        FROM alert_notifications WHERE alert_ids @> ARRAY[$1::uuid]
+        ORDER BY alert_notifications.notification_id DESC LIMIT 100
+        """,
+        alert_id,
+    )
+    return [Notification(**record) for record in records]
 
 
 async def claim_due(db: Database, *, now: datetime, limit: int, lease_s: float) -> list[Mail]:

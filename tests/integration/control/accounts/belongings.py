@@ -80,6 +80,8 @@ ABSENT = Belongings(
                 "job_id",
                 "webhook_endpoint_id",
                 "webhook_delivery_id",
+                "rule_id",
+                "alert_id",
             ),
             "01980000-0000-7000-8000-000000000000",
         ),
@@ -116,6 +118,16 @@ _OF_ORGANIZATION = {
         )
         INSERT INTO webhook_attempts (webhook_delivery_id, attempted_at, seconds, answer)
         SELECT webhook_delivery_id, now(), 1, $2 FROM made RETURNING webhook_delivery_id""",
+    "rule_id": """
+        INSERT INTO alert_rules (organization_id, name, kind, parameters, severity,
+                                 grouping_interval_s, resolve_after_s)
+        VALUES ($1, $2, 'station_offline', '{"longer_than_s": 60}', 'info', 60, 60)
+        RETURNING rule_id""",
+    "alert_id": """
+        INSERT INTO alerts (organization_id, rule_id, rule_name, kind, severity, subject, fired_at,
+                            station_id, resolve_after_s)
+        VALUES ($1, uuidv7(), $2, 'station_offline', 'info', $2, now(), $2, 60)
+        RETURNING alert_id""",
     "entry_id": """
         INSERT INTO audit.entries (organization_id, action, resource, resource_id, principal_kind,
                                    principal_id, principal_name, principal_organization_id)
