@@ -53,10 +53,11 @@ async def run(
                 Dependency("redis", partial(bus.require_writable, redis), required=True),
             )
             words = EventWords(redis, timeout_s=settings.redis_timeout_s)
+            registry, sender = OwnershipRegistry(redis), PodRequestSender(redis)
             queue = [*queue_tasks(db, settings), *more_tasks]
             jobs = [
-                *sweep_jobs(db, OwnershipRegistry(redis), PodRequestSender(redis), settings),
-                *notice_jobs(db, words, settings),
+                *sweep_jobs(db, registry, sender, settings),
+                *notice_jobs(db, words, registry, sender, settings),
                 *queue_sweeps(db, settings, queue),
                 *webhook_jobs(db, deliverer, settings),
             ]

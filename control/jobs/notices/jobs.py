@@ -3,6 +3,7 @@
 from functools import partial
 
 from control.jobs.notices.alert_mails import AlertMailer
+from control.jobs.notices.alert_steps import AlertHealer
 from control.jobs.notices.alerts import AlertKeeper, forget_alerts
 from control.jobs.notices.numbering import EventNumberer
 from control.jobs.notices.session_updates import tell_updates
@@ -10,10 +11,18 @@ from control.jobs.periodic import Job
 from control.jobs.retention import keep_events
 from control.jobs.settings import WorkerSettings
 from shared.bus.event_words import EventWords
+from shared.bus.ownership import OwnershipRegistry
+from shared.bus.streams import PodRequestSender
 from shared.store.pool import Database
 
 
-def notice_jobs(db: Database, words: EventWords, settings: WorkerSettings) -> list[Job]:
+def notice_jobs(
+    db: Database,
+    words: EventWords,
+    registry: OwnershipRegistry,
+    sender: PodRequestSender,
+    settings: WorkerSettings,
+) -> list[Job]:
     """Return every job of this area with its interval."""
     return [
         Job(
@@ -41,14 +50,21 @@ def notice_jobs(db: Database, words: EventWords, settings: WorkerSettings) -> li
                 retention_days=settings.events_retention_days,
             ),
         ),
-        *_alert_jobs(db, settings),
+        *_alert_jobs(db, registry, sender, settings),
     ]
 
 
-def _alert_jobs(db: Database, settings: WorkerSettings) -> list[Job]:
+def _alert_jobs(
+    db: Database, registry: OwnershipRegistry, sender: PodRequestSender, settings: WorkerSettings
+) -> list[Job]:
     return [
         Job("alerts", settings.alerts_interval_s, AlertKeeper(db, settings).run),
         Job("alert_mails", settings.alert_mails_interval_s, AlertMailer(db, settings).run),
+        Job(
+            "alert_steps",
+            settings.alert_healing_interval_s,
+            AlertHealer(db, registry, sender, settings).run,
+        ),
         Job(
             "resolved_alerts",
             settings.partitions_interval_s,
