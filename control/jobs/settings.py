@@ -293,7 +293,7 @@ class WorkerSettings(
     )
     event_numbering_batch: PositiveInt = Field(
         default=2000,
-        description="events that get their numbers in one transaction, which takes 50 ms; others "
+        description="events that get their numbers in one transaction, which takes 0.1 s; others "
         "follow at once",
     )
     session_update_interval_s: PositiveFloat = Field(
@@ -308,7 +308,7 @@ class WorkerSettings(
         default=30,
         description="whole days that events are kept beside today: for so long whoever was away "
         "goes on from where they were. 10,000 stations, a tenth of which charge, make two million "
-        "events a day, most of them of sessions that go on, and those fill 1 GB",
+        "events a day, most of them of sessions that go on, and those fill 1.3 GB",
     )
     mail_interval_s: PositiveFloat = Field(
         default=2.0,

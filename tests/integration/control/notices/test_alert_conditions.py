@@ -6,6 +6,8 @@ import pytest
 
 from control.jobs.notices.alerts import AlertKeeper
 from shared.domain.notices.alerts import AlertKind
+from shared.domain.notices.catalogue import CATALOGUE
+from shared.domain.notices.events import EventType
 from shared.store.notices import alert_evaluation
 from shared.store.pool import Database
 from tests.integration.control.notices.alert_plays import (
@@ -37,7 +39,11 @@ async def alerts(db: Database) -> list[Mapping[str, object]]:
 
 
 async def told(db: Database) -> list[str]:
-    records = await db.fetch("SELECT type FROM event_outbox ORDER BY outbox_id")
+    records = await db.fetch(
+        "SELECT type, data FROM event_outbox WHERE type LIKE 'alert.%' ORDER BY outbox_id"
+    )
+    for record in records:
+        assert set(record["data"]) == set(CATALOGUE[EventType(record["type"])].data)
     return [record["type"] for record in records]
 
 

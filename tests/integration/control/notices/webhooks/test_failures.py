@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from control.jobs.notices.webhook_mail import WebhookMailer
+from shared.domain.notices.catalogue import CATALOGUE
+from shared.domain.notices.events import EventType
 from shared.domain.notices.webhooks import DisabledReason
 from shared.store.notices import numbering
 from tests.integration.control.accounts.people import invite
@@ -186,6 +188,7 @@ async def test_gone_switches_the_endpoint_off_at_once_and_tells_its_organization
     assert told["organization_id"] == "default"
     assert told["data"]["webhook_endpoint_id"] == made["webhook_endpoint_id"]
     assert told["data"]["reason"] == "gone"
+    assert set(told["data"]) == set(CATALOGUE[EventType.WEBHOOK_DISABLED].data)
 
 
 async def test_an_endpoint_that_fails_for_days_is_switched_off_and_goes_on_when_enabled(
