@@ -40,6 +40,7 @@ from control.api.notices import (
     event_stream,
     events,
     exported_events,
+    reports,
     webhook_deliveries,
     webhook_endpoints,
 )
@@ -130,6 +131,7 @@ def create_api() -> FastAPI:
         event_stream,
         exported_events,
         events,
+        reports,
         webhook_endpoints,
         webhook_deliveries,
         alert_rules,

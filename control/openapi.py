@@ -49,6 +49,7 @@ TAGS = [
     {"name": "certificates", "description": "What stations trust, and what they want signed."},
     {"name": "security events", "description": "What concerned the security of stations."},
     {"name": "events", "description": "What happens, told once and in order."},
+    {"name": "reports", "description": "Saved exports, run at times, and what they have made."},
     {"name": "webhooks", "description": "Endpoints that are told what happens, and deliveries."},
     {"name": "alerts", "description": "Who is woken for what, and what came of it."},
     {"name": "users", "description": "Who may sign in, and what they may do."},

@@ -5,7 +5,18 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from shared.settings import LoggingSettings
 
 
-class ExportSettings(LoggingSettings):
+class ExportPageSettings(LoggingSettings):
+    """What a page of an export may take, of the API's exports and of the worker's reports."""
+
+    export_page_timeout_s: PositiveFloat = Field(
+        default=8.0,
+        description="how long the search for the next up to 1000 rows may take, which also is how "
+        "long an export can keep Postgres from removing dead rows. A page in the order of an "
+        "index takes some milliseconds; one behind a filter that few rows pass takes seconds",
+    )
+
+
+class ExportSettings(ExportPageSettings):
     """What exports may take."""
 
     exports_max: PositiveInt = Field(
@@ -19,9 +30,20 @@ class ExportSettings(LoggingSettings):
         description="of these for one user or key; more are answered with 429, so that nobody "
         "takes the room of all others",
     )
-    export_page_timeout_s: PositiveFloat = Field(
-        default=8.0,
-        description="how long the search for the next up to 1000 rows may take, which also is how "
-        "long an export can keep Postgres from removing dead rows. A page in the order of an "
-        "index takes some milliseconds; one behind a filter that few rows pass takes seconds",
+
+
+class ReportSettings(ExportPageSettings):
+    """How reports are run."""
+
+    reports_interval_s: PositiveFloat = Field(
+        default=15.0,
+        description="how often is looked which reports are due, and which of their files are kept "
+        "no longer",
+    )
+    report_timeout_s: PositiveFloat = Field(
+        default=4 * 3600.0,
+        description="a run that takes longer has failed; ten million rows take half an hour",
+    )
+    report_retention_days: PositiveInt = Field(
+        default=90, description="what reports have made is removed after that"
     )

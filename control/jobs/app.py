@@ -7,6 +7,7 @@ from functools import partial
 import structlog
 
 from control.jobs.notices.jobs import notice_jobs
+from control.jobs.notices.reports import report_sweeps
 from control.jobs.notices.webhooks import open_deliverer, webhook_jobs
 from control.jobs.periodic import repeat
 from control.jobs.queue import run_queue
@@ -59,6 +60,7 @@ async def run(
                 *sweep_jobs(db, registry, sender, settings),
                 *notice_jobs(db, words, registry, sender, settings),
                 *queue_sweeps(db, settings, queue),
+                *report_sweeps(db, settings),
                 *webhook_jobs(db, deliverer, settings),
             ]
             running = [tasks.create_task(repeat(job, jitter=settings.sweep_jitter)) for job in jobs]

@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from control.accounts.encryption import EncryptionSettings
 from control.accounts.mail_settings import MailSettings
+from control.exports.settings import ReportSettings
 from control.files.settings import FileStorageSettings
 from control.http_settings import HttpSettings
 from control.notices.alert_settings import AlertSettings
@@ -18,6 +19,7 @@ class WorkerSettings(
     EncryptionSettings,
     AlertSettings,
     WebhookSendSettings,
+    ReportSettings,
     HttpSettings,
 ):
     """What `voltaro worker` reads from the environment.

@@ -67,6 +67,12 @@ class NotFoundCode(ErrorCode):
     )
     ORGANIZATION = "organization_not_found", "there is no organization 'lake-hotel'"
     QUIRK = "quirk_not_found", f"there is no quirk '{_ID}'"
+    REPORT = "report_not_found", f"there is no report {_ID}"
+    REPORT_CONTENT = (
+        "report_content_not_found",
+        f"run {_ID} has no file: it is still to come, or was kept for its time",
+    )
+    REPORT_RUN = "report_run_not_found", f"report {_ID} has no run {_ID}"
     RESERVATION = "reservation_not_found", "station 'CS-0042' has no reservation 7"
     SESSION = "session_not_found", f"there is no session {_ID}"
     SIGNING_REQUEST = "signing_request_not_found", f"there is no certificate signing request {_ID}"

@@ -7,6 +7,7 @@ either, and fails a test.
 from shared.store.audited import ITS_OWN_TIMES, TIMES, Audited, each
 from shared.store.audited_accounts import ACCOUNTS
 from shared.store.audited_notices import ALERTS
+from shared.store.audited_reports import NOT_AUDITED_OF_REPORTS, REPORTS
 from shared.store.audited_webhooks import NOT_AUDITED_OF_WEBHOOKS, WEBHOOKS
 
 _STATION_TELLS = "the station tells it, or its connection"
@@ -17,6 +18,7 @@ _LINK = "names a row that has an entry or a history of its own"
 AUDITED: dict[str, Audited] = {
     **ACCOUNTS,
     **ALERTS,
+    **REPORTS,
     **WEBHOOKS,
     "stations": Audited(
         resource="stations",
@@ -328,6 +330,7 @@ AUDITED: dict[str, Audited] = {
 _FACTS = "only what stations tell is written there"
 
 NOT_AUDITED: dict[str, str] = {
+    **NOT_AUDITED_OF_REPORTS,
     **NOT_AUDITED_OF_WEBHOOKS,
     "alembic_version": "is the migrations' own",
     "authorization_revision": "is a number that changes of tokens raise",

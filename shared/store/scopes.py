@@ -71,6 +71,9 @@ SCOPES: dict[str, str] = {
     "procrastinate_jobs": "EXISTS (SELECT FROM jobs WHERE queue_id = procrastinate_jobs.id)",
     "procrastinate_events": "EXISTS ("
     "SELECT FROM jobs WHERE queue_id = procrastinate_events.job_id)",
+    "reports": _OWN,
+    "report_contents": _OWN,
+    "report_runs": "EXISTS (SELECT FROM reports WHERE report_id = report_runs.report_id)",
     "webhook_endpoints": _OWN,
     "webhook_requests": _OWN,
     "webhook_secrets": _OWN,

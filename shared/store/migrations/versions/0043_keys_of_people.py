@@ -3,7 +3,7 @@
 from shared.store.migrations.statements import execute, refuse
 
 revision = "0043"
-down_revision = "0041"
+down_revision = "0042"
 
 STATEMENTS = (
     # Who is behind a key: no key does more than they do. A key goes with them. None of those of the

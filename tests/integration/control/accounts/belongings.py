@@ -78,6 +78,8 @@ ABSENT = Belongings(
                 "api_key_id",
                 "entry_id",
                 "job_id",
+                "report_id",
+                "run_id",
                 "webhook_endpoint_id",
                 "webhook_delivery_id",
                 "rule_id",
@@ -99,6 +101,13 @@ _OF_ORGANIZATION = {
         VALUES ($1, $2, $2, convert_to($2, 'UTF8'), '{}', $2) RETURNING api_key_id""",
     "job_id": """
         SELECT defer_job($2, '{}', $1, NULL, NULL, NULL)""",
+    "report_id": """
+        INSERT INTO reports (organization_id, name, resource, period, time_zone, format)
+        VALUES ($1, $2, 'sessions', 'yesterday', 'UTC', 'csv') RETURNING report_id""",
+    "run_id": """
+        INSERT INTO report_runs (report_id, job_id, due_at, since, until)
+        SELECT report_id, report_id, now(), now(), now() FROM reports
+        WHERE organization_id = $1 AND name = $2 RETURNING run_id""",
     "webhook_endpoint_id": """
         WITH made AS (
             INSERT INTO webhook_endpoints (organization_id, url, description, api_version)

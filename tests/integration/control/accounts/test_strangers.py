@@ -89,6 +89,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PATCH /v1/alert-rules/{rule_id}": {"name": "named anew"},
     "POST /v1/alerts/{alert_id}/acknowledge": {},
     "POST /v1/alerts/{alert_id}/silence": {"until": None},
+    "POST /v1/reports/{report_id}/runs": {},
     "PATCH /v1/organizations/{organization_id}": {"name": "named anew"},
     "PATCH /v1/users/{user_id}": {"name": "named anew"},
     "POST /v1/users/{user_id}/password-link": {},
