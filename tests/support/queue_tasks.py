@@ -35,6 +35,7 @@ class TellingTasks:
             (self._fails, RunAgain.WHOLE),
             (self._gives_up, RunAgain.WHOLE),
             (self._loses_postgres, RunAgain.WHOLE),
+            (self._fails_when_it_is_done, RunAgain.FENCED),
         ]
         return [
             Task(name=run.__name__.strip("_"), run=run, run_again=run_again)
@@ -57,6 +58,11 @@ class TellingTasks:
             await connection.execute(_TELL, job.job_id, self._worker, "did")
         await self._tell(job, "began")  # as far as the test waits for
         await self._told_to_go("go")
+
+    async def _fails_when_it_is_done(self, job: RunningJob) -> None:
+        async with job.finishing() as connection:
+            await connection.execute(_TELL, job.job_id, self._worker, "did")
+        raise ValueError("nothing is to be done here any more")
 
     async def _never(self, job: RunningJob) -> None:
         await self._tell(job, "began")

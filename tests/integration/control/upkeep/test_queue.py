@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import structlog
 from prometheus_client import REGISTRY
 
 from control.jobs.queue import run_queue
@@ -184,6 +185,16 @@ async def test_a_job_that_cannot_succeed_is_not_tried_again(
     assert job["error"] == "there is nothing to export"
 
 
+async def test_what_is_done_is_not_done_again_though_its_run_failed(
+    db: Database, settings: WorkerSettings
+) -> None:
+    job_id = await defer(db, "fails_when_it_is_done")
+    async with working(db, settings):
+        job = await ended(db, job_id)
+    assert (job["status"], job["tries"]) == ("succeeded", 2)
+    assert await told(db, 1, "did") == [job_id]
+
+
 async def test_a_dependency_that_is_away_is_no_failure_of_a_job(
     db: Database, settings: WorkerSettings
 ) -> None:
@@ -337,7 +348,9 @@ async def test_a_worker_that_stood_still_begins_anew_and_ends_no_job_of_another(
 async def test_an_outage_of_the_queue_costs_no_job_and_no_worker(
     db: Database, settings: WorkerSettings
 ) -> None:
-    patient = settings.model_copy(update={"queue_stalled_after_s": 20.0})
+    patient = settings.model_copy(
+        update={"queue_stalled_after_s": 20.0, "database_connect_timeout_s": 1.0}
+    )
     async with relay(settings.database_url) as wire:
         # Behind a pooler the queue has a URL of its own, which is used for all of it.
         direct = patient.model_copy(update={"queue_database_url": wire.url})
@@ -346,9 +359,21 @@ async def test_an_outage_of_the_queue_costs_no_job_and_no_worker(
             await told(db, 1)
             before = await db.fetchval("SELECT worker_id FROM procrastinate_jobs")
             await wire.cut()
-            await go(db)
-            await told(db, 1, "did")
-            waiting = await defer(db, "whole")
+            with structlog.testing.capture_logs() as logs:
+
+                async def said() -> set[str]:
+                    return {line["event"] for line in logs}
+
+                await go(db)
+                await told(db, 1, "did")
+                waiting = await defer(db, "whole")
+                await eventually(
+                    said,
+                    lambda lines: (
+                        {"the end of a job cannot be written", "the queue of jobs is away"} <= lines
+                    ),
+                    timeout_s=30,
+                )
             assert (await job_of(db, job_id))["status"] == "doing"
             await wire.mend()
             assert (await ended(db, job_id, 30))["tries"] == 1
