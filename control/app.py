@@ -48,6 +48,7 @@ from control.api.sessions import dead_letters, exported_meter_values, meter_valu
 from control.api.stations import (
     availability,
     configuration,
+    location_names,
     maintenance,
     ocpp_log,
     quirks,
@@ -116,6 +117,7 @@ def create_api() -> FastAPI:
         id_token_groups,
         authorizations,
         locations,
+        location_names,
         local_lists,
         charging_profiles,
         reservations,

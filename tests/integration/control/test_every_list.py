@@ -189,6 +189,7 @@ def test_every_list_of_what_happened_is_asked_for_by_its_time() -> None:
         "/v1/command-batches/{batch_id}/commands",  # all of one time
         "/v1/id-token-groups",
         "/v1/id-tokens",
+        "/v1/location-names",
         "/v1/locations",
         "/v1/organizations",
         "/v1/sessions",  # by three times, under their names

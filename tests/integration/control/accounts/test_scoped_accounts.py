@@ -105,3 +105,27 @@ async def test_what_is_ones_own_is_changed_wherever_one_belongs(
     assert (await ada.post("/v1/logout")).status_code == 204
     async with browser(api) as again:
         await sign_in(again, password=new["new_password"])
+
+
+async def test_a_technician_sees_what_places_are_called_and_not_who_may_charge_there(
+    api: Api,
+) -> None:
+    place = {"location_id": "depot", "name": "Depot North", "allowed_id_tokens": ["04A2B3C4"]}
+    assert (await api.client.post("/v1/locations", json=place)).status_code == 201
+    await join(api.client, role="field_technician")
+    async with browser(api) as technician:
+        await sign_in(technician)
+        answer = await technician.get("/v1/location-names")
+        (named,) = answer.json()["items"]
+        assert named == {
+            "location_id": "depot",
+            "organization_id": "default",
+            "name": "Depot North",
+        }
+        assert (await technician.get("/v1/locations/depot")).status_code == 403
+        made = await technician.post("/v1/stations", json={"station_id": "CS-1"})
+        assert made.status_code == 201
+        put = await technician.patch(
+            "/v1/stations/CS-1", json={"location_id": named["location_id"]}
+        )
+        assert put.json()["location_id"] == "depot"
