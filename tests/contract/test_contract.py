@@ -1,4 +1,4 @@
-"""schemathesis holds the running API against its document, with a key and without one.
+"""schemathesis holds the running API against its document, whoever asks, and without a key.
 
 `make test` sends a few requests to each operation. `make contract` sends many, takes minutes, and
 prints what was sent.
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.principals import PRINCIPALS, headers_of
 from tests.contract.report import Report, read_report
 from tests.integration.control.players import API_KEY, DOCUMENT, Api
 
@@ -56,8 +57,30 @@ async def test_with_a_key_every_answer_is_in_the_document(api: Api, tmp_path: Pa
     amount = ("--phases=examples,coverage,fuzzing", "--max-examples=50") if LONG else (
         "--phases=examples,fuzzing", "--max-examples=1", "--mode=positive")  # fmt: skip
     report = await checked(api, tmp_path, *amount, headers=[f"Authorization: Bearer {API_KEY}"])
-    print(report.table("with a key"))  # noqa: T201 - what `make contract` is asked for
+    print(report.table("with the root key"))  # noqa: T201 - what `make contract` is asked for
     assert not report.failures, "\n\n".join(report.failures)
+
+
+@pytest.mark.timeout(3600 if LONG else 300)
+@pytest.mark.parametrize("who", PRINCIPALS if LONG else PRINCIPALS[-1:])
+async def test_whoever_asks_every_answer_is_in_the_document(
+    api: Api, tmp_path: Path, who: str
+) -> None:
+    headers = await headers_of(api, who)
+    amount = ("--phases=examples,fuzzing", "--max-examples=10") if LONG else (
+        "--phases=examples", "--mode=positive")  # fmt: skip
+    report = await checked(
+        api,
+        tmp_path,
+        *amount,
+        "--exclude-path-regex=logout$",  # which would leave nobody to ask for the rest
+        headers=[f"{name}: {value}" for name, value in headers.items()],
+    )
+    print(report.table(f"as {who}"))  # noqa: T201 - as above
+    assert not report.failures, "\n\n".join(report.failures)
+    assert report.statuses[200] > 0
+    assert (report.statuses[403] > 0) == (who != "admin")
+    assert (await api.client.get("/v1/me", headers=headers)).status_code == 200
 
 
 @pytest.mark.timeout(3600 if LONG else 300)
