@@ -101,6 +101,10 @@ bench-data: $(READY) ## Fill a large database and time what reads it; all of it:
 bench-exports: $(READY) ## Export a million sessions in every format, and compare the files
 	@$(BIN)/python -P -m loadtest.exports $(ARGS)
 
+.PHONY: streams
+streams: $(READY) ## Have 2,000 clients follow events: memory, delivery, one that is stuck
+	@$(BIN)/python -P -m loadtest.streams $(ARGS)
+
 .PHONY: load
 load: $(READY) ## Load a running `make up` with simulated stations; ARGS=--headful for the web page
 	@$(BIN)/python -P -m loadtest.locust --headless $(ARGS)

@@ -104,7 +104,8 @@ class EventStream:
     def go_on(self, head: int) -> None:
         """Look at what is new in the ring behind `head`, and wake up if the client asked for it."""
         ring = self._sources.ring
-        if self._asleep and self.position == head and not self._behind(head).count:
+        is_up_to_date = self._asleep and self.position == head and ring.reaches_back_to(head)
+        if is_up_to_date and not self._behind(head).count:
             self.position = ring.head or head
         else:
             self._wake.set()

@@ -92,8 +92,12 @@ class Yardstick:
 
 
 @contextmanager
-def cluster(data: Path) -> Iterator[Cluster]:
+def cluster(data: Path, **environment: str) -> Iterator[Cluster]:
     """Run a cluster of one gateway and no stations for as long as the context lasts.
+
+    Args:
+        data: where it keeps what it keeps.
+        environment: settings of its processes.
 
     Raises:
         ServerFailedError: it did not start.
@@ -101,7 +105,15 @@ def cluster(data: Path) -> Iterator[Cluster]:
     started_at_s = time.perf_counter()
     options = ("--json", "--gateways", "1", "--stations", "0", "--ocpp-port", "0")
     with _running(
-        "cli", "up", "--data", str(data), *options, "--http-port", "0", **_NOBODY_IS_PUT_OFF
+        "cli",
+        "up",
+        "--data",
+        str(data),
+        *options,
+        "--http-port",
+        "0",
+        **_NOBODY_IS_PUT_OFF,
+        **environment,
     ) as line:
         yield Cluster(report=json.loads(line), start_s=time.perf_counter() - started_at_s)
 

@@ -216,6 +216,14 @@ async def test_only_what_is_asked_for_comes_live_and_later(
     assert [each["station_id"] for each in told] == expected
 
 
+async def test_what_memory_had_no_room_for_is_read_and_not_left_out(
+    with_small_ring: Api, happen: Happen
+) -> None:
+    async with following(with_small_ring.client, station_id="wanted") as stream:
+        await happen(happening("wanted"), *(happening("another") for _ in range(20)))
+        assert [each["station_id"] for each in await stream.take(1)] == ["wanted"]
+
+
 async def test_a_filter_that_there_is_not_is_refused(api: Api) -> None:
     for query in ({"type": "station.exploded"}, {"kind": "station.online"}, {"station_id": ""}):
         assert_problem(await api.client.get(PATH, params=query), 422, "invalid-input")
