@@ -55,7 +55,13 @@ class Delivery:
 
 
 async def deliver(
-    target: Target, followers: Sequence[Follower], *, events: int, per_s: float, first: int = 0
+    target: Target,
+    followers: Sequence[Follower],
+    *,
+    events: int,
+    per_s: float,
+    first: int = 0,
+    timeout_s: float = _ARRIVAL_TIMEOUT_S,
 ) -> Delivery:
     """Have things happen at a pace, and wait until every client knows of all of them.
 
@@ -65,9 +71,10 @@ async def deliver(
         events: how many things.
         per_s: how many in a second.
         first: number of the first probe, other than of those before.
+        timeout_s: how long after the last of them.
 
     Raises:
-        LostEventError: somebody does not, within a minute, or heard twice.
+        LostEventError: somebody does not by then, or heard twice.
     """
     before = [len(each.probes) for each in followers]
     committed_at: list[float] = []
@@ -78,7 +85,7 @@ async def deliver(
         committed_at.append(time.perf_counter())
     wanted = list(range(first, first + events))
     try:
-        async with asyncio.timeout(_ARRIVAL_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             while any(  # noqa: ASYNC110 - clients are too many for an event each
                 len(each.probes) - count < events
                 for each, count in zip(followers, before, strict=True)
