@@ -83,8 +83,12 @@ class EventStreams:
     def stop(self) -> None:
         """Have every stream say where to resume, and end: the process is about to."""
         self._stopped = True
+        self.end_all(EndReason.SHUTDOWN)
+
+    def end_all(self, reason: EndReason) -> None:
+        """Have every stream that is open end, with a word where to resume."""
         for stream in self._open:
-            stream.end(EndReason.SHUTDOWN)
+            stream.end(reason)
 
     @contextmanager
     def opened(self, follower: Follower) -> Iterator[EventStream]:

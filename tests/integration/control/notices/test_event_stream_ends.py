@@ -2,14 +2,17 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import structlog
 
+from shared.bus.client import open_redis
+from shared.bus.event_words import EventWords
 from shared.store.pool import Database
 from tests.integration.control.accounts.people import browser, join, sign_in
 from tests.integration.control.conftest import MakeSettings
@@ -274,20 +277,34 @@ async def test_while_postgres_is_away_streams_wait_and_then_miss_nothing(
             assert [int(each["id"]) for each in told] == first + missed
 
 
-async def test_without_redis_events_come_a_little_later(
+async def test_when_redis_goes_away_events_come_a_little_later_and_no_stream_ends(
     make_settings: MakeSettings, happen: Happen, tmp_path: Path
 ) -> None:
-    with running_redis(tmp_path) as server:
+    with ExitStack() as redis:
+        server = redis.enter_context(running_redis(tmp_path))
         settings = make_settings(redis_url=server.url, event_stream_look_s=0.2)
-        async with running(settings) as api, following(api.client) as stream:
-            (first,) = await happen(happening())  # whose word goes to another Redis
+        async with (
+            open_redis(settings) as client,
+            running(settings) as api,
+            following(api.client) as stream,
+        ):
+            words = EventWords(client, timeout_s=1.0)
+            (first,) = await happen(happening(), announced=False)
+            await words.announce(first)
             assert [int(each["id"]) for each in await stream.take(1)] == [first]
-            server.flush()
-    settings = make_settings(redis_url=server.url, event_stream_look_s=0.2)
-    with structlog.testing.capture_logs():
-        async with running(settings) as api, following(api.client) as stream:
-            (second,) = await happen(happening())
-            assert [int(each["id"]) for each in await stream.take(1)] == [second]
+            redis.close()
+            with structlog.testing.capture_logs() as logs:
+                (second,) = await happen(happening(), announced=False)
+                assert [int(each["id"]) for each in await stream.take(1)] == [second]
+                async with following(api.client, last_event_id=str(first)) as another:
+                    assert [int(each["id"]) for each in await another.take(1)] == [second]
+                await eventually(
+                    lambda: _lines_with(logs, "new events are not announced for now"), bool
+                )
+
+
+async def _lines_with(logs: Sequence[Mapping[str, Any]], words: str) -> int:
+    return sum(words in line["event"] for line in logs)
 
 
 async def test_when_numbers_went_back_those_who_are_ahead_are_told(
