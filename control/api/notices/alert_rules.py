@@ -1,6 +1,6 @@
 """Rules of alerts: when somebody is to be woken, for what, and who."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response, status
@@ -17,7 +17,7 @@ from control.api.notices.alert_rules_schemas import (
 )
 from control.auth import PrincipalDep
 from control.notices.default_alert_rules import make_default_rules
-from control.paging import DEFAULT_LIMIT, Cursor, Limit, Page, cut_page, decode_uuid, encode_cursor
+from control.paging import SORT, UUIDS, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.notices.alerts import AlertKind
@@ -64,24 +64,29 @@ async def create_default_alert_rules(
 @router.get("")
 async def list_alert_rules(
     services: ServicesDep,
+    paging: PagingDep,
     kind: Annotated[AlertKind | None, Query(description="only those of this kind")] = None,
     organization_id: OfOrganization = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    sort: Annotated[Literal["rule_id", "-rule_id"], SORT] = "rule_id",
 ) -> Page[AlertRule]:
     """List the rules, in the order in which they were made."""
-    rows, next_cursor = cut_page(
-        await alert_rules.list_after(
+    order = Order.of(_RESOURCE, sort, usual="rule_id", keys=UUIDS)
+    return await paging.page(
+        order,
+        read=lambda after, limit: alert_rules.list_after(
             services.db,
-            after=decode_uuid(_RESOURCE, cursor),
-            limit=limit + 1,
+            after=after,
+            limit=limit,
+            goes_down=order.goes_down,
             kind=kind,
             organization_id=organization_id,
         ),
-        limit=limit,
-        cursor_of=lambda rule: encode_cursor(_RESOURCE, rule.rule_id),
+        key_of=lambda rule: rule.rule_id,
+        shown=AlertRule.of,
+        count=lambda up_to: alert_rules.count(
+            services.db, up_to=up_to, kind=kind, organization_id=organization_id
+        ),
     )
-    return Page(items=[AlertRule.of(row) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/{rule_id}", responses=problems.responses(NotFoundCode.ALERT_RULE))

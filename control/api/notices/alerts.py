@@ -1,6 +1,6 @@
 """Alerts: what somebody was woken for, and what became of it."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -17,17 +17,7 @@ from control.api.notices.alerts_schemas import (
 )
 from control.api.types import StationId
 from control.auth import PrincipalDep
-from control.paging import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    Page,
-    Total,
-    WantsTotal,
-    cut_page,
-    decode_uuid,
-    encode_cursor,
-)
+from control.paging import SORT, UUIDS, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
 from shared.domain.notices.alerts import AlertFilter, AlertKind, AlertState, Severity
@@ -48,9 +38,8 @@ async def list_alerts(
     station_id: Annotated[StationId | None, Query(description="only this station's")] = None,
     rule_id: Annotated[UUID | None, Query(description="only those of this rule")] = None,
     organization_id: OfOrganization = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
-    total: WantsTotal = False,
+    paging: PagingDep,
+    sort: Annotated[Literal["alert_id", "-alert_id"], SORT] = "-alert_id",
 ) -> Page[Alert]:
     """List the alerts, the newest first."""
     found = AlertFilter(
@@ -61,17 +50,16 @@ async def list_alerts(
         rule_id=None if rule_id is None else str(rule_id),
         organization_id=organization_id,
     )
-    rows, next_cursor = cut_page(
-        await alerts.list_before(
-            services.db, found, before=decode_uuid(_RESOURCE, cursor), limit=limit + 1
+    order = Order.of(_RESOURCE, sort, usual="-alert_id", keys=UUIDS)
+    return await paging.page(
+        order,
+        read=lambda before, limit: alerts.list_before(
+            services.db, found, before=before, limit=limit, goes_down=order.goes_down
         ),
-        limit=limit,
-        cursor_of=lambda alert: encode_cursor(_RESOURCE, alert.alert_id),
+        key_of=lambda alert: alert.alert_id,
+        shown=Alert.of,
+        count=lambda up_to: alerts.count(services.db, found, up_to=up_to),
     )
-    counted = await Total.of(
-        lambda up_to: alerts.count(services.db, found, up_to=up_to), wanted=total
-    )
-    return Page(items=[Alert.of(row) for row in rows], next_cursor=next_cursor, total=counted)
 
 
 @router.get("/{alert_id}", responses=problems.responses(NotFoundCode.ALERT))

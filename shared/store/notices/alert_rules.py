@@ -22,6 +22,7 @@ from shared.domain.notices.alerts import (
 )
 from shared.store import organization_scope
 from shared.store.conditions import Conditions
+from shared.store.conditions import count as count_rows
 from shared.store.pool import Database
 
 _COMPUTED = {"rule_id": "rule_id::text"}
@@ -154,22 +155,44 @@ async def list_after(
     *,
     after: str | None,
     limit: int,
+    goes_down: bool = False,
     kind: AlertKind | None = None,
     organization_id: str | None = None,
 ) -> list[AlertRule]:
-    """Return up to `limit` rules in the order in which they were made, from behind one on."""
-    conditions = Conditions(limit)
-    conditions.compare("kind =", kind)
-    conditions.compare("organization_id =", organization_id)
-    conditions.compare("rule_id >", after)
+    """Return up to `limit` rules in the order in which they were made, from behind one on.
+
+    Args:
+        db: the pool.
+        after: id of the one before.
+        limit: how many at most.
+        goes_down: whether the newest comes first.
+        kind: only those of this kind; None is all.
+        organization_id: only those of this organization; None is all.
+    """
+    conditions = _conditions(limit, kind=kind, organization_id=organization_id)
+    order = conditions.in_order(
+        "alert_rules.rule_id", behind=after and [after], goes_down=goes_down
+    )
     records = await db.fetch(
-        f"""
-        SELECT {_COLUMNS} FROM alert_rules
-        WHERE {conditions} ORDER BY alert_rules.rule_id LIMIT $1
-        """,  # noqa: S608 - names of a dataclass, and conditions of columns
+        f"SELECT {_COLUMNS} FROM alert_rules WHERE {conditions} ORDER BY {order} LIMIT $1",  # noqa: S608 - names of a dataclass, and conditions of columns
         *conditions.parameters,
     )
     return [rule_of(record) for record in records]
+
+
+async def count(
+    db: Database, *, up_to: int, kind: AlertKind | None, organization_id: str | None
+) -> int:
+    """Return how many rules such a list has, counting no further than `up_to`."""
+    conditions = _conditions(up_to, kind=kind, organization_id=organization_id)
+    return await count_rows(db, "alert_rules", conditions)
+
+
+def _conditions(limit: int, *, kind: AlertKind | None, organization_id: str | None) -> Conditions:
+    conditions = Conditions(limit)
+    conditions.compare("kind =", kind)
+    conditions.compare("organization_id =", organization_id)
+    return conditions
 
 
 async def update(db: Database, rule_id: str, changes: Mapping[str, Any]) -> AlertRule:

@@ -57,16 +57,21 @@ def _conditions(found: AlertFilter, *parameters: object) -> Conditions:
 
 
 async def list_before(
-    db: Database, found: AlertFilter, *, before: str | None, limit: int
+    db: Database, found: AlertFilter, *, before: str | None, limit: int, goes_down: bool = True
 ) -> list[Alert]:
-    """Return up to `limit` alerts, newest first, from behind `before` on."""
+    """Return up to `limit` alerts, newest first, from behind `before` on.
+
+    Args:
+        db: the pool.
+        found: which.
+        before: id of the one before.
+        limit: how many at most.
+        goes_down: whether the newest comes first.
+    """
     conditions = _conditions(found, limit)
-    conditions.compare("alert_id <", before)
+    order = conditions.in_order("alerts.alert_id", behind=before and [before], goes_down=goes_down)
     records = await db.fetch(
-        f"""
-        SELECT {COLUMNS} FROM alerts
-        WHERE {conditions} ORDER BY alerts.alert_id DESC LIMIT $1
-        """,  # noqa: S608 - names of a dataclass, and conditions of columns
+        f"SELECT {COLUMNS} FROM alerts WHERE {conditions} ORDER BY {order} LIMIT $1",  # noqa: S608 - names of a dataclass, and conditions of columns
         *conditions.parameters,
     )
     return [alert_of(record) for record in records]
