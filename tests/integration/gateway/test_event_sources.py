@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from control.jobs.sessions.settling import settle_due
@@ -24,22 +24,19 @@ from shared.store import facts, pods, quirk_sightings
 from shared.store.access import id_tokens
 from shared.store.charging import reservations
 from shared.store.commands import commands
+from shared.store.migrate import migrate
 from shared.store.notices import events, numbering
 from shared.store.pool import Database
 from shared.store.sessions import sessions
 from shared.store.stations import unknown_stations
 from tests.integration.gateway.conftest import Pod
 from tests.support.eventually import eventually
+from tests.support.former_schema import make_former
 from tests.support.ocpp201 import booted_station
 from tests.support.ocpp201 import tell as tell_201
 from tests.support.stations import StationClient, register, station_client
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-OF_TOLD_AS = [
-    statement
-    for statement in import_module("shared.store.migrations.versions.0036_event_sources").STATEMENTS
-    if "COLUMN told_as" in statement
-]
 
 
 class Teller:
@@ -438,16 +435,17 @@ async def test_no_message_about_a_charge_meets_a_trigger_of_events(db: Database)
     assert not tables & set(OF_EVERY_MESSAGE)
 
 
-async def test_sessions_of_before_the_migration_count_as_told(
-    db: Database, gateway: Pod, station: StationClient
-) -> None:
-    assert gateway.url
-    now = datetime.now(UTC).isoformat()
-    start = {"connectorId": 1, "idTag": "TAG", "meterStart": 0, "timestamp": now}
-    await db.execute("ALTER TABLE sessions DROP COLUMN told_as")
-    await station.call("StartTransaction", start)
-    for statement in OF_TOLD_AS:
-        await db.execute(statement)
-    await station.call("StartTransaction", {**start, "connectorId": 2})
-    rows = await db.fetch("SELECT told_as FROM sessions ORDER BY evse_id")
+async def test_sessions_of_before_the_migration_count_as_told(empty_database_url: str) -> None:
+    await make_former(empty_database_url, "0035")
+    connection = await asyncpg.connect(empty_database_url)
+    begin = """
+        INSERT INTO sessions (station_id, evse_id, transaction_id, transaction_id_issuer,
+                              ocpp_version)
+        VALUES ('CP-1', $1, 'T-' || $1::integer, 'csms', '1.6')
+    """
+    await connection.execute(begin, 1)
+    await migrate(empty_database_url, connect_timeout_s=5)
+    await connection.execute(begin, 2)
+    rows = await connection.fetch("SELECT told_as FROM sessions ORDER BY evse_id")
     assert [row["told_as"] for row in rows] == [0, None]
+    await connection.close()
