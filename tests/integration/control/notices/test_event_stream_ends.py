@@ -73,6 +73,8 @@ async def test_one_who_takes_nothing_is_told_where_to_resume_and_holds_up_nobody
             lambda: metric(api, 'voltaro_event_streams_ended_total{reason="slow"}'),
             lambda count: count == ended + 1,
         )
+        # Its last word is out, though nobody has read anything: it takes no place any more.
+        await eventually(lambda: _open(api), lambda count: count == 1, timeout_s=5)
         *some, last = await stuck.rest()
         assert last.data["reason"] == "slow"
         seen = [int(each.last_event_id) for each in some]
