@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from uuid import uuid4
 
@@ -18,8 +18,8 @@ from control.notices.requests import open_requests
 from control.notices.settings import WebhookSendSettings
 from shared.batching import Batcher
 from shared.store.judgement import is_away
-from shared.store.notices import webhook_deliveries, webhook_expansion, webhook_queue
-from shared.store.notices.webhook_queue import ClaimedEndpoint
+from shared.store.notices import webhook_expansion, webhook_queue, webhook_retention
+from shared.store.notices.webhook_queue import ClaimedEndpoint, Outcome
 from shared.store.pool import Database
 from shared.telemetry import metrics
 from shared.telemetry.errors import describe_error
@@ -29,6 +29,8 @@ log = structlog.get_logger()
 # Of one run, so that a long backlog of one endpoint holds up nobody's claim.
 _STEPS_PER_RUN = 20
 _REMOVED_AT_ONCE = 20_000
+# Together shorter than a request and what is left of a lease when it began.
+_NOTE_AGAIN_S = (0.1, 0.5, 2.0, 5.0)
 
 
 class Deliverer:
@@ -97,7 +99,8 @@ class Deliverer:
             try:
                 await EndpointService(self._shared, endpoint, claimed_s).run()
             except Exception as error:
-                # Its lease runs out, and whoever takes it next begins where this one has come to.
+                # Whoever takes it next begins where this one has come to: at once, or if the lease
+                # cannot be given back when it runs out.
                 metrics.sweep_failures.labels("webhooks").inc()
                 key = endpoint.webhook_endpoint_id
                 if is_away(error):
@@ -105,6 +108,10 @@ class Deliverer:
                     log.warning("a webhook endpoint has to wait", webhook_endpoint_id=key, why=said)
                 else:
                     log.exception("a webhook endpoint was not served", webhook_endpoint_id=key)
+                with suppress(Exception):
+                    await webhook_queue.release(
+                        self._shared.db, self._shared.worker_id, key, revision=None
+                    )
 
     async def stop(self, *, within_s: float) -> None:
         """Begin no more requests, and let those under way end; what takes longer is cancelled."""
@@ -132,15 +139,7 @@ async def open_deliverer(
         stop_within_s: how long requests under way may take at the end.
     """
     async with open_requests(settings) as requests, asyncio.TaskGroup() as tasks:
-        batcher = Batcher(
-            partial(
-                webhook_queue.note_outcomes,
-                db,
-                retry_for_s=settings.webhook_retry_for_s,
-                disable_after_s=settings.webhook_disable_after_s,
-            ),
-            max_items=200,
-        )
+        batcher = Batcher(partial(_note, db, settings), max_items=200)
         shared = Shared(
             db=db,
             settings=settings,
@@ -157,6 +156,29 @@ async def open_deliverer(
         finally:
             await deliverer.stop(within_s=stop_within_s)
             noting.cancel()
+
+
+async def _note(db: Database, settings: WebhookSendSettings, outcomes: list[Outcome]) -> list[bool]:
+    """Write down what came of attempts, again if a lock or the connection is in the way.
+
+    What is not written down is delivered once more.
+    """
+    note = partial(
+        webhook_queue.note_outcomes,
+        db,
+        outcomes,
+        retry_for_s=settings.webhook_retry_for_s,
+        disable_after_s=settings.webhook_disable_after_s,
+    )
+    for pause_s in _NOTE_AGAIN_S:
+        try:
+            return await note()
+        except Exception as error:
+            if not is_away(error):
+                raise
+            log.warning("deliveries of webhooks wait to be noted", why=describe_error(error))
+        await asyncio.sleep(pause_s)
+    return await note()
 
 
 def webhook_jobs(db: Database, deliverer: Deliverer, settings: WorkerSettings) -> list[Job]:
@@ -176,9 +198,9 @@ def webhook_jobs(db: Database, deliverer: Deliverer, settings: WorkerSettings) -
 
 async def _look_after(db: Database, settings: WebhookSendSettings) -> int:
     """Remove what was finished long ago, and count what waits."""
-    waiting, oldest_s = await webhook_deliveries.measure_waiting(db)
+    waiting, oldest_s = await webhook_retention.measure_waiting(db)
     metrics.webhook_deliveries_waiting.set(waiting)
     metrics.webhook_oldest_waiting_seconds.set(oldest_s)
-    return await webhook_deliveries.sweep_finished(
+    return await webhook_retention.sweep_finished(
         db, retention_days=settings.webhook_retention_days, limit=_REMOVED_AT_ONCE
     )

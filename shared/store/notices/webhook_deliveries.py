@@ -222,6 +222,11 @@ async def resend(
     """
     async with db.acquire() as connection, connection.transaction():
         await _require_enabled(connection, webhook_endpoint_id)
+        # First, as who notes what came of an attempt does: so they never wait in a circle.
+        await connection.execute(
+            "SELECT FROM webhook_progress WHERE webhook_endpoint_id = $1 FOR UPDATE",
+            webhook_endpoint_id,
+        )
         record = await connection.fetchrow(
             f"""
             UPDATE webhook_deliveries
@@ -330,18 +335,24 @@ async def replay(
                 ORDER BY events.number LIMIT $6 + 1
             ), taken AS MATERIALIZED (
                 SELECT * FROM found ORDER BY number LIMIT $6
+            ), again AS (
+                -- Not by ON CONFLICT DO UPDATE, which locks also what waits and is noted just now.
+                UPDATE webhook_deliveries AS delivery
+                SET {_SENT_AGAIN}, lane = coalesce(delivery.station_id, '')
+                FROM taken
+                WHERE webhook_endpoint_id = $1 AND event_id = taken.number::text
+                  AND state <> 'waiting'
+                RETURNING webhook_delivery_id
             ), added AS (
-                INSERT INTO webhook_deliveries AS delivery (
-                    webhook_endpoint_id, event_id, number, recorded_at, type, station_id, lane)
+                INSERT INTO webhook_deliveries (webhook_endpoint_id, event_id, number, recorded_at,
+                                                type, station_id, lane)
                 SELECT $1, number::text, number, recorded_at, type, station_id,
                        coalesce(station_id, '')
                 FROM taken
-                ON CONFLICT (webhook_endpoint_id, event_id) DO UPDATE
-                SET {_SENT_AGAIN}, lane = excluded.lane
-                WHERE delivery.state <> 'waiting'
+                ON CONFLICT DO NOTHING
                 RETURNING webhook_delivery_id
             )
-            SELECT (SELECT count(*) FROM added) AS deliveries,
+            SELECT (SELECT count(*) FROM again) + (SELECT count(*) FROM added) AS deliveries,
                    (SELECT max(number)::text FROM taken) AS last_event_id,
                    (SELECT count(*) > $6 FROM found) AS more
             """,  # noqa: S608 - constants
@@ -356,64 +367,3 @@ async def replay(
         asked = {"from_event_id": first, "to_event_id": last, "since": since, "until": until}
         await _wake(connection, webhook_endpoint_id, "replay", {**asked, **record})
     return Replay(**record)
-
-
-async def sweep_finished(db: Database, *, retention_days: int, limit: int) -> int:
-    """Remove deliveries that were finished long ago, and those of endpoints that were removed.
-
-    Returns:
-        How many.
-    """
-    removed = 0
-    for condition in (
-        "finished_at < now() - make_interval(days => $1::integer)",
-        # The endpoints are found one by one in an index, not by a look at each delivery.
-        """$1::integer IS NOT NULL AND webhook_endpoint_id IN (
-            WITH RECURSIVE seen AS (
-                (SELECT webhook_endpoint_id FROM webhook_deliveries AS first
-                 ORDER BY first.webhook_endpoint_id LIMIT 1)
-                UNION ALL
-                SELECT (SELECT next.webhook_endpoint_id FROM webhook_deliveries AS next
-                        WHERE next.webhook_endpoint_id > seen.webhook_endpoint_id
-                        ORDER BY next.webhook_endpoint_id LIMIT 1)
-                FROM seen WHERE seen.webhook_endpoint_id IS NOT NULL
-            )
-            SELECT webhook_endpoint_id FROM seen WHERE NOT EXISTS (
-                SELECT FROM webhook_endpoints AS endpoint
-                WHERE endpoint.webhook_endpoint_id = seen.webhook_endpoint_id))""",
-    ):
-        removed += await db.fetchval(
-            f"""
-            WITH old AS MATERIALIZED (
-                SELECT webhook_delivery_id FROM webhook_deliveries WHERE {condition} LIMIT $2
-            ), removed AS (
-                DELETE FROM webhook_deliveries
-                WHERE webhook_delivery_id IN (SELECT webhook_delivery_id FROM old)
-                RETURNING webhook_delivery_id
-            ), attempts AS (
-                DELETE FROM webhook_attempts
-                WHERE webhook_delivery_id IN (SELECT webhook_delivery_id FROM removed)
-            )
-            SELECT count(*) FROM removed
-            """,  # noqa: S608 - the texts above
-            retention_days,
-            limit,
-        )
-    await db.execute(
-        "DELETE FROM webhook_requests WHERE created_at < now() - make_interval(days => $1)",
-        retention_days,
-    )
-    return removed
-
-
-async def measure_waiting(db: Database) -> tuple[int, float]:
-    """Return how many deliveries wait for endpoints that are enabled, and the oldest's age in s."""
-    record = await db.fetchrow(
-        """
-        SELECT count(*) AS waiting,
-               coalesce(extract(epoch FROM now() - min(delivery.created_at)), 0)::float8 AS oldest_s
-        FROM webhook_deliveries AS delivery JOIN webhook_endpoints USING (webhook_endpoint_id)
-        WHERE state = 'waiting' AND enabled
-        """
-    )
-    return (0, 0.0) if record is None else (record["waiting"], record["oldest_s"])

@@ -97,13 +97,21 @@ class Hooks:
         assert found.is_success, found.text
         return list(reversed(found.json()["items"]))
 
-    async def until_delivered(self, count: int, *, timeout_s: float = 10.0) -> list[dict[str, Any]]:
+    async def until_delivered(self, count: int, *, timeout_s: float = 30.0) -> list[dict[str, Any]]:
         """Wait until so many are delivered."""
 
-        async def look() -> list[dict[str, Any]]:
-            return await self.deliveries(state="delivered")
+        async def look() -> int:
+            seen: int = await self.db.fetchval(
+                """
+                SELECT count(*) FROM webhook_deliveries
+                WHERE webhook_endpoint_id = $1 AND state = 'delivered'
+                """,
+                self.endpoint["webhook_endpoint_id"],
+            )
+            return seen
 
-        return await eventually(look, lambda seen: len(seen) >= count, timeout_s=timeout_s)
+        await eventually(look, lambda seen: seen >= count, timeout_s=timeout_s)
+        return await self.deliveries(state="delivered")
 
 
 @pytest.fixture

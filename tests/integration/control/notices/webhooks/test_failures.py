@@ -106,7 +106,7 @@ async def test_an_endpoint_that_is_down_is_not_asked_for_all_that_waits(hooks: H
     await hooks.make()
     hooks.receiver.decide = lambda _: Answer(503)
     async with hooks.delivering(webhook_retry_first_s=0.1, webhook_retry_longest_s=0.1):
-        await tell(hooks.db, [event(f"CS-{n}", 0) for n in range(300)])
+        await tell(hooks.db, [event(f"CS-{n}", 0) for n in range(100)])
         began_s = time.monotonic()
         await eventually(lambda: asyncio.sleep(0, len(hooks.receiver.received)), lambda n: n >= 15)
         took_s = time.monotonic() - began_s
@@ -114,7 +114,7 @@ async def test_an_endpoint_that_is_down_is_not_asked_for_all_that_waits(hooks: H
         assert len(hooks.receiver.received) <= 8 + 5 + took_s / 0.08 + 1
         assert (await hooks.read())["failing_since"] is not None
         hooks.receiver.decide = lambda _: Answer()
-        await hooks.until_delivered(300)
+        await hooks.until_delivered(100)
         assert (await hooks.read())["failing_since"] is None
 
 

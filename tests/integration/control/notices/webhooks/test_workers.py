@@ -15,7 +15,10 @@ async def test_two_workers_deliver_each_event_once_and_in_order(hooks: Hooks) ->
     hooks.receiver.secrets = []
     async with AsyncExitStack() as workers:
         for _ in range(2):
-            await workers.enter_async_context(hooks.delivering(webhook_turn_s=0.1))
+            await workers.enter_async_context(
+                # Nothing is to be late, however busy the machine is.
+                hooks.delivering(webhook_turn_s=0.1, webhook_timeout_s=20, webhook_lease_s=60)
+            )
         for n in range(20):
             await tell(hooks.db, [event("CS-1", n), event("CS-2", n)])
         for endpoint in (await hooks.client.get("/v1/webhook-endpoints")).json()["items"]:
