@@ -112,7 +112,7 @@ class WebhookSendSettings(WebhookUrlSettings):
         default=7,
         description="days that deliveries and their attempts are kept once they are finished. "
         "1,000 stations with one event a minute and two endpoints make 20 million in that time, "
-        "about 20 GB",
+        "about 16 GB",
     )
     webhook_retention_interval_s: PositiveFloat = Field(
         default=60.0, description="how often older ones are removed"

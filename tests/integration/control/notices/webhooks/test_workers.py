@@ -2,8 +2,9 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 
-from shared.store.notices import webhook_queue
+from shared.store.notices import webhook_expansion, webhook_queue
 from tests.integration.control.notices.webhooks.conftest import QUICK, Hooks, event, tell
 from tests.support.eventually import eventually
 from tests.support.webhook_receiver import Answer
@@ -68,3 +69,26 @@ async def test_what_is_under_way_at_the_end_of_a_worker_is_ended_and_noted(hooks
     async with hooks.delivering():
         await hooks.until_delivered(2)
     assert [each.event["data"]["n"] for each in hooks.receiver.received] == [0, 1]
+
+
+async def test_what_comes_while_nothing_is_found_is_not_overlooked(hooks: Hooks) -> None:
+    made = await hooks.make()
+    expand = partial(
+        webhook_expansion.expand,
+        hooks.db,
+        batch=100,
+        down_after=5,
+        max_waiting=100,
+        max_waiting_down=100,
+    )
+    claim = partial(webhook_queue.claim, hooks.db, "me", limit=1, lease_s=60)
+    await tell(hooks.db, [event("CS-1", 0)])
+    assert await expand() == (1, False)
+    (claimed,) = await claim()
+    await tell(hooks.db, [event("CS-2", 0)])
+    assert await expand() == (1, False)
+    release = partial(webhook_queue.release, hooks.db, "me", made["webhook_endpoint_id"])
+    await release(revision=claimed.revision)  # that was of before
+    (claimed,) = await claim()
+    await release(revision=claimed.revision)
+    assert await claim() == []
