@@ -55,6 +55,9 @@ class Services:
             "VOLTARO_LOG_FORMAT": "console",
             # When all stop together, there is no other gateway to go to.
             "VOLTARO_DRAIN_DELAY_S": "0",
+            # A receiver of webhooks that is being tried out stands on this machine as well.
+            "VOLTARO_WEBHOOK_ALLOW_HTTP": "true",
+            "VOLTARO_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8, ::1/128",
             **os.environ,
             "VOLTARO_DATABASE_URL": database_url,
             "VOLTARO_REDIS_URL": redis_url,
