@@ -89,6 +89,18 @@ async def act_as(
     await connection.execute(_WHO, as_told(principal), request_id, address or "")
 
 
+@asynccontextmanager
+async def unnoticed(connection: Connection) -> AsyncIterator[None]:
+    """Have what follows in a transaction leave no entries in the audit log of its own.
+
+    For what a change brings about by itself in other rows, however many: its own entry tells it.
+    """
+    who = await connection.fetchval("SELECT current_setting('voltaro.principal', true)")
+    await connection.execute("SELECT set_config('voltaro.principal', '', true)")
+    yield  # if it fails, so does the transaction, and what it has set with it
+    await connection.execute("SELECT set_config('voltaro.principal', $1, true)", who or "")
+
+
 class RequestDatabases:
     """Gives each request its database.
 

@@ -5,6 +5,7 @@ from shared.domain.errors import NotFoundError
 from shared.domain.stations.stations import Ownership
 from shared.store.commands.commands import WITHOUT_SECRETS
 from shared.store.pool import Database
+from shared.store.request_database import unnoticed
 
 _CANCEL = f"""
     UPDATE commands
@@ -28,7 +29,8 @@ async def delete(db: Database, station_id: str) -> Ownership | None:
     async with db.acquire() as connection, connection.transaction():
         # Commands before their station, in the order of whoever sends a new password: the two would
         # wait for each other in a circle. And once more, for those that were asked meanwhile.
-        await connection.execute(_CANCEL, station_id)
+        async with unnoticed(connection):
+            await connection.execute(_CANCEL, station_id)
         station = await connection.fetchrow(
             """
             SELECT station_id, epoch, pod_id, connection_id, online FROM stations
@@ -38,15 +40,16 @@ async def delete(db: Database, station_id: str) -> Ownership | None:
         )
         if station is None:
             raise NotFoundError(f"there is no station {station_id!r}", code=NotFoundCode.STATION)
-        await connection.execute(_CANCEL, station_id)
-        await connection.execute(
-            """
-            UPDATE certificate_signing_requests
-            SET state = 'refused', reason = 'the station was deleted'
-            WHERE station_id = $1 AND state IN ('pending', 'signed')
-            """,
-            station_id,
-        )
+        async with unnoticed(connection):
+            await connection.execute(_CANCEL, station_id)
+            await connection.execute(
+                """
+                UPDATE certificate_signing_requests
+                SET state = 'refused', reason = 'the station was deleted'
+                WHERE station_id = $1 AND state IN ('pending', 'signed')
+                """,
+                station_id,
+            )
         await connection.execute("DELETE FROM stations WHERE station_id = $1", station_id)
     if not station["online"]:
         return None
