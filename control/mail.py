@@ -1,6 +1,7 @@
 """Hands mail over to a mail server: the one way in which anything here is mailed."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from email.message import EmailMessage
 from functools import partial
 from types import MappingProxyType
@@ -15,6 +16,16 @@ _FOR_GOOD = 500
 _FIRST_RETRY_S = 30.0
 _LONGEST_RETRY_S = 3600.0
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with a mail."""
+
+    name: str
+    media_type: str
+    content: bytes
+
 
 NOT_SENT = (aiosmtplib.SMTPException, OSError)
 """What `Mailer.send` raises; of aiosmtplib's, the time-out is one of both."""
@@ -38,6 +49,7 @@ class Mailer:
         text: str,
         html: str | None = None,
         headers: Mapping[str, str] = _NO_HEADERS,
+        attachment: Attachment | None = None,
     ) -> None:
         """Hand a mail over.
 
@@ -47,6 +59,7 @@ class Mailer:
             text: what everybody can read.
             html: the same for those whose programs show it.
             headers: more of them.
+            attachment: a file that goes with it.
 
         Raises:
             NOT_SENT: it could not be handed over.
@@ -61,6 +74,11 @@ class Mailer:
         message.set_content(text)
         if html is not None:
             message.add_alternative(html, subtype="html")
+        if attachment is not None:
+            maintype, _, subtype = attachment.media_type.partition(";")[0].partition("/")
+            message.add_attachment(
+                attachment.content, maintype=maintype, subtype=subtype, filename=attachment.name
+            )
         await self._hand_over(message)
 
     async def _hand_over(self, message: EmailMessage) -> None:

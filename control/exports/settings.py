@@ -1,6 +1,6 @@
 """Settings of exports."""
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from shared.settings import LoggingSettings
 
@@ -46,4 +46,9 @@ class ReportSettings(ExportPageSettings):
     )
     report_retention_days: PositiveInt = Field(
         default=90, description="what reports have made is removed after that"
+    )
+    report_mail_max_bytes: NonNegativeInt = Field(
+        default=5_000_000,
+        description="a longer file is not mailed, but where it is: mail servers mostly take 10 "
+        "MiB, of which base64 leaves 7",
     )

@@ -8,7 +8,7 @@ REPORTS: dict[str, Audited] = {
         key=("report_id",),
         shown=(
             *("organization_id", "name", "resource", "filter", "period", "time_zone", "format"),
-            *("columns", "every", "at_time", "on_day"),
+            *("columns", "recipients", "every", "at_time", "on_day"),
         ),
         left_out={
             "report_id": "is the entry's resource_id",

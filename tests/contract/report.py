@@ -28,6 +28,7 @@ RULES = {
     "stations are not sent to": "a rule of this installation's settings",
     "there is no such time zone": "which there are, the time zone database of the machine says",
     "meter values of more than": "a rule of two members",
+    "there is no mail server here": "a rule of this installation's settings",
     "it is no URL": "how all clients read a URL is more than a pattern can say",
     "cannot be read": "what is in a certificate no schema says",
     "a batch has one timeout_s of its own": "commands are described once, for batches as well",

@@ -10,6 +10,7 @@ from control import problems
 from control.api.accounts.organizations_schemas import OfOrganization
 from control.api.notices.reports_schemas import Report, ReportCreate, ReportRun
 from control.auth import PrincipalDep
+from control.errors import InvalidFieldError
 from control.exports.saved import PERMISSIONS
 from control.exports.writers import MEDIA_TYPES, ExportFormat
 from control.paging import SORT, UUIDS, Order, Page, PagingDep
@@ -41,6 +42,10 @@ async def create_report(
     """
     _require(principal, body.resource)
     _ = services.files.storage
+    if body.recipients and not services.settings.can_mail:
+        raise InvalidFieldError(
+            "body", "recipients", "there is no mail server here: leave them out"
+        )
     made = await reports.create(
         services.db,
         organization_id=body.organization_id,
@@ -51,6 +56,7 @@ async def create_report(
         time_zone=body.time_zone,
         format=body.format,
         columns=body.columns,
+        recipients=body.recipients,
         schedule=None if body.schedule is None else body.schedule.to_domain(),
     )
     response.headers["Location"] = f"/v1/reports/{made.report_id}"
@@ -170,12 +176,11 @@ async def get_report_content(
             code=NotFoundCode.REPORT_CONTENT,
         )
     content = await storage.read(run.storage_key, 0, run.size_bytes)
-    name = f"{report.resource}-{run.due_at:%Y%m%dT%H%M%SZ}.{report.format}"
     return StreamingResponse(
         content,
         media_type=MEDIA_TYPES[ExportFormat(report.format)],
         headers={
-            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Disposition": f'attachment; filename="{report.file_name(run)}"',
             "Content-Length": str(run.size_bytes),
             "Cache-Control": "no-store",
         },

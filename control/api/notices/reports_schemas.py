@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from control.api.accounts.organizations_schemas import OwnerId
+from control.api.accounts.types import Email
 from control.api.exporting import TimeZone
 from control.api.types import ONE_LINE, RequestBody, StationId
 from control.exports.saved import RESOURCES
@@ -32,9 +33,11 @@ _BODY: dict[str, Any] = {
     "time_zone": "Europe/Berlin",
     "format": "csv",
     "columns": ["session_id", "station_id", "ended_at", "energy_wh"],
+    "recipients": ["billing@example.com"],
     "schedule": _SCHEDULE,
 }
 _DAYS_OF_WEEK = 7
+_MAX_RECIPIENTS = 20
 
 Short = Annotated[str, Field(max_length=255), ONE_LINE]
 _On = Annotated[int, Field(ge=1, le=DAY_OF_MONTH_MAX)]
@@ -112,6 +115,11 @@ class _ReportCreate(RequestBody):
     format: ExportFormat
     columns: Annotated[list[Short], Field(min_length=1, max_length=100)] | None = Field(
         default=None, description="names of the columns, as an export has them; left out, all"
+    )
+    recipients: Annotated[list[Email], Field(max_length=_MAX_RECIPIENTS)] = Field(
+        default=[],
+        description="addresses that each run is mailed to: the file itself if it is small, else "
+        "where it is, which only those can open who may read it",
     )
     schedule: ReportScheduleBody | None = Field(
         default=None, description="when it is run; left out, when somebody asks for it"
@@ -208,6 +216,7 @@ class Report(BaseModel):
     time_zone: str
     format: str
     columns: list[str] | None
+    recipients: list[str]
     schedule: ReportScheduleShown | None
     next_run_at: datetime | None
     created_at: datetime
@@ -220,9 +229,10 @@ class Report(BaseModel):
             **{
                 name: getattr(report, name)
                 for name in cls.model_fields
-                if name not in {"schedule", "columns", "filter"}
+                if name not in {"schedule", "columns", "filter", "recipients"}
             },
             filter=dict(report.filter),
+            recipients=list(report.recipients),
             columns=None if report.columns is None else list(report.columns),
             schedule=None
             if schedule is None

@@ -1,8 +1,10 @@
-"""Runs reports: an export into the storage, once for each run."""
+"""Runs reports, an export into the storage, and mails what they have made."""
 
+import hashlib
 import secrets
 from collections.abc import AsyncGenerator
 from datetime import timedelta
+from email.utils import parseaddr
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -10,11 +12,12 @@ import structlog
 
 from control.exports.saved import PERMISSIONS, RESOURCES, filter_of
 from control.exports.streaming import ExportForm, Progress, stream
-from control.exports.writers import ExportFormat
+from control.exports.writers import MEDIA_TYPES, ExportFormat
 from control.files.storage import Storage, open_storage
 from control.jobs.periodic import Job, each_by_itself
 from control.jobs.settings import WorkerSettings
 from control.jobs.tasks import GiveUpError, RunningJob, Task
+from control.mail import NOT_SENT, Attachment, Mailer, is_for_good
 from shared.domain.accounts.principals import Principal, PrincipalKind
 from shared.domain.errors import InvalidInputError, NotFoundError
 from shared.domain.notices.reports import Report, ReportRun
@@ -22,14 +25,16 @@ from shared.domain.upkeep.jobs import RunAgain
 from shared.store.notices import reports
 from shared.store.pool import Database
 from shared.store.request_database import RequestDatabases, Scope
+from shared.telemetry.errors import describe_error
 
 log = structlog.get_logger()
 
 _AT_ONCE = 100
+_MAIL_TIMEOUT_S = 120.0
 
 
 def report_tasks(db: Database, settings: WorkerSettings) -> list[Task]:
-    """Return the task that runs a report, if there is a storage for what it makes.
+    """Return what runs a report and mails it, if there is a storage for what it makes.
 
     Raises:
         UnavailableError: the directory cannot be used.
@@ -43,7 +48,14 @@ def report_tasks(db: Database, settings: WorkerSettings) -> list[Task]:
             run=partial(_run, db, storage, settings),
             run_again=RunAgain.FENCED,
             timeout_s=settings.report_timeout_s,
-        )
+        ),
+        Task(
+            name=reports.MAIL_TASK,
+            run=partial(_mail, db, storage, settings, Mailer(settings)),
+            # Who gets it twice gets the same Message-ID, which most programs show once.
+            run_again=RunAgain.WHOLE,
+            timeout_s=_MAIL_TIMEOUT_S,
+        ),
     ]
 
 
@@ -87,11 +99,7 @@ async def remove_expired(db: Database, storage: Storage, *, limit: int) -> int:
 
 
 async def _run(db: Database, storage: Storage, settings: WorkerSettings, job: RunningJob) -> None:
-    try:
-        report = await reports.get(db, str(job.arguments["report_id"]))
-        run = await reports.get_run(db, report.report_id, str(job.arguments["run_id"]))
-    except NotFoundError as error:
-        raise GiveUpError(f"the report was removed meanwhile: {error}") from error
+    report, run = await _find(db, job)
     key = f"reports/{run.run_id}/{secrets.token_hex(8)}"
     await reports.begin_content(
         db,
@@ -109,6 +117,7 @@ async def _run(db: Database, storage: Storage, settings: WorkerSettings, job: Ru
     async with job.finishing() as connection:
         await reports.finish_run(
             connection,
+            report,
             run.run_id,
             storage_key=key,
             rows=progress.rows,
@@ -121,6 +130,65 @@ async def _run(db: Database, storage: Storage, settings: WorkerSettings, job: Ru
         rows=progress.rows,
         bytes=progress.size_bytes,
     )
+
+
+async def _find(db: Database, job: RunningJob) -> tuple[Report, ReportRun]:
+    try:
+        report = await reports.get(db, str(job.arguments["report_id"]))
+        return report, await reports.get_run(db, report.report_id, str(job.arguments["run_id"]))
+    except NotFoundError as error:
+        raise GiveUpError(f"the report was removed meanwhile: {error}") from error
+
+
+async def _mail(
+    db: Database, storage: Storage, settings: WorkerSettings, mailer: Mailer, job: RunningJob
+) -> None:
+    report, run = await _find(db, job)
+    if run.storage_key is None or run.size_bytes is None:
+        raise GiveUpError(f"what run {run.run_id} made is kept no longer")
+    attachment = None
+    if run.size_bytes <= settings.report_mail_max_bytes:
+        pieces = await storage.read(run.storage_key, 0, run.size_bytes)
+        attachment = Attachment(
+            report.file_name(run),
+            MEDIA_TYPES[ExportFormat(report.format)],
+            b"".join([piece async for piece in pieces]),
+        )
+    recipient = str(job.arguments["recipient"])
+    try:
+        await mailer.send(
+            to=recipient,
+            subject=f"{report.name}: {report.file_name(run)}",
+            text=_text(report, run, settings, attached=attachment is not None),
+            headers={"Message-ID": _message_id(run, recipient, settings)},
+            attachment=attachment,
+        )
+    except NOT_SENT as error:
+        if is_for_good(error):
+            raise GiveUpError(describe_error(error)) from error
+        raise
+
+
+def _text(report: Report, run: ReportRun, settings: WorkerSettings, *, attached: bool) -> str:
+    zone = ZoneInfo(report.time_zone)
+    since, until = (at.astimezone(zone).isoformat() for at in (run.since, run.until))
+    url = f"{settings.dashboard_url}/v1/reports/{run.report_id}/runs/{run.run_id}/content"
+    where = (
+        "The file is attached."
+        if attached
+        else (f"The file is too large for a mail. Who may read it downloads it here:\n\n{url}")
+    )
+    return (
+        f"The report {report.name!r} tells of {report.resource} from {since} until {until}.\n"
+        f"It has {run.rows} rows and {run.size_bytes} bytes.\n\n{where}\n"
+    )
+
+
+def _message_id(run: ReportRun, recipient: str, settings: WorkerSettings) -> str:
+    """Return the same for the same mail, however often it is sent (RFC 5322 §3.6.4)."""
+    domain = parseaddr(settings.mail_from or "")[1].rpartition("@")[2] or "localhost"
+    to = hashlib.sha256(recipient.encode()).hexdigest()[:16]
+    return f"<report.{run.run_id}.{to}@{domain}>"
 
 
 def _pieces(

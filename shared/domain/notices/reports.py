@@ -124,6 +124,7 @@ class Report:
         time_zone: whose days are meant, by its name; its local times stand in the file as well.
         format: of the file.
         columns: of the file, None for all.
+        recipients: addresses that are mailed the file, or where it is.
         schedule: when it is run; None: when somebody asks.
         next_run_at: when it is due next; None without a schedule.
     """
@@ -137,9 +138,15 @@ class Report:
     time_zone: str
     format: str
     columns: Sequence[str] | None
+    recipients: Sequence[str]
     schedule: ReportSchedule | None
     next_run_at: datetime | None
     created_at: datetime
+
+    def file_name(self, run: "ReportRun") -> str:
+        """Return what the file of a run is called: of what it is, and until which day."""
+        last = (run.until - timedelta(seconds=1)).astimezone(ZoneInfo(self.time_zone))
+        return f"{self.resource}-{self.period}-{last:%Y%m%d}.{self.format}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,9 +24,11 @@ from shared.store.pool import Connection, Database
 
 TASK = "report"
 """The name of the task that runs one."""
+MAIL_TASK = "report_mail"
+"""And of the one that mails what it has made to one recipient."""
 _COLUMNS = """
     report_id::text, organization_id, name, resource, filter, period, time_zone, format, columns,
-    every, at_time, on_day, next_run_at, created_at
+    recipients, every, at_time, on_day, next_run_at, created_at
 """
 _RUN_COLUMNS = """
     run_id::text, report_id::text, job_id::text, due_at, since, until, storage_key, rows,
@@ -54,6 +56,7 @@ async def create(
     time_zone: str,
     format: str,  # noqa: A002 - likewise
     columns: Sequence[str] | None,
+    recipients: Sequence[str],
     schedule: ReportSchedule | None,
 ) -> Report:
     """Keep a report; None as its organization is that of the caller.
@@ -66,9 +69,9 @@ async def create(
     record = await db.fetchrow(
         f"""
         INSERT INTO reports (organization_id, name, resource, filter, period, time_zone, format,
-                             columns, every, at_time, on_day, next_run_at)
+                             columns, recipients, every, at_time, on_day, next_run_at)
         VALUES (coalesce($1, own_organization()), $2, $3, $4::jsonb, $5, $6, $7, $8, $9, $10, $11,
-                $12)
+                $12, $13)
         RETURNING {_COLUMNS}
         """,  # noqa: S608 - column names
         organization_id,
@@ -79,6 +82,7 @@ async def create(
         time_zone,
         format,
         columns,
+        recipients,
         schedule and schedule.every,
         schedule and schedule.at,
         schedule and schedule.on,
@@ -266,6 +270,7 @@ async def begin_content(
 
 async def finish_run(
     connection: Connection,
+    report: Report,
     run_id: str,
     *,
     storage_key: str,
@@ -273,7 +278,10 @@ async def finish_run(
     size_bytes: int,
     retention_days: int,
 ) -> None:
-    """Keep what a run has made; of a report that was removed meanwhile nothing is kept."""
+    """Keep what a run has made, and have it mailed.
+
+    Of a report that was removed meanwhile nothing is kept.
+    """
     tag = await connection.execute(
         """
         UPDATE report_runs SET storage_key = $2, rows = $3, size_bytes = $4, ended_at = now()
@@ -292,6 +300,13 @@ async def finish_run(
         storage_key,
         0 if tag == "UPDATE 0" else retention_days,
     )
+    for recipient in report.recipients if tag != "UPDATE 0" else ():
+        await queue.defer(
+            connection,
+            MAIL_TASK,
+            {"report_id": report.report_id, "run_id": run_id, "recipient": recipient},
+            organization_id=report.organization_id,
+        )
 
 
 async def list_expired(db: Database, *, limit: int) -> list[str]:

@@ -17,6 +17,7 @@ STATEMENTS = (
         time_zone text NOT NULL,
         format text NOT NULL,
         columns text[],
+        recipients text[] NOT NULL DEFAULT '{}',
         -- When it is run, by clocks of its zone; null where somebody asks for each run.
         every text,
         at_time time,

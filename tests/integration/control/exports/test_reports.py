@@ -6,6 +6,7 @@ import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +23,7 @@ from shared.store.pool import Database
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.players import Api, assert_problem, running
 from tests.support.eventually import eventually
+from tests.support.mail_server import MailServer, mail_server, text_of
 
 REPORTS = "/v1/reports"
 BODY: dict[str, Any] = {
@@ -37,8 +39,25 @@ NEVER = "01980000-0000-7000-8000-000000000000"
 
 
 @pytest.fixture
-def worker(database_url: str, redis_url: str, tmp_path: Path) -> WorkerSettings:
+async def mail() -> AsyncIterator[MailServer]:
+    async with mail_server() as server:
+        yield server
+
+
+def mailing(mail: MailServer) -> dict[str, Any]:
+    return {
+        "smtp_host": "127.0.0.1",
+        "smtp_port": mail.port,
+        "smtp_security": "none",
+        "mail_from": "Voltaro <voltaro@example.com>",
+        "dashboard_url": "https://voltaro.example.com",
+    }
+
+
+@pytest.fixture
+def worker(database_url: str, redis_url: str, tmp_path: Path, mail: MailServer) -> WorkerSettings:
     return WorkerSettings(
+        **mailing(mail),
         database_url=database_url,
         redis_url=redis_url,
         files_directory=tmp_path / "files",
@@ -48,8 +67,11 @@ def worker(database_url: str, redis_url: str, tmp_path: Path) -> WorkerSettings:
 
 
 @pytest.fixture
-async def api(make_settings: MakeSettings, worker: WorkerSettings) -> AsyncIterator[Api]:
-    async with running(make_settings(files_directory=worker.files_directory)) as served:
+async def api(
+    make_settings: MakeSettings, worker: WorkerSettings, mail: MailServer
+) -> AsyncIterator[Api]:
+    settings = make_settings(files_directory=worker.files_directory, **mailing(mail))
+    async with running(settings) as served:
         yield served
 
 
@@ -198,6 +220,51 @@ async def test_a_report_shows_what_its_organization_sees(
     assert [row["transaction_id"] for row in rows] == ["'=1"]
 
 
+@pytest.mark.parametrize("attached", [True, False])
+async def test_a_report_is_mailed_as_a_file_or_where_it_is(
+    api: Api, db: Database, worker: WorkerSettings, mail: MailServer, *, attached: bool
+) -> None:
+    await sessions_of_two_days(db)
+    settings = worker.model_copy(update={"report_mail_max_bytes": 5000 if attached else 10})
+    report = await make(api.client, recipients=["ada@example.com", "bob@example.com"])
+    await api.client.post(f"{REPORTS}/{report['report_id']}/runs")
+    async with working(db, settings):
+        run = await ended(api.client, report)
+        await eventually(partial(_mails, mail), lambda count: count == 2)
+    assert {sent["To"] for sent in mail.mails} == {"ada@example.com", "bob@example.com"}
+    sent = mail.mails[0]
+    assert sent["Subject"].startswith("what was billed: sessions-yesterday-")
+    assert sent["Message-ID"].strip().startswith(f"<report.{run['run_id']}.")
+    content = (await api.client.get(content_of(run))).content
+    files = [bytes(part.get_content(), "utf-8") for part in sent.iter_attachments()]
+    assert files == ([content] if attached else [])
+    assert (f"https://voltaro.example.com{content_of(run)}" in text_of(sent)) is not attached
+
+
+async def _mails(mail: MailServer) -> int:
+    return len(mail.mails)
+
+
+async def test_a_recipient_that_is_refused_for_good_ends_its_job_alone(
+    api: Api, db: Database, worker: WorkerSettings, mail: MailServer
+) -> None:
+    mail.recipient_answer = "550 nobody here"
+    report = await make(api.client, recipients=["gone@example.com"])
+    await api.client.post(f"{REPORTS}/{report['report_id']}/runs")
+
+    async def jobs() -> list[dict[str, Any]]:
+        asked = {"task": "report_mail"}
+        items: list[dict[str, Any]] = (await api.client.get("/v1/jobs", params=asked)).json()[
+            "items"
+        ]
+        return items
+
+    async with working(db, worker):
+        await ended(api.client, report)
+        (job,) = await eventually(jobs, lambda found: bool(found) and found[0]["state"] == "failed")
+    assert job["tries"] == 1
+
+
 async def test_who_may_not_read_the_rows_may_not_have_them_reported(api: Api) -> None:
     report = await make(api.client)
     scopes = ["notices:read", "notices:write"]
@@ -240,6 +307,10 @@ async def test_without_a_storage_there_are_no_reports(
 ) -> None:
     async with running(make_settings()) as api:
         assert_problem(await api.client.post(REPORTS, json=BODY), 409, "conflict")
+    async with running(make_settings(files_directory=worker.files_directory)) as api:
+        body = {**BODY, "recipients": ["ada@example.com"]}
+        problem = assert_problem(await api.client.post(REPORTS, json=body), 422, "invalid-input")
+        assert "no mail server" in problem["detail"]
     settings = worker.model_copy(update={"files_directory": None})
     assert report_tasks(db, settings) == []
     assert report_sweeps(db, settings) == []
