@@ -3,12 +3,18 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Body, Response, status
 from fastapi.responses import StreamingResponse
 
 from control import problems
+from control.api import exporting
 from control.api.accounts.organizations_schemas import OfOrganization
-from control.api.notices.reports_schemas import Report, ReportCreate, ReportRun
+from control.api.notices.reports_schemas import (
+    OPENAPI_EXAMPLES,
+    Report,
+    ReportCreate,
+    ReportRun,
+)
 from control.auth import PrincipalDep
 from control.errors import InvalidFieldError
 from control.exports.saved import PERMISSIONS
@@ -33,7 +39,10 @@ _RUNS = "report-runs"
     responses=problems.responses(ConflictCode.FILE_STORAGE_NOT_SET_UP),
 )
 async def create_report(
-    body: ReportCreate, services: ServicesDep, principal: PrincipalDep, response: Response
+    body: Annotated[ReportCreate, Body(openapi_examples=OPENAPI_EXAMPLES)],
+    services: ServicesDep,
+    principal: PrincipalDep,
+    response: Response,
 ) -> Report:
     """Save an export, to be run at times or when somebody asks.
 
@@ -147,13 +156,7 @@ async def list_report_runs(
     "/{report_id}/runs/{run_id}/content",
     response_class=StreamingResponse,
     responses={
-        200: {
-            "description": "The file",
-            "content": {
-                media_type.partition(";")[0]: {"schema": {"type": "string"}}
-                for media_type in MEDIA_TYPES.values()
-            },
-        },
+        200: {**exporting.RESPONSES[200], "description": "The file"},
         **problems.responses(
             NotFoundCode.REPORT,
             NotFoundCode.REPORT_RUN,

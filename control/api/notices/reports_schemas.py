@@ -138,8 +138,6 @@ class _ReportCreate(RequestBody):
 class SessionReportCreate(_ReportCreate):
     """A new report of sessions."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_BODY]})
-
     resource: Literal[ReportResource.SESSIONS]
     filter: SessionReportFilter = SessionReportFilter()
 
@@ -180,6 +178,51 @@ ReportCreate = Annotated[
     | AuditLogReportCreate,
     Field(discriminator="resource"),
 ]
+
+
+OPENAPI_EXAMPLES: dict[str, Any] = {
+    "sessions": {"summary": "what was billed, each month", "value": _BODY},
+    "meter-values": {
+        "summary": "what a station's meters showed",
+        "value": {
+            "name": "meters",
+            "resource": "meter-values",
+            "filter": {"station_id": "CS-0001"},
+            "period": "last_week",
+            "format": "parquet",
+        },
+    },
+    "ocpp-log": {
+        "summary": "what failed yesterday",
+        "value": {
+            "name": "errors",
+            "resource": "ocpp-log",
+            "filter": {"outcome": "error"},
+            "period": "yesterday",
+            "format": "ndjson",
+        },
+    },
+    "events": {
+        "summary": "which sessions have to be looked at",
+        "value": {
+            "name": "reviews",
+            "resource": "events",
+            "period": "yesterday",
+            "format": "csv",
+            "filter": {"types": ["session.needs_review"]},
+        },
+    },
+    "audit-log": {
+        "summary": "who changed tokens",
+        "value": {
+            "name": "tokens",
+            "resource": "audit-log",
+            "filter": {"resource": "id-tokens"},
+            "period": "last_month",
+            "format": "csv",
+        },
+    },
+}
 
 
 class ReportScheduleShown(BaseModel):
