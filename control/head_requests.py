@@ -1,7 +1,5 @@
 """Answers HEAD as GET without its body (RFC 9110 §9.3.2), which FastAPI's routes do not."""
 
-import asyncio
-
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # These know HEAD themselves, and do not read the file for it.
@@ -24,28 +22,19 @@ class HeadRequests:
             await self._app(scope, receive, send)
             return
 
-        answered = asyncio.Event()
+        answered = False
 
         async def send_head(message: Message) -> None:
+            nonlocal answered
             if message["type"] != "http.response.body":
                 await send(message)
-            elif not answered.is_set():
-                answered.set()
+            elif not answered:
+                # What streams its answer is told by `receive` that it has ended, and makes no more.
+                answered = True
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-        async def receive_until_answered() -> Message:
-            """Have what streams its answer end as if its reader had left: nobody wants the rest."""
-            arriving = asyncio.ensure_future(receive())
-            waiting = asyncio.ensure_future(answered.wait())
-            try:
-                await asyncio.wait((arriving, waiting), return_when=asyncio.FIRST_COMPLETED)
-                return arriving.result() if arriving.done() else {"type": "http.disconnect"}
-            finally:
-                arriving.cancel()
-                waiting.cancel()
 
         scope["method"] = "GET"
         try:
-            await self._app(scope, receive_until_answered, send_head)
+            await self._app(scope, receive, send_head)
         finally:
             scope["method"] = "HEAD"
