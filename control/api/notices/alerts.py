@@ -15,7 +15,7 @@ from control.api.notices.alerts_schemas import (
     AlertStep,
     Silence,
 )
-from control.api.types import StationId
+from control.api.types import Since, StationId, Until
 from control.auth import PrincipalDep
 from control.paging import SORT, UUIDS, Order, Page, PagingDep
 from control.services import ServicesDep
@@ -38,10 +38,12 @@ async def list_alerts(
     station_id: Annotated[StationId | None, Query(description="only this station's")] = None,
     rule_id: Annotated[UUID | None, Query(description="only those of this rule")] = None,
     organization_id: OfOrganization = None,
+    since: Since = None,
+    until: Until = None,
     paging: PagingDep,
     sort: Annotated[Literal["alert_id", "-alert_id"], SORT] = "-alert_id",
 ) -> Page[Alert]:
-    """List the alerts, the newest first."""
+    """List the alerts, the newest first; `since` and `until` by when they fired."""
     found = AlertFilter(
         state=state,
         kind=kind,
@@ -49,6 +51,8 @@ async def list_alerts(
         station_id=station_id,
         rule_id=None if rule_id is None else str(rule_id),
         organization_id=organization_id,
+        since=since,
+        until=until,
     )
     order = Order.of(_RESOURCE, sort, usual="-alert_id", keys=UUIDS)
     return await paging.page(

@@ -12,7 +12,7 @@ from control.api.notices.webhook_deliveries_schemas import (
     WebhookReplay,
     WebhookReplayRequest,
 )
-from control.api.types import StationId
+from control.api.types import Since, StationId, Until
 from control.paging import POSITIONS_BY_ID, SORT, Order, Page, PagingDep
 from control.services import ServicesDep
 from shared.domain.error_codes import ConflictCode, NotFoundCode
@@ -43,6 +43,8 @@ async def list_webhook_deliveries(
         str | None,
         Query(max_length=64, pattern="^[A-Za-z0-9-]*$", description="only of this event"),
     ] = None,
+    since: Since = None,
+    until: Until = None,
     paging: PagingDep,
     sort: Annotated[
         Literal["webhook_delivery_id", "-webhook_delivery_id"], SORT
@@ -59,6 +61,8 @@ async def list_webhook_deliveries(
         station_id=station_id,
         event_type=event_type,
         event_id=event_id,
+        since=since,
+        until=until,
     )
     return await paging.page(
         order,

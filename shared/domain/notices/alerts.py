@@ -240,7 +240,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertFilter:
-    """Which alerts are asked for; None is no condition."""
+    """Which alerts are asked for; None is no condition. `since`, `until`: when they fired."""
 
     state: AlertState | None = None
     kind: AlertKind | None = None
@@ -248,6 +248,8 @@ class AlertFilter:
     station_id: str | None = None
     rule_id: str | None = None
     organization_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

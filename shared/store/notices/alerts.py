@@ -53,6 +53,7 @@ def _conditions(found: AlertFilter, *parameters: object) -> Conditions:
     conditions.compare("station_id =", found.station_id)
     conditions.compare("rule_id =", found.rule_id)
     conditions.compare("organization_id =", found.organization_id)
+    conditions.made("fired_at", key="alerts.alert_id", since=found.since, until=found.until)
     return conditions
 
 

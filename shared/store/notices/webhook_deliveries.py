@@ -74,6 +74,8 @@ class DeliveryFilter:
     station_id: str | None = None
     event_type: str | None = None
     event_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 def _conditions(found: DeliveryFilter, limit: int) -> Conditions:
@@ -83,6 +85,8 @@ def _conditions(found: DeliveryFilter, limit: int) -> Conditions:
     conditions.compare("station_id =", found.station_id)
     conditions.compare("type =", found.event_type)
     conditions.compare("event_id =", found.event_id)
+    key = "webhook_deliveries.webhook_delivery_id"
+    conditions.made("created_at", key=key, since=found.since, until=found.until)
     return conditions
 
 

@@ -185,6 +185,7 @@ def test_every_list_of_what_happened_is_asked_for_by_its_time() -> None:
     by_time = {path for path in WALKED if {"since", "until"} <= READ[path][0].keys()}
     assert TIMES.keys() <= by_time
     standing = {
+        "/v1/alert-rules",
         "/v1/api-keys",
         "/v1/command-batches/{batch_id}/commands",  # all of one time
         "/v1/id-token-groups",
@@ -192,6 +193,8 @@ def test_every_list_of_what_happened_is_asked_for_by_its_time() -> None:
         "/v1/location-names",
         "/v1/locations",
         "/v1/organizations",
+        "/v1/reports",
+        "/v1/reports/{report_id}/runs",  # each with a period of its own
         "/v1/sessions",  # by three times, under their names
         "/v1/stations",
         "/v1/stations/{station_id}/certificates",
@@ -201,6 +204,7 @@ def test_every_list_of_what_happened_is_asked_for_by_its_time() -> None:
         "/v1/stations/{station_id}/connectors",
         "/v1/stations/{station_id}/local-list/entries",
         "/v1/users",
+        "/v1/webhook-endpoints",
     }
     assert {*WALKED} - by_time == standing
 
