@@ -36,6 +36,7 @@ RULES = {
     "there is no station": "what a list of stations names has to be there",
     "there is no location": "what a body names has to be there",
     "there is no organization": "what a body names has to be there",
+    "belong to the default organization alone": "who asks stands in no schema",
     "not registered": "what a list of stations names has to be there",
     "and the key would never count": "a rule of the clock",
     "it is no certificate": "what is in a certificate no schema says",
