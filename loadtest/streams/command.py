@@ -22,7 +22,6 @@ from shared.settings import DatabaseSettings
 from shared.store.pool import open_database
 
 _WRITE_TIMEOUT_S = 5.0
-_SETTLE_S = 3.0
 _WARM_UP = 50
 _KIB = 1024
 
@@ -33,7 +32,7 @@ def main() -> None:
     Raises:
         SystemExit: a client missed something, or a stuck one was not ended.
     """
-    options = _parser().parse_args()
+    options = parser().parse_args()
     bystanders = Bystanders()
     try:
         with tempfile.TemporaryDirectory(prefix="voltaro-streams-") as name:
@@ -44,17 +43,11 @@ def main() -> None:
                 VOLTARO_EVENT_STREAMS_MAX_PER_PRINCIPAL=room,
                 VOLTARO_EVENT_STREAM_WRITE_TIMEOUT_S=str(_WRITE_TIMEOUT_S),
             ) as running:
-                figures = uvloop.run(_measure(running, options))
+                figures = uvloop.run(measure(running, options))
     except (ServerFailedError, LostEventError) as error:
         raise SystemExit(f"The run was given up: {error}") from error
-    report = {
-        "commit": commit(),
-        "ended_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-        "others_share": bystanders.share(),
-        **figures,
-    }
-    text = "\n".join(_lines(report))
+    report = describe(figures, others_share=bystanders.share())
+    text = "\n".join(lines(report))
     print(text)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -63,7 +56,16 @@ def main() -> None:
         raise SystemExit(f"only {figures['stuck_ended']} of {options.stuck} stuck ones were ended")
 
 
-async def _measure(running: Cluster, options: argparse.Namespace) -> dict[str, Any]:
+async def measure(running: Cluster, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the figures of one control process.
+
+    Args:
+        running: where it is.
+        options: of the command line.
+
+    Raises:
+        LostEventError: a client missed something.
+    """
     pid = running.pid("control")
     settings = DatabaseSettings(database_url=running.database_url, database_pool_size=2)
     async with open_database(settings) as db:
@@ -71,12 +73,12 @@ async def _measure(running: Cluster, options: argparse.Namespace) -> dict[str, A
         # What a process makes ready at first use is no stream's.
         with leaving(await _follow(target, _WARM_UP)) as warm:
             await deliver(target, warm, events=10, per_s=options.per_s)
-        await asyncio.sleep(_SETTLE_S)
+        await asyncio.sleep(options.settle_s)
         before_bytes = unique_memory_bytes(pid)
         began = time.perf_counter()
         with leaving(await _follow(target, options.streams)) as followers:
             opened_in_s = time.perf_counter() - began
-            await asyncio.sleep(_SETTLE_S)
+            await asyncio.sleep(options.settle_s)
             silent_bytes = unique_memory_bytes(pid)
             busy_s, asked = cpu_s(pid), {"events": options.events, "per_s": options.per_s}
             alone = await deliver(target, followers, **asked)
@@ -100,11 +102,23 @@ async def _measure(running: Cluster, options: argparse.Namespace) -> dict[str, A
     }
 
 
+def describe(figures: dict[str, Any], *, others_share: float) -> dict[str, Any]:
+    """Return the figures with what they are of."""
+    return {
+        "commit": commit(),
+        "ended_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "others_share": others_share,
+        **figures,
+    }
+
+
 async def _follow(target: Target, count: int) -> list[Follower]:
     return await follow(target.url, target.api_key, count, query=PROBES)
 
 
-def _lines(report: dict[str, Any]) -> Iterator[str]:
+def lines(report: dict[str, Any]) -> Iterator[str]:
+    """Give the report for people."""
     yield "# Following events"
     yield ""
     yield "What `make streams` printed: clients of one control process, all on this machine."
@@ -139,18 +153,22 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the options."""
+    reads = argparse.ArgumentParser(
         prog="python -m loadtest.streams",
         description="Has many clients follow the events of one control process.",
     )
-    parser.add_argument("--streams", type=int, default=2000, metavar="N")
-    parser.add_argument(
+    reads.add_argument("--streams", type=int, default=2000, metavar="N")
+    reads.add_argument(
         "--events", type=int, default=200, metavar="N", help="in each part (default: %(default)s)"
     )
-    parser.add_argument(
+    reads.add_argument(
         "--per-s", type=float, default=5.0, metavar="N", help="events a second (%(default)s)"
     )
-    parser.add_argument("--stuck", type=int, default=1, metavar="N", help="that take nothing")
-    parser.add_argument("--output", type=Path, default=Path("build/streams.json"), metavar="FILE")
-    return parser
+    reads.add_argument("--stuck", type=int, default=1, metavar="N", help="that take nothing")
+    reads.add_argument(
+        "--settle-s", type=float, default=3.0, metavar="S", help="before memory is looked at"
+    )
+    reads.add_argument("--output", type=Path, default=Path("build/streams.json"), metavar="FILE")
+    return reads
