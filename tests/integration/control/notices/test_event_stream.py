@@ -159,7 +159,7 @@ async def test_an_id_that_was_never_given_is_refused_and_not_waited_for(
     assert "restored" in assert_problem(response, 422, "invalid-input")["detail"]
 
 
-async def _forget_days_before_today(db: Database) -> None:
+async def forget_days_before_today(db: Database) -> None:
     """Have what was told be of a day that is not kept."""
     await db.execute(
         "UPDATE event_days SET day = day - 400, last_recorded_at = last_recorded_at "
@@ -173,7 +173,7 @@ async def test_an_id_that_is_older_than_what_is_kept_is_answered_in_words(
     api: Api, happen: Happen, db: Database
 ) -> None:
     old = await happen(happening(), happening())
-    await _forget_days_before_today(db)
+    await forget_days_before_today(db)
     (kept,) = await happen(happening())
     gone = assert_problem(
         await api.client.get(PATH, headers={"Last-Event-ID": str(old[0])}), 410, "events-gone"

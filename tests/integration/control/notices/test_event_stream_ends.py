@@ -17,7 +17,11 @@ from shared.store.pool import Database
 from tests.integration.control.accounts.people import browser, join, sign_in
 from tests.integration.control.conftest import MakeSettings
 from tests.integration.control.notices.conftest import Happen, happening
-from tests.integration.control.notices.test_event_stream import make_key, make_organization
+from tests.integration.control.notices.test_event_stream import (
+    forget_days_before_today,
+    make_key,
+    make_organization,
+)
 from tests.integration.control.players import API_KEY, Api, assert_problem, running
 from tests.support.event_streams import PATH, Following, following
 from tests.support.eventually import eventually
@@ -106,6 +110,26 @@ async def test_one_who_is_never_up_to_date_is_ended_and_can_go_on(
                         seen.append(int(told.last_event_id))
                         await asyncio.sleep(0.005)
     assert seen == numbers
+
+
+async def test_one_whose_events_are_dropped_while_it_reads_is_told_and_has_no_gap(
+    make_settings: MakeSettings, happen: Happen, db: Database
+) -> None:
+    first = await happen(*(happening(text="x" * 50_000) for _ in range(400)))
+    # More than what is in memory was before the stream begins.
+    async with (
+        running(make_settings()) as api,
+        with_little_room(api) as client,
+        following(client, last_event_id="0") as stream,
+    ):
+        await stream.take(1)
+        await forget_days_before_today(db)
+        *some, last = await stream.rest()
+    seen = [first[0], *(int(each.last_event_id) for each in some)]
+    assert seen == first[: len(seen)]
+    assert len(seen) < len(first)
+    assert last.data["reason"] == "events_gone"
+    assert last.data["resume_after"] == str(seen[-1])
 
 
 async def test_every_stream_is_told_where_to_resume_when_the_process_ends(
