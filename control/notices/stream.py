@@ -126,8 +126,6 @@ class EventStream:
                 await self._sleep(send)
             else:
                 await self._send_older(send)
-            if time.monotonic() - self._up_to_date_at > self._settings.event_stream_behind_max_s:
-                self.end(EndReason.SLOW)
 
     @property
     def _settings(self) -> EventStreamSettings:
@@ -155,6 +153,7 @@ class EventStream:
             self._up_to_date_at = time.monotonic()
             await self._sleep(send)
         else:
+            self._end_if_long_behind()
             await asyncio.sleep(0)  # sending waits for nothing while there is room
 
     async def _send_older(self, send: Send) -> None:
@@ -184,8 +183,14 @@ class EventStream:
             chunk = chunk_of(found, last=last, max_bytes=self._chunk_max_bytes)
             del found[: chunk.count]
             await self._send_chunk(chunk, send)
+            if found:
+                self._end_if_long_behind()
         if not found:
             self.position = max(self.position, last)
+
+    def _end_if_long_behind(self) -> None:
+        if time.monotonic() - self._up_to_date_at > self._settings.event_stream_behind_max_s:
+            self.end(EndReason.SLOW)
 
     async def _send_chunk(self, chunk: Chunk, send: Send) -> None:
         if chunk.count:

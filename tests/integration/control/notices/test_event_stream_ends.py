@@ -98,6 +98,7 @@ async def test_one_who_is_never_up_to_date_is_ended_and_can_go_on(
             begun = first.last_event_id
         numbers = await happen(*(happening(text="x" * 50_000) for _ in range(200)))
         seen: list[int] = []
+        ended = 0
         async with with_little_room(api) as client:
             while len(seen) < len(numbers):
                 position = str(seen[-1]) if seen else begun
@@ -106,10 +107,12 @@ async def test_one_who_is_never_up_to_date_is_ended_and_can_go_on(
                         told = await stream.next()
                         if told.name == "stream.ended":
                             assert told.data["reason"] == "slow"
+                            ended += 1
                             break
                         seen.append(int(told.last_event_id))
                         await asyncio.sleep(0.005)
     assert seen == numbers
+    assert ended > 0
 
 
 async def test_one_whose_events_are_dropped_while_it_reads_is_told_and_has_no_gap(
@@ -257,6 +260,19 @@ async def test_a_silent_stream_says_that_it_lives_and_how_far_it_is(
         with pytest.raises(TimeoutError):
             await stream.next(timeout_s=0.5)
         assert stream.comments > comments
+
+
+async def test_one_who_asked_for_nothing_of_what_was_missed_is_up_to_date_after_a_look(
+    make_settings: MakeSettings, happen: Happen
+) -> None:
+    settings = make_settings(event_stream_keep_alive_s=0.1, event_stream_recent_max=5)
+    async with running(settings) as api, following(api.client) as stream:
+        begun = stream.last_event_id
+        numbers = await happen(*(happening("another") for _ in range(20)))
+        await stream.take(20)
+        async with following(api.client, last_event_id=begun, station_id="CS-1") as late:
+            told = await late.next()
+    assert (told.name, told.last_event_id) == ("stream.position", str(numbers[-1]))
 
 
 async def test_its_head_can_be_asked_for_and_the_connection_goes_on(api: Api) -> None:
