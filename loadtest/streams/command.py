@@ -21,7 +21,6 @@ from loadtest.streams.measure import PROBES, Delivery, LostEventError, Target, d
 from shared.settings import DatabaseSettings
 from shared.store.pool import open_database
 
-_WRITE_TIMEOUT_S = 5.0
 _WARM_UP = 50
 _KIB = 1024
 
@@ -41,7 +40,7 @@ def main() -> None:
                 Path(name) / "data",
                 VOLTARO_EVENT_STREAMS_MAX=room,
                 VOLTARO_EVENT_STREAMS_MAX_PER_PRINCIPAL=room,
-                VOLTARO_EVENT_STREAM_WRITE_TIMEOUT_S=str(_WRITE_TIMEOUT_S),
+                VOLTARO_EVENT_STREAM_WRITE_TIMEOUT_S=str(options.write_timeout_s),
             ) as running:
                 figures = uvloop.run(measure(running, options))
     except (ServerFailedError, LostEventError) as error:
@@ -85,7 +84,12 @@ async def measure(running: Cluster, options: argparse.Namespace) -> dict[str, An
             busy_s = cpu_s(pid) - busy_s
             told_bytes = unique_memory_bytes(pid)
             beside, ended = await with_stuck(
-                target, followers, stuck=options.stuck, **asked, first=options.events
+                target,
+                followers,
+                stuck=options.stuck,
+                stuck_for_s=options.write_timeout_s + 2,
+                **asked,
+                first=options.events,
             )
             stuck_bytes = unique_memory_bytes(pid)
     return {
@@ -169,6 +173,9 @@ def parser() -> argparse.ArgumentParser:
     reads.add_argument("--stuck", type=int, default=1, metavar="N", help="that take nothing")
     reads.add_argument(
         "--settle-s", type=float, default=3.0, metavar="S", help="before memory is looked at"
+    )
+    reads.add_argument(
+        "--write-timeout-s", type=float, default=5.0, metavar="S", help="for one that takes nothing"
     )
     reads.add_argument("--output", type=Path, default=Path("build/streams.json"), metavar="FILE")
     return reads

@@ -118,11 +118,21 @@ async def with_stuck(
     followers: Sequence[Follower],
     *,
     stuck: int,
+    stuck_for_s: float,
     events: int,
     per_s: float,
     first: int,
 ) -> tuple[Delivery, int]:
     """Do the same beside clients that take nothing, of which much is meant for each.
+
+    Args:
+        target: where.
+        followers: who is to know.
+        stuck: how many take nothing.
+        stuck_for_s: for how long after all has happened, longer than they are waited for.
+        events: as of `deliver`.
+        per_s: likewise.
+        first: likewise.
 
     Returns:
         The delivery to the others, and how many of the stuck ones were ended with a last word
@@ -136,11 +146,9 @@ async def with_stuck(
         target.url, target.api_key, stuck, query=f"type={EventType.TICKET_OPENED}", stuck=True
     )
     with leaving(opened):
-        filling = asyncio.create_task(_fill(target.db))
+        filling = asyncio.create_task(_fill(target.db, opened, stuck_for_s))
         delivery = await deliver(target, followers, events=events, per_s=per_s, first=first)
         await filling
-        for each in opened:
-            each.read_on()
         try:
             async with asyncio.timeout(_ARRIVAL_TIMEOUT_S):
                 while not all(each.ended for each in opened):  # noqa: ASYNC110 - as above
@@ -161,8 +169,11 @@ async def _happen(db: Database, probe: int) -> None:
         await outbox.put(connection, [event])
 
 
-async def _fill(db: Database) -> None:
-    """Have much happen that only the stuck clients asked for: more than all buffers take."""
+async def _fill(db: Database, stuck: Sequence[Follower], stuck_for_s: float) -> None:
+    """Have much happen that only the stuck clients asked for: more than all buffers take.
+
+    They read on at the end, before their connections are cut: a last word waits for some seconds.
+    """
     for _ in range(_STUCK_EVENTS // 10):
         async with db.acquire() as connection, connection.transaction():
             event = NewEvent(
@@ -173,3 +184,6 @@ async def _fill(db: Database) -> None:
             )
             await outbox.put(connection, [event] * 10)
         await asyncio.sleep(0.1)
+    await asyncio.sleep(stuck_for_s)
+    for each in stuck:
+        each.read_on()

@@ -61,7 +61,18 @@ async def _number(db: Database, words: EventWords) -> None:
 async def test_a_hundred_clients_hear_of_everything_and_one_that_is_stuck_harms_nobody(
     control: Cluster,
 ) -> None:
-    options = ["--streams", str(CLIENTS), "--events", "20", "--per-s", "50", "--settle-s", "0"]
+    options = [
+        "--streams",
+        str(CLIENTS),
+        "--events",
+        "20",
+        "--per-s",
+        "50",
+        "--settle-s",
+        "0",
+        "--write-timeout-s",
+        "0.5",
+    ]
     figures = await measure(control, parser().parse_args(options))
     alone, beside = figures["deliveries"].values()
     assert (alone["clients"], alone["events"]) == (CLIENTS, 20)
