@@ -152,7 +152,8 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield (
         "The time runs from the return of COMMIT of what has happened to its bytes at a client. "
-        "Numbering, four times a second, is most of it. Every client was told of everything, once "
+        "It includes the wait for a number, which is given four times a second. Every client was "
+        "told of everything, once "
         "and in order, or there would be no report."
     )
 
