@@ -194,16 +194,13 @@ async def drop_days_before(db: Database, day: date) -> int:
     Returns:
         How many partitions went; one that is in use now goes the next time.
     """
+    # First, so that whoever finds that something is missing finds why when it looks afterwards. A
+    # day that is in use now counts as gone all the same.
+    await db.execute(
+        "UPDATE event_days SET dropped_at = now() WHERE day < $1 AND dropped_at IS NULL", day
+    )
     dropped = await drop_before(db, DailyTable.EVENTS, day, time="recorded_at")
     # The newest day stays in the list, as it holds the number that comes next.
-    await db.execute(
-        """
-        UPDATE event_days SET dropped_at = now()
-        WHERE day < $1 AND dropped_at IS NULL
-          AND to_regclass('events_' || to_char(day, 'YYYYMMDD')) IS NULL
-        """,
-        day,
-    )
     await db.execute(
         """
         DELETE FROM event_days
