@@ -40,7 +40,11 @@ _NOT_OURS = """
     UNION ALL
     SELECT format('ALTER TYPE %I.%I OWNER TO %I', nspname, typname, $1::text)
     FROM pg_type AS thing JOIN place ON place.oid = typnamespace
-    WHERE typowner = current_user::regrole AND typtype IN ('e', 'd', 'r') AND NOT EXISTS (
+    WHERE typowner = current_user::regrole AND (
+        typtype IN ('e', 'd', 'r')
+        OR typtype = 'c' AND EXISTS (  -- no table's
+            SELECT FROM pg_class WHERE pg_class.oid = typrelid AND relkind = 'c')
+    ) AND NOT EXISTS (
         SELECT FROM belongs WHERE classid = 'pg_type'::regclass AND objid = thing.oid)
     UNION ALL
     SELECT format('ALTER SCHEMA %I OWNER TO %I', nspname, $1::text)

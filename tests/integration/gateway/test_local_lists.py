@@ -19,7 +19,7 @@ from shared.domain.access.tokens import AuthorizationStatus, IdTokenType
 from shared.domain.commands import LocalListUpdateType
 from shared.settings import ServiceSettings
 from shared.store.access import id_token_groups, id_tokens, local_list_steps, local_lists, locations
-from shared.store.commands import commands as commands_store
+from shared.store.commands import command_lists
 from shared.store.pool import Database
 from shared.store.stations import stations
 from tests.integration.gateway.conftest import Pod, StartPod
@@ -400,7 +400,9 @@ async def test_two_workers_do_not_ask_twice(db: Database, keeper: LocalListKeepe
     await add_token(db, "A")
     await enable(db)
     assert sorted(await asyncio.gather(keeper.run(), keeper.run())) == [0, 1]
-    assert len(await commands_store.list_before(db, station_id="CP-1", before=None, limit=9)) == 1
+    assert (
+        len(await command_lists.list_of_station(db, station_id="CP-1", before=None, limit=9)) == 1
+    )
 
 
 @pytest.mark.usefixtures("station")

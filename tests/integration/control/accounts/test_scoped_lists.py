@@ -13,7 +13,7 @@ from shared.domain.sessions.meter_values import ReadingContext
 from shared.domain.stations.ocpp_log import ANY_ERROR, LogFilter
 from shared.domain.stations.stations import StationFilter
 from shared.store.access import decisions, id_tokens
-from shared.store.commands import commands
+from shared.store.commands import command_lists
 from shared.store.pool import Database
 from shared.store.request_database import RequestDatabases, Scope
 from shared.store.sessions import sessions
@@ -190,7 +190,9 @@ async def test_what_an_organization_looks_for_is_found_without_reading_what_othe
         )
         read["tokens", str(organization_id)] = (await asked.rows_read("id_tokens"), at_most)
     for station_id in ("CS-7", "CS-8"):
-        await commands.list_before(asked.db, station_id=station_id, before=None, limit=PAGE)
+        await command_lists.list_of_station(
+            asked.db, station_id=station_id, before=None, limit=PAGE
+        )
         read["commands", station_id] = (await asked.rows_read("commands"), NEAR)
     (session,) = await sessions.list_before(asked.db, before=None, limit=1)
     for context in (None, ReadingContext.TRANSACTION_BEGIN):

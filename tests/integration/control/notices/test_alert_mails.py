@@ -161,7 +161,9 @@ async def test_an_alert_is_kept_quiet_grouped_escalated_acknowledged_and_over(
     assert "over" in mail.mails[-1]["Subject"]
     assert "Acknowledged by: Ada" in text_of(mail.mails[-1])
     assert await mailer.run() == 0
-    told = await db.fetch("SELECT type FROM event_outbox ORDER BY outbox_id")
+    told = await db.fetch(
+        "SELECT type FROM event_outbox WHERE starts_with(type, 'alert.') ORDER BY outbox_id"
+    )
     assert [each["type"] for each in told] == [
         event
         for event in ("alert.fired", "alert.acknowledged", "alert.resolved")

@@ -12,7 +12,7 @@ from shared.bus.ownership import OwnershipRegistry
 from shared.bus.streams import PodRequestSender
 from shared.domain.commands import CommandRecord
 from shared.domain.notices.alerts import AlertKind, AlertRule, HealingStep, SelfHealing
-from shared.store.commands import commands
+from shared.store.commands import command_lists
 from shared.store.notices import alert_steps
 from shared.store.pool import Database
 from tests.integration.control.conftest import MakeSettings
@@ -60,7 +60,9 @@ class Healing:
         return [(record["step"], record["outcome"]) for record in records]
 
     async def asked(self) -> Sequence[CommandRecord]:
-        found = await commands.list_before(self.db, station_id="CS-1", before=None, limit=10)
+        found = await command_lists.list_of_station(
+            self.db, station_id="CS-1", before=None, limit=10
+        )
         return found[::-1]
 
     async def told(self, type_: str) -> int:
