@@ -12,8 +12,8 @@ from control.exports.settings import ExportSettings
 from control.files.settings import FileSettings
 from control.http_settings import HttpSettings
 from control.notices.alert_settings import AlertRuleSettings
-from control.notices.settings import WebhookUrlSettings
 from control.notices.stream_settings import EventStreamSettings
+from control.notices.webhook_settings import WebhookUrlSettings
 
 _API_KEY_MIN_LENGTH = 16
 

@@ -10,7 +10,7 @@ from control.exports.settings import ReportSettings
 from control.files.settings import FileStorageSettings
 from control.http_settings import HttpSettings
 from control.notices.alert_settings import AlertSettings
-from control.notices.settings import WebhookSendSettings
+from control.notices.webhook_settings import WebhookSendSettings
 
 
 class WorkerSettings(

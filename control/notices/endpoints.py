@@ -7,8 +7,8 @@ from control.accounts.encryption import Encryption, NoEncryptionKeyError
 from control.errors import InvalidFieldError
 from control.files.urls import AmbiguousUrlError, read_origin
 from control.notices.addresses import AddressPolicy
-from control.notices.settings import WebhookUrlSettings
 from control.notices.signing import new_secret
+from control.notices.webhook_settings import WebhookUrlSettings
 from shared.domain.error_codes import ConflictCode
 from shared.domain.errors import ConflictError
 

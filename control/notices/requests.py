@@ -13,7 +13,7 @@ import httpcore
 import httpx
 
 from control.notices.addresses import AddressPolicy
-from control.notices.settings import WebhookSendSettings
+from control.notices.webhook_settings import WebhookSendSettings
 from shared.domain.notices.webhooks import Attempt, error_of, retry_after_s
 from shared.telemetry.errors import describe_error
 

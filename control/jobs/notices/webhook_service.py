@@ -12,7 +12,7 @@ import structlog
 from control.accounts.encryption import Encryption, UnreadableSecretError
 from control.notices.deliveries import body_of, headers_of
 from control.notices.requests import WebhookRequests
-from control.notices.settings import WebhookSendSettings
+from control.notices.webhook_settings import WebhookSendSettings
 from shared.batching import Batcher
 from shared.domain.notices.webhooks import Attempt, DisabledReason, back_off_s
 from shared.store.notices import webhook_disabling, webhook_queue

@@ -15,7 +15,7 @@ from control.jobs.notices.webhook_service import EndpointService, Shared
 from control.jobs.periodic import Job
 from control.jobs.settings import WorkerSettings
 from control.notices.requests import open_requests
-from control.notices.settings import WebhookSendSettings
+from control.notices.webhook_settings import WebhookSendSettings
 from shared.batching import Batcher
 from shared.store.judgement import is_away
 from shared.store.notices import webhook_expansion, webhook_queue, webhook_retention

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from control.notices.requests import open_requests
-from control.notices.settings import WebhookSendSettings
+from control.notices.webhook_settings import WebhookSendSettings
 from shared.domain.notices.webhooks import Attempt
 from tests.support.certificates import Authority
 from tests.support.webhook_receiver import Receiver
